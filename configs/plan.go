@@ -1,0 +1,197 @@
+package configs
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Plan is a whole host as its four kinds of files describe it: immutable,
+// resolved (defaults applied, variables substituted, paths absolute) and
+// complete. An object with an error is in it too, marked Broken, so that
+// whoever compares two plans can tell "gone" from "unreadable".
+type Plan struct {
+	Master    *Master
+	Sandboxes []*Sandbox // by name
+}
+
+// Sandbox is one `<sandboxes-dir>/<name>.yaml` with the processes that its
+// process file asks for.
+type Sandbox struct {
+	Name string
+	File string // absolute path of the sandbox config
+
+	// Broken says that the sandbox config itself can't be used: Config is
+	// nil, nothing is known of its processes.
+	Broken bool
+	// ProcessesBroken says that the process file is missing or can't be
+	// parsed: nothing is known of the processes (which is not "none").
+	ProcessesBroken bool
+
+	Config      *SandboxConfig
+	ProcessFile string     // absolute path of the process config
+	Processes   []*Process // by name
+}
+
+// Process is one entry of a process config.
+type Process struct {
+	Name string
+	// Broken says that its entry or its container config has an error:
+	// Instances is empty, what runs under this name is to be left alone.
+	Broken bool
+
+	Kind   Kind // KindDaemon or KindCommand
+	Config *ProcessConfig
+	// Instances has one element an instance for a daemon, and exactly one,
+	// index 0, for a command.
+	Instances []*Instance
+}
+
+// Instance is one container to run.
+type Instance struct {
+	Name    string // "SANDBOX/PROCESS.INDEX"; a command's is made at its start
+	Sandbox string
+	Process string
+	Index   int
+
+	// JSON is the instance's part of the process config in canonical form:
+	// the `--config` of lithos_knot and the line in the config log.
+	JSON string
+	// Fingerprint is equal for two instances if and only if a container
+	// made from either would be the same (checklist C23): a hash of
+	// Container without what only the supervisor looks at.
+	Fingerprint string
+	Container   *Container
+}
+
+// Container is the effective container: everything resolved that the
+// container, its sockets or its supervision would see.
+type Container struct {
+	Image      string // absolute host path
+	ConfigFile string // absolute path inside the image
+
+	Kind   Kind // as the container config says: may be KindCommandOrDaemon
+	UserID uint32
+	// GroupID is the primary and only group.
+	GroupID        uint32
+	UIDMap, GIDMap []IDMap // the map in force, from the sandbox or the container; nil = no user namespace
+
+	MemoryLimit int64  // bytes; 0 = none
+	CPUShares   uint64 // 1024 is the default share
+	FilenoLimit uint64 // RLIMIT_NOFILE, soft and hard
+
+	RestartTimeout     time.Duration // between two starts
+	KillTimeout        time.Duration // between TERM and KILL
+	RestartProcessOnly bool
+	NormalExitCodes    []int
+	Interactive        bool
+
+	Executable string
+	Arguments  []string // without argv[0]
+	// Environ is sorted by name and has LITHOS_NAME, LITHOS_CONFIG and, for
+	// systemd activation, LISTEN_FDS and LISTEN_FDNAMES in it; TERM is the
+	// caller's to add where Environ has none.
+	Environ []EnvVar
+	// PIDVariables names the variables whose whole value is the program's
+	// pid inside the container (LISTEN_PID, `@{lithos:pid}`); not in Environ.
+	PIDVariables []string
+	Workdir      string
+
+	SecretEnviron     []SecretVar
+	SecretEnvironFile string
+
+	ResolvConf ResolvConf
+	HostsFile  HostsFile
+
+	StdoutStderrFile string   // path inside the container; "" = the sandbox's file
+	Volumes          []Volume // shorter mount points first, then by name
+	TCPPorts         []TCPPort
+	Network          *Network // nil = the host's network
+}
+
+// EnvVar is one environment variable.
+type EnvVar struct{ Name, Value string }
+
+// SecretVar is one variable of secret-environ: sealed values, the first that
+// opens wins.
+type SecretVar struct {
+	Name   string
+	Values []string
+}
+
+// IDMap is one line of a uid-map or gid-map.
+type IDMap struct{ Inside, Outside, Count uint32 }
+
+// ResolvConf is the resolv-conf option with the sandbox's source file.
+type ResolvConf struct {
+	Mount        *bool // nil = where the image has a regular file there
+	CopyFromHost bool
+	Source       string // host path
+}
+
+// HostsFile is the hosts-file option with the sandbox's source file and hosts.
+type HostsFile struct {
+	Mount          *bool
+	CopyFromHost   bool
+	Localhost      bool
+	PublicHostname bool
+	Source         string // host path
+	Additional     []Host // by name
+}
+
+// Host is one line of additional-hosts.
+type Host struct {
+	Name string
+	Addr netip.Addr
+}
+
+// VolumeKind is the tag of a volume.
+type VolumeKind string
+
+// The kinds of volumes, seeds/000 chapter 7.
+const (
+	VolumeReadonly   VolumeKind = "Readonly"
+	VolumePersistent VolumeKind = "Persistent"
+	VolumeStatedir   VolumeKind = "Statedir"
+	VolumeTmpfs      VolumeKind = "Tmpfs"
+)
+
+// Volume is one volume, its virtual path already looked up (longest prefix).
+type Volume struct {
+	MountPoint string // absolute path inside the container
+	Kind       VolumeKind
+
+	// Source is the host directory of the sandbox's readonly-paths or
+	// writable-paths entry; Readonly and Persistent only.
+	Source string
+	// SubPath is the rest of the virtual path below Source (or, for
+	// Statedir, below the state dir); "" or without a leading slash. It is to be resolved
+	// inside Source: a container may have put symlinks there.
+	SubPath string
+
+	Mkdir       bool   // Persistent: create SubPath
+	Mode        uint32 // of what is created; tmpfs: of its root
+	User, Group uint32 // of what is created, ids inside the container
+	Size        int64  // tmpfs, bytes
+	Exec        bool   // ours: no noexec
+}
+
+// TCPPort is one listening socket that is passed to the program.
+type TCPPort struct {
+	Port      uint16
+	FD        int
+	Host      netip.Addr
+	Backlog   int
+	ReuseAddr bool
+	ReusePort bool
+	NonBlock  bool
+	External  bool
+}
+
+// Network is a container's place in a bridged network.
+type Network struct {
+	Bridge     string
+	Prefix     netip.Prefix // `network`
+	Address    netip.Addr   // the instance's; invalid for a command without one
+	Gateway    netip.Addr   // invalid = none
+	AfterSetup []string     // after-setup-command, variables substituted
+}

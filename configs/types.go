@@ -1,0 +1,86 @@
+package configs
+
+import "net/netip"
+
+// Kind is what a process or container config is for.
+type Kind string
+
+// The kinds, seeds/000 §4 and §5.2.
+const (
+	KindDaemon          Kind = "Daemon"
+	KindCommand         Kind = "Command"
+	KindCommandOrDaemon Kind = "CommandOrDaemon"
+)
+
+// Master is the master config with its defaults applied and every directory
+// absolute (seeds/000 chapter 2, checklist B).
+type Master struct {
+	File         string // absolute path of the file itself
+	SandboxesDir string
+	ProcessesDir string
+	RuntimeDir   string
+	StateDir     string
+	MountDir     string
+	DevfsDir     string
+
+	CgroupName        string   // "" = cgroups are off
+	CgroupControllers []string // never empty
+
+	DefaultLogDir  string
+	ConfigLogDir   string // "" = off
+	StdioLogDir    string
+	LogFile        string // absolute
+	LogLevel       string // error, warn, info, debug, trace, off
+	SyslogFacility string // "" = files
+	SyslogName     string
+}
+
+// SandboxConfig is a sandbox config with its defaults applied (seeds/000
+// chapter 3, checklist C).
+type SandboxConfig struct {
+	ConfigFile     string // absolute path of the process config
+	ImageDir       string
+	ImageDirLevels int
+	LogFile        string // absolute
+	LogLevel       string
+	ReadonlyPaths  map[string]string
+	WritablePaths  map[string]string
+	AllowUsers     []Range
+	AllowGroups    []Range
+	DefaultUser    *uint32
+	DefaultGroup   uint32
+	AllowTCPPorts  []Range
+	Additional     []Host // additional-hosts
+	UIDMap, GIDMap []IDMap
+	UsedImagesList string
+	AutoClean      bool
+	ResolvConf     string
+	HostsFile      string
+	Bridged        *BridgedNetwork
+
+	SecretsPrivateKey string
+	SecretsNamespaces []string
+}
+
+// BridgedNetwork is the bridged-network option of a sandbox.
+type BridgedNetwork struct {
+	Bridge            string
+	Network           netip.Prefix
+	DefaultGateway    netip.Addr // invalid = none
+	AfterSetupCommand []string
+}
+
+// ProcessConfig is one entry of a process config (seeds/000 chapter 4,
+// checklist D).
+type ProcessConfig struct {
+	Kind                   Kind
+	Image                  string // relative to image-dir
+	Config                 string // absolute inside the image
+	Instances              int
+	IPAddresses            []netip.Addr
+	Variables              map[string]string
+	ExtraSecretsNamespaces []string
+}
+
+// Range is an inclusive range of ids or ports.
+type Range struct{ First, Last uint32 }

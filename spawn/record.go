@@ -1,0 +1,54 @@
+package spawn
+
+import "time"
+
+// Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
+// PROCESS.INDEX` for each container, where containers can't write (DESIGN
+// decision 7). It is a text of one JSON object a line, appended by the
+// supervisor ("created", "forked") and by PID 1 ("started", "failed",
+// "killing", "exited"); it starts anew with each container. A line that is no
+// JSON is what PID 1's runtime said when it crashed.
+type Record struct {
+	Created Created
+	Forked  *Forked
+	Started *ProgramStarted // the latest, with restart-process-only
+	Failed  string          // why the container could not be built
+	Killing bool            // the kill-timeout ran out
+	Exited  *ProgramExited  // the latest
+	Crash   string          // lines that are no events
+}
+
+// Created is the first line, written before the fork.
+type Created struct {
+	Name        string    `json:"name"`
+	Fingerprint string    `json:"fingerprint"`
+	Image       string    `json:"image"`
+	At          time.Time `json:"at"`
+	Restarts    int       `json:"restarts"`
+	KillTimeout float64   `json:"kill_timeout"` // seconds
+}
+
+// Forked is written by the supervisor when PID 1 exists.
+type Forked struct {
+	PID       int      `json:"pid"`        // of PID 1, in the supervisor's namespace
+	StartTime uint64   `json:"start_time"` // field 22 of /proc/PID/stat, clock ticks
+	Degraded  []string `json:"degraded,omitempty"`
+}
+
+// ProgramStarted is written by PID 1 when the program was executed.
+type ProgramStarted struct {
+	PID int       `json:"pid"` // inside the container
+	At  time.Time `json:"at"`
+}
+
+// ProgramExited is written by PID 1 when the program ended.
+type ProgramExited struct {
+	Code     int           `json:"code"`   // exit code, -1 if a signal ended it
+	Signal   int           `json:"signal"` // 0 if it exited
+	Asked    bool          `json:"asked"`  // after TERM was forwarded
+	UserTime time.Duration `json:"utime_ns"`
+	SysTime  time.Duration `json:"stime_ns"`
+	MaxRSS   int64         `json:"maxrss_bytes"`
+	Uptime   time.Duration `json:"uptime_ns"`
+	At       time.Time     `json:"at"`
+}

@@ -1,0 +1,99 @@
+package spawn
+
+import "time"
+
+// Spec is everything that PID 1 needs to build one container and run one
+// program in it. Paths are host paths unless said otherwise. It holds no
+// decision that is left to make: defaults, variables, ids and virtual paths
+// have been resolved.
+type Spec struct {
+	Name string // "SANDBOX/PROCESS.INDEX"
+
+	// The root file system.
+	Image      string
+	MountDir   string // empty directory, `<runtime-dir>/mnt`
+	DevfsDir   string
+	StateDir   string // this container's own; made anew at each start
+	ResolvConf ResolvConf
+	Hosts      Hosts
+	Volumes    []Volume // in the order of mounting
+
+	// The program.
+	Executable       string   // absolute, inside the container
+	Argv             []string // with argv[0]
+	Env              []string // NAME=VALUE
+	PIDVars          []string // names of variables set to the program's own pid
+	Workdir          string   // inside the container
+	UserID, GroupID  uint32
+	FilenoLimit      uint64
+	StdioLog         string // appended to, stdout and stderr; "" = the inherited 1 and 2
+	StdoutStderrFile string // inside the container; "" = StdioLog
+	Interactive      bool   // leave 0, 1 and 2 as they were inherited
+	// Sockets lists, for each inherited socket, the descriptor that the
+	// program gets it as (0 or 3 and up). Their order is that of
+	// Request.Sockets.
+	Sockets []int
+
+	// Supervision.
+	Command            bool // exit status 0 is a normal end
+	RestartProcessOnly bool
+	RestartTimeout     time.Duration
+	KillTimeout        time.Duration
+	NormalExitCodes    []int
+
+	// CgroupFDs is how many descriptors follow the sockets, by which the
+	// program joins its cgroups; filled in by [Spawner.Start].
+	CgroupFDs int
+	// CgroupV2 says that the first of them is a directory for
+	// CLONE_INTO_CGROUP; the others are `tasks` files.
+	CgroupV2 bool
+}
+
+// ResolvConf says how to make and mount resolv.conf (checklist I).
+type ResolvConf struct {
+	Source string // host file to copy; "" = none
+	Mount  Mount
+}
+
+// Hosts says how to make and mount the hosts file (checklist I).
+type Hosts struct {
+	Source         string // host file to copy; "" = none
+	Localhost      bool
+	PublicHostname bool
+	Additional     []string // "ADDRESS NAME" lines
+	Mount          Mount
+}
+
+// Mount is a file to mount over one in the image.
+type Mount uint8
+
+// The values of Mount.
+const (
+	MountAuto   Mount = iota // where the image has a regular file there and the host's is copied
+	MountAlways              // an error where the image has none
+	MountNever
+)
+
+// VolumeKind is the kind of a volume.
+type VolumeKind uint8
+
+// The kinds of volumes, seeds/000 chapter 7.
+const (
+	Readonly VolumeKind = iota
+	Persistent
+	Statedir
+	Tmpfs
+)
+
+// Volume is one mount below the root (checklist H).
+type Volume struct {
+	Kind        VolumeKind
+	MountPoint  string // absolute, inside the container
+	Source      string // host directory (Readonly, Persistent)
+	SubPath     string // below Source or the state dir; untrusted
+	Mkdir       bool
+	Mode        uint32
+	User, Group uint32 // host ids
+	Size        int64  // bytes (Tmpfs)
+	Exec        bool
+}
