@@ -34,21 +34,3 @@ type Forked struct {
 	StartTime uint64   `json:"start_time"` // field 22 of /proc/PID/stat, clock ticks
 	Degraded  []string `json:"degraded,omitempty"`
 }
-
-// ProgramStarted is written by PID 1 when the program was executed.
-type ProgramStarted struct {
-	PID int       `json:"pid"` // inside the container
-	At  time.Time `json:"at"`
-}
-
-// ProgramExited is written by PID 1 when the program ended.
-type ProgramExited struct {
-	Code     int           `json:"code"`   // exit code, -1 if a signal ended it
-	Signal   int           `json:"signal"` // 0 if it exited
-	Asked    bool          `json:"asked"`  // after TERM was forwarded
-	UserTime time.Duration `json:"utime_ns"`
-	SysTime  time.Duration `json:"stime_ns"`
-	MaxRSS   int64         `json:"maxrss_bytes"`
-	Uptime   time.Duration `json:"uptime_ns"`
-	At       time.Time     `json:"at"`
-}

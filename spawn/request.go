@@ -5,23 +5,6 @@ import (
 	"time"
 )
 
-// Descriptors of a fresh PID 1. 0 is /dev/null, 1 and 2 are the record (so
-// that a crash of PID 1 itself is read there) unless the Spec is interactive.
-// Sockets follow from FDSockets on, the cgroup descriptors after them.
-const (
-	FDSpec    = 3 // sealed memfd with the Spec
-	FDRecord  = 4 // record file, O_APPEND
-	FDSockets = 5
-)
-
-// Exit codes of lithos_knot (checklist N6).
-const (
-	ExitNormal   = 0 // asked to stop, or a normal exit code
-	ExitSetup    = 1 // the container could not be built
-	ExitAbnormal = 2 // the program died of itself
-	ExitKilled   = 3 // the program did not die within its kill-timeout
-)
-
 // Request is one start.
 type Request struct {
 	Spec *Spec

@@ -1,4 +1,4 @@
-package spawn
+package wire
 
 import "time"
 
@@ -42,7 +42,7 @@ type Spec struct {
 	NormalExitCodes    []int
 
 	// CgroupFDs is how many descriptors follow the sockets, by which the
-	// program joins its cgroups; filled in by [Spawner.Start].
+	// program joins its cgroups; filled in at the start.
 	CgroupFDs int
 	// CgroupV2 says that the first of them is a directory for
 	// CLONE_INTO_CGROUP; the others are `tasks` files.

@@ -1,0 +1,45 @@
+package spawn
+
+import "lithos/spawn/wire"
+
+// The names of package wire that actors use.
+type (
+	Spec           = wire.Spec
+	ResolvConf     = wire.ResolvConf
+	Hosts          = wire.Hosts
+	Mount          = wire.Mount
+	VolumeKind     = wire.VolumeKind
+	Volume         = wire.Volume
+	ProgramStarted = wire.ProgramStarted
+	ProgramExited  = wire.ProgramExited
+)
+
+// The values of Mount.
+const (
+	MountAuto   = wire.MountAuto
+	MountAlways = wire.MountAlways
+	MountNever  = wire.MountNever
+)
+
+// The kinds of volumes, seeds/000 chapter 7.
+const (
+	Readonly   = wire.Readonly
+	Persistent = wire.Persistent
+	Statedir   = wire.Statedir
+	Tmpfs      = wire.Tmpfs
+)
+
+// Descriptors of a fresh PID 1.
+const (
+	FDSpec    = wire.FDSpec
+	FDRecord  = wire.FDRecord
+	FDSockets = wire.FDSockets
+)
+
+// Exit codes of lithos_knot (checklist N6).
+const (
+	ExitNormal   = wire.ExitNormal
+	ExitSetup    = wire.ExitSetup
+	ExitAbnormal = wire.ExitAbnormal
+	ExitKilled   = wire.ExitKilled
+)
