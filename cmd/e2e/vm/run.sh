@@ -1,0 +1,83 @@
+#!/bin/bash
+# make test-vm: the tests that face the kernel, and the whole e2e suite, in a virtual machine with Debian's stock kernel
+# and nothing but cgroup v2. README.md tells what it needs and which variables it takes.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need qemu-system-x86_64 busybox mke2fs cpio dpkg-deb
+cd "$repo"
+limit=${LITHOS_VM_LIMIT:-600}
+started=$SECONDS
+
+check_inputs() {
+	local bin=${LITHOS_BIN:-$repo/bin} images=${LITHOS_IMAGES:-$repo/build/images}
+	[ -x "$bin/lithos_tree" ] || die "there is no $bin/lithos_tree; run make build first"
+	[ -d "$images" ] || die "there is no $images; run make images first"
+	bin_dir=$bin images_dir=$images
+}
+
+# The packages whose tests run inside, by their folders: all that call the kernel, then the suite.
+list_packages() {
+	local -a patterns
+	read -r -a patterns <<<"${PACKAGES:-./sysx/... ./spawn/... ./cmd/e2e}"
+	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" | sed "s,^$repo/,,"
+}
+
+# A plain small host: busybox, /etc, our binaries, the test binaries with their testdata.
+stage_root() {
+	local root=$vm/root package name
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,run,root,etc,var/log,var/lib,lithos/bin,lithos/src,lithos/images}
+	mkdir -m 1777 "$root/tmp"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	busybox --list | while read -r name; do
+		[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
+	done
+	ln -s ../bin/modprobe "$root/sbin/modprobe" # where the kernel looks for it
+	cp -r "$vm/kernel/guest-modules/lib" "$root/lib"
+	install -m 755 "$here/guest/init" "$root/sbin/init"
+	echo lithos-vm >"$root/etc/hostname"
+	printf '127.0.0.1 localhost lithos-vm\n::1 localhost\n' >"$root/etc/hosts"
+	echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
+	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+	cp "$bin_dir"/* "$root/lithos/bin/"
+	list_packages >"$root/lithos/suite"
+	while read -r package; do
+		mkdir -p "$root/lithos/src/$package"
+		CGO_ENABLED=0 go test -c -o "$root/lithos/src/$package/test" "./$package"
+		[ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/lithos/src/$package/"
+	done <"$root/lithos/suite"
+	{
+		printf 'LIMIT=%q\nSLOW=%q\nCOUNT=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}" "${LITHOS_E2E_COUNT:-}"
+		printf "RUN='%s'\nCGROUP=%q\n" "${RUN:-}" "${LITHOS_VM_CGROUP:-root}"
+	} >"$root/lithos/settings"
+}
+
+# The images change seldom and are the bulk of the bytes: their disk is kept until a name, size, time, mode or owner changes.
+images_disk() {
+	local stamp
+	stamp=$(cd "$images_dir" && find . -printf '%P %y %s %T@ %m %U:%G %l\n' | LC_ALL=C sort | sha256sum)
+	if [ ! -e "$vm/images.img" ] || [ "$(cat "$vm/images.stamp" 2>/dev/null)" != "$stamp" ]; then
+		say "making the disk of the images"
+		make_disk "$vm/images.img" "$images_dir" 0 lithos-images
+		echo "$stamp" >"$vm/images.stamp"
+	fi
+}
+
+check_inputs
+mkdir -p "$vm"
+"$here/kernel.sh"
+stage_root
+images_disk
+make_disk "$vm/root.img" "$vm/root" 2048 lithos-root
+say "built in $((SECONDS - started)) s; the virtual machine begins (limit $limit s)"
+booted=$SECONDS
+result=0
+LITHOS_VM_LIMIT=$limit "$here/boot.sh" "$vm/root.img" "$vm/images.img" || result=$?
+if [ -n "${RUN:-}" ] && [ "$result" -eq 0 ] && ! grep -q '^=== RUN' "$vm/output.log"; then
+	say "no test matches RUN=$RUN" >&2
+	result=1
+fi
+say "the virtual machine ended after $((SECONDS - booted)) s with exit status $result"
+exit "$result"
