@@ -90,10 +90,13 @@ func Start(a *Attr) (pid, pidfd int, err error) {
 // failure reaps a child that did not get to its program and says why.
 func (j *job) failure(pid int) error {
 	if j.failErrno != 0 {
-		reap(pid, wClone)
+		wait4(pid, wClone)
 		return &Error{Step: j.userStep(j.failStep), Name: j.plan.steps[j.failStep].Name, Errno: j.failErrno}
 	}
-	if reap(pid, wClone|syscall.WNOHANG) {
+	// The parent resumes when the child lets go of the memory, by execve or by
+	// dying. A child without an exit signal is one that is dying.
+	if _, err := wait4(pid, wClone|syscall.WNOHANG); err == nil {
+		wait4(pid, wClone)
 		return &Error{Step: -1, Name: "exec " + j.path + " (killed before it ran)", Errno: syscall.ECHILD}
 	}
 	return nil
@@ -110,12 +113,11 @@ func (j *job) userStep(i int) int {
 	return -1
 }
 
-// reap waits for a child that has no exit signal (yet).
-func reap(pid, flags int) bool {
+func wait4(pid, flags int) (int, error) {
 	for {
 		got, err := syscall.Wait4(pid, nil, flags, nil)
 		if err != syscall.EINTR {
-			return got == pid
+			return got, err
 		}
 	}
 }
@@ -165,6 +167,9 @@ func (j *job) environ(env, names []string) error {
 			continue // named twice
 		}
 		delete(isPID, n)
+		if strings.IndexByte(n, 0) >= 0 {
+			return &Error{Step: -1, Name: "pass a variable with a NUL", Errno: syscall.EINVAL}
+		}
 		buf := make([]byte, len(n)+1+pidDigits)
 		copy(buf, n)
 		buf[len(n)] = '='
