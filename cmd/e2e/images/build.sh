@@ -1,0 +1,114 @@
+#!/bin/sh
+# Builds the image directories that cmd/e2e runs real programs in, from
+# Debian's packages: build/images/debian with nginx, redis, python, node and
+# busybox (about 150 MB, half of it node and its Unicode tables).
+#
+# It takes the mirrors that this machine's apt is configured with, needs root,
+# and does nothing but to refresh the configs where the packages were unpacked
+# already by the same script from the same list (the stamp).
+#
+#   usage: cmd/e2e/images/build.sh [DIRECTORY]      (default build/images)
+set -eu
+umask 022
+
+packages="nginx-light redis-server python3-minimal libpython3-stdlib nodejs busybox-static"
+# Nobody reads these inside a container; perl comes along by a dependency.
+useless="usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bug
+	usr/share/perl usr/share/perl5 usr/lib/x86_64-linux-gnu/perl-base usr/lib/aarch64-linux-gnu/perl-base
+	usr/share/gdb usr/share/vim usr/share/systemtap usr/share/nodejs/npm usr/share/pixmaps
+	usr/lib/x86_64-linux-gnu/gconv usr/lib/aarch64-linux-gnu/gconv usr/share/initramfs-tools
+	var/cache var/lib/apt var/lib/dpkg etc/apt etc/init.d etc/cron.daily etc/systemd"
+# Mount points: lithos makes none (the root is read-only, and volumes need a place).
+mount_points="dev proc sys tmp run etc data logs state conf out var/lib/redis var/lib/nginx var/log/nginx"
+
+say() { echo "images: $*"; }
+die() { echo "images: $*" >&2; exit 1; }
+
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:-$here/../../../build/images}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+[ "$(id -u)" = 0 ] || die "root is needed to unpack packages with their owners; run it as root"
+command -v apt-get >/dev/null || die "this needs a Debian machine (apt-get is missing)"
+
+# One at a time: a second run waits, and then finds the stamp.
+exec 9>"$out/.lock"
+command -v flock >/dev/null && flock 9
+
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+stamp=$(cat "$here/build.sh" | sha256sum | cut -c1-16)-$codename-$(dpkg --print-architecture)
+
+# What a killed run left, by the name that only such runs use.
+for d in "$out"/.new.*; do
+	[ -d "$d" ] && rm -rf --one-file-system "$d"
+done
+
+# configs copies what is ours and changes often: container configs, scripts.
+configs() {
+	rm -rf "$1/config" "$1/app"
+	cp -r "$here/config" "$here/app" "$1/"
+	chmod -R u=rwX,go=rX "$1/config" "$1/app"
+}
+
+if [ "$(cat "$out/debian.stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$out/debian/usr/sbin/nginx" ]; then
+	configs "$out/debian"
+	say "$out/debian is up to date"
+	exit 0
+fi
+
+mirrors() {
+	apt-get indextargets --format '$(ORIGIN)|$(CREATED_BY)|deb $(REPO_URI) $(RELEASE) $(COMPONENT)' |
+		sed -n 's/^Debian|Packages|//p' | sort -u
+}
+
+work=$(mktemp -d "$out/.new.XXXXXX")
+# shellcheck disable=SC2064
+trap "rm -rf --one-file-system '$work'" EXIT
+trap 'exit 1' HUP INT TERM
+
+mirrors >"$work/sources.list"
+if [ ! -s "$work/sources.list" ] || ! command -v mmdebstrap >/dev/null; then
+	say "fetching apt's package lists"
+	apt-get update -q 9>&- >"$work/log" 2>&1 || { cat "$work/log" >&2; die "apt-get update failed; is there a network?"; }
+	mirrors >"$work/sources.list"
+fi
+[ -s "$work/sources.list" ] || die "apt knows no Debian mirror; see /etc/apt/sources.list*"
+if ! command -v mmdebstrap >/dev/null; then
+	say "installing mmdebstrap"
+	apt-get install -qy --no-install-recommends mmdebstrap 9>&- >"$work/log" 2>&1 ||
+		{ cat "$work/log" >&2; die "cannot install mmdebstrap; try apt-get install mmdebstrap"; }
+fi
+
+say "unpacking $packages (half a minute with a near mirror)"
+# extract: nothing is configured, no maintainer script runs.
+mmdebstrap --quiet --variant=extract --format=directory \
+	--include="$(echo $packages | tr ' ' ',')" \
+	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+	--aptopt='APT::Install-Recommends "false"' \
+	"$codename" "$work/root" "$work/sources.list" 9>&- >"$work/log" 2>&1 ||
+	{ cat "$work/log" >&2; die "mmdebstrap failed"; }
+
+cd "$work/root"
+# shellcheck disable=SC2086
+rm -rf $useless dev
+# shellcheck disable=SC2086
+mkdir -p $mount_points
+# The files that lithos mounts its own over (checklist I3, I4).
+rm -f etc/hosts etc/resolv.conf
+: >etc/hosts
+: >etc/resolv.conf
+printf 'root:x:0:0:root:/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n' >etc/passwd
+printf 'root:x:0:\nwww-data:x:33:\n' >etc/group
+ln -sf busybox usr/bin/sh
+configs .
+cd "$out"
+
+rm -f debian.stamp
+if [ -e debian ]; then
+	mv debian "$work/old"
+fi
+mv "$work/root" debian
+chmod 0755 debian
+echo "$stamp" >debian.stamp
+say "$out/debian is ready ($(du -sm debian | cut -f1) MB)"

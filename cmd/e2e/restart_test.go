@@ -1,0 +1,119 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const dataVolume = "volumes: {/out: !Persistent {path: /data}}\n"
+
+// starts reads the times that the program `run` wrote.
+func (h *host) starts() []time.Time {
+	var all []time.Time
+	for _, f := range strings.Fields(h.read("data/starts")) {
+		if n, err := strconv.ParseInt(f, 10, 64); err == nil {
+			all = append(all, time.Unix(0, n))
+		}
+	}
+	return all
+}
+
+func TestE6_N2_N3_RestartsAreLimitedFromStartToStart(t *testing.T) {
+	t.Parallel()
+	// It lives for 0.3 s of the 0.5 s: counted from its end the distance
+	// would be 0.8 s.
+	h := one(t, simple("restart-timeout: 0.5\n"+dataVolume, "run", "300", "1", "/out/starts"))
+	h.start()
+	eventually(t, "five starts", 15*time.Second, func() error {
+		if n := len(h.starts()); n < 5 {
+			return fmt.Errorf("%d starts", n)
+		}
+		return nil
+	})
+	starts := h.starts()
+	for n := 1; n < 5; n++ {
+		d := starts[n].Sub(starts[n-1])
+		// The program's own start takes its time, once more, once less.
+		if d < 400*time.Millisecond || d > within(750*time.Millisecond) {
+			t.Errorf("start %d came %v after the one before, want 0.5 s", n, d)
+		}
+	}
+}
+
+// One that lived longer than its restart-timeout starts again at once.
+func TestE6_N2_LongLivedProcessStartsAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-timeout: 1\n"+dataVolume, "run", "1200", "1", "/out/starts"))
+	h.start()
+	eventually(t, "three starts", 15*time.Second, func() error {
+		if n := len(h.starts()); n < 3 {
+			return fmt.Errorf("%d starts", n)
+		}
+		return nil
+	})
+	starts := h.starts()
+	for n := 1; n < 3; n++ {
+		if d := starts[n].Sub(starts[n-1]) - 1200*time.Millisecond; d > within(500*time.Millisecond) {
+			t.Errorf("start %d came %v after the death before it", n, d)
+		}
+	}
+}
+
+// A container that can't even be built is tried again after restart-timeout,
+// and runs as soon as the reason is gone, without a reload.
+func TestN3_H1_K13_StartErrorIsRetriedAndNamed(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-timeout: 0.3\nvolumes: {/missing: !Persistent {path: /data}}\n", "wait"))
+	h.start()
+	eventually(t, "the reason in a log", 10*time.Second, func() error {
+		if !strings.Contains(h.read("log/box.log")+h.read("log/master.log"), "missing") {
+			return errors.New("no log names the missing mount point")
+		}
+		return nil
+	})
+	if n := len(h.instances()); n > 1 {
+		t.Errorf("%d containers of one instance", n)
+	}
+	must(t, mkdir(h.path("images/app/missing")))
+	h.running("box/app.0")
+}
+
+// With restart-process-only the container stays: its PID 1, its tmpfs and its
+// stray children.
+func TestE18_RestartProcessOnly(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple(`
+		restart-process-only: true
+		restart-timeout: 0.2
+		volumes:
+		  /out: !Persistent {path: /data}
+		  /scratch: !Tmpfs {size: 1Mi}
+		`, "run", "400", "3", "/scratch/starts"))
+	h.start()
+	first := h.running("box/app.0")["box/app.0"]
+	var second instance
+	eventually(t, "the next program in the same container", 10*time.Second, func() error {
+		second = h.instances()["box/app.0"]
+		switch {
+		case second.program == 0:
+			return errors.New("no program")
+		case second.program == first.program:
+			return errors.New("still the first one")
+		}
+		return nil
+	})
+	if second.knot != first.knot {
+		t.Errorf("PID 1 was %d and is %d", first.knot, second.knot)
+	}
+	eventually(t, "three starts in the same tmpfs", 10*time.Second, func() error {
+		starts := text(fmt.Sprintf("/proc/%d/root/scratch/starts", first.knot))
+		if n := strings.Count(starts, "\n"); n < 3 {
+			return fmt.Errorf("%d starts", n)
+		}
+		return nil
+	})
+}
