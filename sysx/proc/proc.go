@@ -1,0 +1,217 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrGone is a process that does not exist (any more).
+var ErrGone = errors.New("no such process")
+
+// Stat is what /proc/PID/stat says.
+type Stat struct {
+	PID, PPID int
+	Comm      string
+	State     byte // R, S, D, Z (zombie), T, t, X, I
+	// StartTime is field 22, in clock ticks after boot.
+	StartTime uint64
+	// WaitStatus is field 52: of a zombie, what wait4 would say.
+	WaitStatus unix.WaitStatus
+}
+
+// Alive is false for a zombie, which runs no more but was not reaped yet.
+func (s *Stat) Alive() bool { return s.State != 'Z' && s.State != 'X' }
+
+// maxStat is more than the kernel writes, bytes.
+const maxStat = 4096
+
+// ReadStat reads /proc/PID/stat; the error is [ErrGone] if there is no such
+// process.
+func ReadStat(pid int) (*Stat, error) {
+	path := "/proc/" + strconv.Itoa(pid) + "/stat"
+	f, err := os.Open(path)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at process %d: %w", pid, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxStat))
+	if errors.Is(err, unix.ESRCH) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at process %d: %w", pid, err)
+	}
+	s, err := parseStat(text)
+	if err != nil {
+		return nil, fmt.Errorf("cannot understand %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// parseStat takes the name as what is between the first and the last
+// parenthesis: a process may have any name, parentheses and spaces in it too.
+func parseStat(text []byte) (*Stat, error) {
+	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	if open < 1 || end < open {
+		return nil, errors.New("no name in parentheses")
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(text[:open])))
+	if err != nil {
+		return nil, errors.New("no pid")
+	}
+	// fields[i] is field i+3 of proc(5).
+	fields := bytes.Fields(text[end+1:])
+	if len(fields) < 20 || len(fields[0]) != 1 {
+		return nil, errors.New("too few fields")
+	}
+	s := &Stat{PID: pid, Comm: string(text[open+1 : end]), State: fields[0][0]}
+	if s.PPID, err = strconv.Atoi(string(fields[1])); err != nil {
+		return nil, errors.New("no parent pid")
+	}
+	if s.StartTime, err = strconv.ParseUint(string(fields[19]), 10, 64); err != nil {
+		return nil, errors.New("no start time")
+	}
+	if len(fields) >= 50 {
+		status, err := strconv.ParseUint(string(fields[49]), 10, 32)
+		if err != nil {
+			return nil, errors.New("no exit status")
+		}
+		s.WaitStatus = unix.WaitStatus(status)
+	}
+	return s, nil
+}
+
+// StartTime is the start time of a process in clock ticks after boot (field 22
+// of /proc/PID/stat); the error is [ErrGone] if there is no such process. A
+// zombie has one too.
+func StartTime(pid int) (uint64, error) {
+	s, err := ReadStat(pid)
+	if err != nil {
+		return 0, err
+	}
+	return s.StartTime, nil
+}
+
+// Same says whether pid is, alive, the process that started at startTime.
+func Same(pid int, startTime uint64) bool {
+	s, err := ReadStat(pid)
+	return err == nil && s.StartTime == startTime && s.Alive()
+}
+
+// OpenPIDFD opens a process, close-on-exec; the error is [ErrGone] if there is
+// none. Who knows the process by its start time only has to look at that
+// again afterwards, see [OpenSame].
+func OpenPIDFD(pid int) (*os.File, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot open process %d: %w", pid, err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd of "+strconv.Itoa(pid)), nil
+}
+
+// OpenSame opens the process pid if it is the one that started at startTime,
+// alive; otherwise the error is [ErrGone].
+func OpenSame(pid int, startTime uint64) (*os.File, error) {
+	f, err := OpenPIDFD(pid)
+	if err != nil {
+		return nil, err
+	}
+	if !Same(pid, startTime) {
+		f.Close()
+		return nil, ErrGone
+	}
+	return f, nil
+}
+
+// Signal sends a signal by a pidfd; the error is [ErrGone] if the process was
+// reaped. A zombie takes any signal.
+func Signal(pidfd *os.File, sig unix.Signal) error {
+	conn, err := pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	if err := conn.Control(func(fd uintptr) {
+		sendErr = unix.PidfdSendSignal(int(fd), sig, nil, 0)
+	}); err != nil {
+		return err
+	}
+	if errors.Is(sendErr, unix.ESRCH) {
+		return ErrGone
+	}
+	if sendErr != nil {
+		return fmt.Errorf("cannot send %v: %w", sig, sendErr)
+	}
+	return nil
+}
+
+// Exit is a child that ended and was reaped.
+type Exit struct {
+	PID    int
+	Status unix.WaitStatus
+	// What the child and all that it waited for used.
+	UserTime, SysTime time.Duration
+	MaxRSS            int64 // bytes
+}
+
+// Wait reaps one child that ended, whichever; ok is false if there is none to
+// reap now. It does not block. There must be one caller only, which knows all
+// the children.
+func Wait() (exit Exit, ok bool, err error) {
+	var usage unix.Rusage
+	for {
+		exit.PID, err = unix.Wait4(-1, &exit.Status, unix.WNOHANG, &usage)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if errors.Is(err, unix.ECHILD) || err == nil && exit.PID == 0 {
+		return Exit{}, false, nil
+	}
+	if err != nil {
+		return Exit{}, false, fmt.Errorf("cannot wait for children: %w", err)
+	}
+	exit.UserTime = time.Duration(usage.Utime.Nano())
+	exit.SysTime = time.Duration(usage.Stime.Nano())
+	exit.MaxRSS = usage.Maxrss * 1024 // the kernel says kilobytes
+	return exit, true, nil
+}
+
+// Children lists the pids of the children of pid, those of all its threads
+// together, in no order.
+func Children(pid int) ([]int, error) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	tasks, err := os.ReadDir(dir)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the threads of process %d: %w", pid, err)
+	}
+	var pids []int
+	for _, task := range tasks {
+		text, err := os.ReadFile(dir + "/" + task.Name() + "/children")
+		if err != nil {
+			continue // the thread ended
+		}
+		for f := range bytes.FieldsSeq(text) {
+			if n, err := strconv.Atoi(string(f)); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids, nil
+}

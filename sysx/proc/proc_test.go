@@ -1,0 +1,165 @@
+package proc
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestParseStat(t *testing.T) {
+	const rest = " 42 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 8675309 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 9\n"
+	tests := []struct {
+		name, text string
+		want       *Stat
+	}{
+		{"plain", "7 (cat) R" + rest, &Stat{PID: 7, PPID: 42, Comm: "cat", State: 'R', StartTime: 8675309, WaitStatus: 9}},
+		{"a name that looks like fields", "7 (a) R 1 (b) S" + rest, &Stat{PID: 7, PPID: 42, Comm: "a) R 1 (b", State: 'S', StartTime: 8675309, WaitStatus: 9}},
+		{"empty", "", nil},
+		{"no name", "7 cat R" + rest, nil},
+		{"cut off", "7 (cat) R 42 1", nil},
+		{"no pid", "x (cat) R" + rest, nil},
+		{"reversed", "7 )cat( R" + rest, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := parseStat([]byte(tt.text))
+			if (err != nil) != (tt.want == nil) {
+				t.Fatalf("error is %v", err)
+			}
+			if tt.want != nil && *got != *tt.want {
+				t.Errorf("got %+v, want %+v", *got, *tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	text, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, text []byte) { _, _ = parseStat(text) })
+}
+
+func start(t *testing.T, script string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/bin/sh", "-c", script)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// reap waits by Wait until some child ended.
+func reap(t *testing.T) Exit {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		exit, ok, err := Wait()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			return exit
+		}
+	}
+	t.Fatal("no child ended within 10 s")
+	return Exit{}
+}
+
+func TestOneProcess(t *testing.T) {
+	cmd := start(t, "exec sleep 1000")
+	pid := cmd.Process.Pid
+	started, err := StartTime(pid)
+	if err != nil || started == 0 {
+		t.Fatalf("start time %d, %v", started, err)
+	}
+	if own, err := StartTime(os.Getpid()); err != nil || own > started {
+		t.Errorf("this process started at %d, its child at %d, %v", own, started, err)
+	}
+	if !Same(pid, started) || Same(pid, started+1) {
+		t.Error("the process is not recognised by its start time")
+	}
+	if _, err := OpenSame(pid, started+1); !errors.Is(err, ErrGone) {
+		t.Errorf("opened a process with another start time: %v", err)
+	}
+	fd, err := OpenSame(pid, started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fd.Close()
+	if kids, err := Children(os.Getpid()); err != nil || !slices.Contains(kids, pid) {
+		t.Errorf("the children are %d, %v; want %d among them", kids, err, pid)
+	}
+	if _, ok, err := Wait(); ok || err != nil {
+		t.Errorf("reaped a process that runs: %v", err)
+	}
+	if err := Signal(fd, unix.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	s := zombie(t, pid)
+	if s.WaitStatus.Signal() != unix.SIGTERM || s.StartTime != started || Same(pid, started) {
+		t.Errorf("the zombie is %+v", *s)
+	}
+	if exit := reap(t); exit.PID != pid || exit.Status.Signal() != unix.SIGTERM {
+		t.Errorf("reaped %+v", exit)
+	}
+	if err := Signal(fd, unix.SIGTERM); !errors.Is(err, ErrGone) {
+		t.Errorf("signal to a reaped process: %v", err)
+	}
+	if _, err := OpenPIDFD(pid); !errors.Is(err, ErrGone) {
+		t.Errorf("open of a reaped process: %v", err)
+	}
+	if _, err := StartTime(pid); !errors.Is(err, ErrGone) {
+		t.Errorf("start time of a reaped process: %v", err)
+	}
+	if _, err := Children(pid); !errors.Is(err, ErrGone) {
+		t.Errorf("children of a reaped process: %v", err)
+	}
+	if _, ok, err := Wait(); ok || err != nil {
+		t.Errorf("without children: %t, %v", ok, err)
+	}
+}
+
+// zombie waits until pid is one.
+func zombie(t *testing.T, pid int) *Stat {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		s, err := ReadStat(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.Alive() {
+			return s
+		}
+	}
+	t.Fatalf("process %d does not die", pid)
+	return nil
+}
+
+func TestWait_StatusAndUsage(t *testing.T) {
+	cmd := start(t, "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done; exit 42")
+	exit := reap(t)
+	if exit.PID != cmd.Process.Pid || exit.Status.ExitStatus() != 42 {
+		t.Errorf("reaped %+v", exit)
+	}
+	if exit.UserTime+exit.SysTime <= 0 || exit.MaxRSS < 100<<10 || exit.MaxRSS > 1<<30 {
+		t.Errorf("usage is %v, %v, %d bytes", exit.UserTime, exit.SysTime, exit.MaxRSS)
+	}
+}
+
+func TestSignal_ClosedFile(t *testing.T) {
+	fd, err := OpenPIDFD(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd.Close()
+	if err := Signal(fd, 0); err == nil {
+		t.Error("a closed pidfd takes signals")
+	}
+}
