@@ -2,6 +2,7 @@
 # boot.sh ROOT_DISK IMAGES_DISK: starts the virtual machine, streams what the guest writes, and exits with the guest's
 # status. Without a status from the guest (panic, hang, a qemu that fails) it exits with 1 and a sentence.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 root=$1 images=$2

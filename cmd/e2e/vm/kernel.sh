@@ -1,7 +1,8 @@
 #!/bin/bash
 # Brings Debian's cloud kernel into build/vm/kernel without installing it, and packs the initramfs that finds the disks.
-# Cached: neither the network nor apt is touched while build/vm/kernel/ready exists and the files here are not newer.
+# Neither the network nor apt is touched while build/vm/kernel is there; remove it to get a newer kernel.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need dpkg-deb busybox cpio
@@ -9,7 +10,7 @@ kernel=$vm/kernel
 
 fetch_kernel() {
 	need apt-get apt-cache
-	local package
+	local package version
 	package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n1)
 	[ -n "$package" ] || die "apt knows no linux-image-cloud-amd64; run apt-get update (on a Debian with the main archive)"
 	say "fetching $package"
@@ -18,10 +19,11 @@ fetch_kernel() {
 	(cd "$kernel/deb" && apt-get -qq -o APT::Sandbox::User=root download "$package") ||
 		die "cannot download $package; run apt-get update, and look at the network"
 	dpkg-deb -x "$kernel"/deb/*.deb "$kernel"
-	rm -rf "$kernel/deb" "$kernel/usr"
-	basename "$kernel"/lib/modules/* >"$kernel/version"
+	rm -rf "${kernel:?}/deb" "${kernel:?}/usr"
 	cp "$kernel"/boot/vmlinuz-* "$kernel/vmlinuz"
-	busybox depmod -b "$kernel" "$(cat "$kernel/version")"
+	version=$(basename "$kernel"/lib/modules/*)
+	busybox depmod -b "$kernel" "$version"
+	echo "$version" >"$kernel/version" # the last step: who finds it finds a whole kernel
 }
 
 # copy_modules ROOT NAME...: these modules with all that they depend on.
@@ -57,7 +59,7 @@ pack_initramfs() {
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$kernel/initramfs.cpio"
 }
 
-[ -e "$kernel/vmlinuz" ] && [ -e "$kernel/version" ] || fetch_kernel
+[ -e "$kernel/version" ] || fetch_kernel
 pack_initramfs
 rm -rf "$kernel/guest-modules"
 # What the containers of the suite may ask the kernel to load on demand.

@@ -2,6 +2,7 @@
 # make test-vm: the tests that face the kernel, and the whole e2e suite, in a virtual machine with Debian's stock kernel
 # and nothing but cgroup v2. README.md tells what it needs and which variables it takes.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need qemu-system-x86_64 busybox mke2fs cpio dpkg-deb
@@ -9,11 +10,16 @@ cd "$repo"
 limit=${LITHOS_VM_LIMIT:-600}
 started=$SECONDS
 
+bin_dir=${LITHOS_BIN:-$repo/bin} images_dir=${LITHOS_IMAGES:-$repo/build/images}
+
+# Only the suite needs programs and images: PACKAGES=./sysx/mount works in a fresh clone.
 check_inputs() {
-	local bin=${LITHOS_BIN:-$repo/bin} images=${LITHOS_IMAGES:-$repo/build/images}
-	[ -x "$bin/lithos_tree" ] || die "there is no $bin/lithos_tree; run make build first"
-	[ -d "$images" ] || die "there is no $images; run make images first"
-	bin_dir=$bin images_dir=$images
+	if grep -qx cmd/e2e "$vm/suite"; then
+		[ -x "$bin_dir/lithos_tree" ] || die "there is no $bin_dir/lithos_tree; run make build first"
+		[ -d "$images_dir" ] || die "there is no $images_dir; run make images first"
+	fi
+	[ -d "$bin_dir" ] || mkdir -p "$bin_dir"
+	[ -d "$images_dir" ] || mkdir -p "$images_dir"
 }
 
 # The packages whose tests run inside, by their folders: all that call the kernel, then the suite.
@@ -41,32 +47,44 @@ stage_root() {
 	echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
 	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
-	cp "$bin_dir"/* "$root/lithos/bin/"
-	list_packages >"$root/lithos/suite"
+	cp -r "$bin_dir/." "$root/lithos/bin"
+	cp "$vm/suite" "$root/lithos/suite"
 	while read -r package; do
 		mkdir -p "$root/lithos/src/$package"
-		CGO_ENABLED=0 go test -c -o "$root/lithos/src/$package/test" "./$package"
+		CGO_ENABLED=0 go test -c -o "$root/lithos/src/$package/tests" "./$package"
 		[ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/lithos/src/$package/"
 	done <"$root/lithos/suite"
 	{
 		printf 'LIMIT=%q\nSLOW=%q\nCOUNT=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}" "${LITHOS_E2E_COUNT:-}"
-		printf "RUN='%s'\nCGROUP=%q\n" "${RUN:-}" "${LITHOS_VM_CGROUP:-root}"
+		printf 'RUN=%q\nCGROUP=%q\n' "${RUN:-}" "${LITHOS_VM_CGROUP:-root}"
 	} >"$root/lithos/settings"
 }
 
 # The images change seldom and are the bulk of the bytes: their disk is kept until a name, size, time, mode or owner changes.
 images_disk() {
-	local stamp
+	local stamp lock
+	exec {lock}>>"$images_dir/.lock" # images/build.sh may be at work
+	flock "$lock"
 	stamp=$(cd "$images_dir" && find . -printf '%P %y %s %T@ %m %U:%G %l\n' | LC_ALL=C sort | sha256sum)
 	if [ ! -e "$vm/images.img" ] || [ "$(cat "$vm/images.stamp" 2>/dev/null)" != "$stamp" ]; then
 		say "making the disk of the images"
 		make_disk "$vm/images.img" "$images_dir" 0 lithos-images
 		echo "$stamp" >"$vm/images.stamp"
 	fi
+	exec {lock}>&-
 }
 
-check_inputs
+# What a reader of a long log looks for, once more at its end.
+summarise() {
+	grep -E '^guest: (ok  |FAIL|failed)' "$vm/output.log" || :
+	sed -nE 's/^ *--- FAIL: ([^ ]*).*/\1/p' "$vm/output.log" | sed 's/^/test-vm: failing: /'
+	! grep -E 'WARNING:|BUG:|rcu_.*detected stalls|blocked for more than' "$vm/kernel.log" ||
+		say "the guest's kernel complains: see $vm/kernel.log"
+}
+
 mkdir -p "$vm"
+list_packages >"$vm/suite"
+check_inputs
 "$here/kernel.sh"
 stage_root
 images_disk
@@ -79,5 +97,6 @@ if [ -n "${RUN:-}" ] && [ "$result" -eq 0 ] && ! grep -q '^=== RUN' "$vm/output.
 	say "no test matches RUN=$RUN" >&2
 	result=1
 fi
+summarise
 say "the virtual machine ended after $((SECONDS - booted)) s with exit status $result"
 exit "$result"
