@@ -48,7 +48,9 @@ type Process struct {
 
 // Instance is one container to run.
 type Instance struct {
-	Name    string // "SANDBOX/PROCESS.INDEX"; a command's is made at its start
+	// Name is "SANDBOX/PROCESS.INDEX". A command's is only known when it is
+	// started (see WithName), until then it is "SANDBOX/cmd.PROCESS".
+	Name    string
 	Sandbox string
 	Process string
 	Index   int
@@ -61,6 +63,8 @@ type Instance struct {
 	// Container without what only the supervisor looks at.
 	Fingerprint string
 	Container   *Container
+
+	recipe *recipe
 }
 
 // Container is the effective container: everything resolved that the

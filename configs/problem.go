@@ -27,13 +27,14 @@ func (s Severity) String() string {
 type Problem struct {
 	File     string
 	Line     int    // from 1; 0 = the file as a whole
-	Column   int    // from 1, in runes; 0 = the line as a whole
+	Column   int    // from 1, in runes
 	Path     string // such as "web.instances"
 	Text     string // what is wrong, what was expected, what to do
 	Severity Severity
 
 	// Sandbox and Process name the object that the problem belongs to;
-	// empty for the master config.
+	// empty for the master config. What is wrong in a container config is
+	// reported once for each process that uses it: see [Problems.Distinct].
 	Sandbox, Process string
 }
 
@@ -66,4 +67,32 @@ func (ps Problems) Sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+}
+
+// Of returns the problems of one object: those of a sandbox and all its
+// processes if process is "", else those of that process alone.
+func (ps Problems) Of(sandbox, process string) Problems {
+	var list Problems
+	for _, p := range ps {
+		if p.Sandbox == sandbox && (process == "" || p.Process == process) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Distinct returns the list without those that say the same of the same place
+// as an earlier one, for printing.
+func (ps Problems) Distinct() Problems {
+	seen := map[Problem]bool{}
+	var list Problems
+	for _, p := range ps {
+		same := p
+		same.Sandbox, same.Process = "", ""
+		if !seen[same] {
+			seen[same] = true
+			list = append(list, p)
+		}
+	}
+	return list
 }

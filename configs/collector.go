@@ -1,0 +1,70 @@
+package configs
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxProblems is how many problems of one file are told; a hostile container
+// config could otherwise make as many as it has values.
+const maxProblems = 100
+
+// place is a position in a file, with the path that leads there.
+type place struct {
+	line, column int // from 1; 0 = the file as a whole
+	path         string
+}
+
+func nodePlace(n *yaml.Node) place { return place{line: n.Line, column: n.Column} }
+
+// collector gathers the problems of one file.
+type collector struct {
+	file             string
+	sandbox, process string // what the next problem belongs to
+	list             Problems
+	errors           int // those that were left out of the list too
+	// refused counts the errors that only say that something is not
+	// supported; with lenient set they are not made (tests of the rest).
+	refused int
+	lenient bool
+}
+
+func (c *collector) errorAt(at place, format string, args ...any) {
+	c.errors++
+	c.add(SeverityError, at, fmt.Sprintf(format, args...))
+}
+
+func (c *collector) warnAt(at place, format string, args ...any) {
+	c.add(SeverityWarning, at, fmt.Sprintf(format, args...))
+}
+
+func (c *collector) add(s Severity, at place, text string) {
+	switch {
+	case len(c.list) > maxProblems:
+		return
+	case len(c.list) == maxProblems:
+		// An error among those left out still has to be seen as one.
+		s, at, text = SeverityError, place{}, fmt.Sprintf("more than %d problems, the rest is left out", maxProblems)
+		c.errors++
+	}
+	c.list = append(c.list, Problem{
+		File: c.file, Line: at.line, Column: at.column, Path: at.path,
+		Text: text, Severity: s,
+		Sandbox: c.sandbox, Process: c.process,
+	})
+}
+
+// refuse reports something right that can't be run.
+func (c *collector) refuse(v value, what string) {
+	if !c.lenient {
+		c.refused++
+		v.errorf("%s not supported by this version yet", what)
+	}
+}
+
+// broken tells whether there is an error.
+func (c *collector) broken() bool { return c.errors > 0 }
+
+// unreadable tells whether there is an error beyond those of refuse.
+func (c *collector) unreadable() bool { return c.errors > c.refused }

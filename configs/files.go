@@ -1,0 +1,168 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// readHostFile reads a config of the host: a regular file of a bounded size.
+func readHostFile(file string) ([]byte, error) {
+	fd, err := ignoringEINTR(func() (int, error) {
+		return unix.Open(file, unix.O_PATH|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return readDescriptor(fd)
+}
+
+// image is an image directory that is being read.
+type image struct{ fd int }
+
+// openImage opens the directory NAME below an image directory. Symbolic links
+// below image-dir are refused: an image is named by its own name, so that
+// lithos_clean sees what is used, and what is inside one image can't pose as
+// another. image-dir itself may be reached by links, it is the maintainer's.
+func openImage(imageDir, name string) (image, error) {
+	dir, err := openImageDir(imageDir)
+	if err != nil {
+		return image{}, err
+	}
+	defer unix.Close(dir)
+	fd, err := openat2(dir, name, unix.O_PATH|unix.O_DIRECTORY,
+		unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_MAGICLINKS)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return image{}, fmt.Errorf("%s/%s is, or is reached by, a symbolic link; name the image's directory itself", imageDir, name)
+	case errors.Is(err, unix.ENOTDIR):
+		return image{}, fmt.Errorf("%s/%s is not a directory", imageDir, name)
+	case errors.Is(err, unix.ENOENT):
+		return image{}, fmt.Errorf("%s/%s does not exist", imageDir, name)
+	case err != nil:
+		return image{}, fmt.Errorf("cannot open %s/%s: %w", imageDir, name, err)
+	}
+	return image{fd}, nil
+}
+
+func openImageDir(imageDir string) (int, error) {
+	fd, err := ignoringEINTR(func() (int, error) {
+		return unix.Open(imageDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return -1, fmt.Errorf("cannot open the image-dir %s: %w", imageDir, err)
+	}
+	return fd, nil
+}
+
+func (i image) close() { unix.Close(i.fd) }
+
+// readFile reads a config inside the image, which is hostile: links are
+// resolved as the container would, with the image as the root, and nothing is
+// opened for reading before it is known to be a regular file.
+func (i image) readFile(file string) ([]byte, error) {
+	fd, err := openat2(i.fd, file, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	return readDescriptor(fd)
+}
+
+// openat2 opens name below dir. It is in Linux since 5.6; there is no other
+// safe way, so without it there is an error that says so.
+func openat2(dir int, name string, flags, resolve uint64) (int, error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
+	var fd int
+	var err error
+	// EAGAIN means that something was renamed meanwhile, which a hostile
+	// process could do for ever.
+	for range 100 {
+		fd, err = unix.Openat2(dir, name, &how)
+		if err != unix.EAGAIN && err != unix.EINTR {
+			break
+		}
+	}
+	if err == unix.ENOSYS {
+		return -1, errors.New("this kernel has no openat2 system call, Linux 5.14 or newer is needed")
+	}
+	return fd, err
+}
+
+// readDescriptor reads the file that an O_PATH descriptor stands for.
+func readDescriptor(fd int) ([]byte, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("it is %s, a config must be a regular file", fileType(st.Mode))
+	}
+	if st.Size > maxFileSize {
+		return nil, fmt.Errorf("the file has %d bytes, a config may have at most %d", st.Size, maxFileSize)
+	}
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// The size is only what it was a moment ago.
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFileSize {
+		return nil, fmt.Errorf("the file has more than %d bytes, which is the limit of a config", maxFileSize)
+	}
+	return data, nil
+}
+
+func fileType(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return "a directory"
+	case unix.S_IFIFO:
+		return "a FIFO"
+	case unix.S_IFSOCK:
+		return "a socket"
+	case unix.S_IFCHR, unix.S_IFBLK:
+		return "a device"
+	}
+	return "not a file"
+}
+
+func ignoringEINTR(open func() (int, error)) (int, error) {
+	for {
+		fd, err := open()
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// sandboxFiles lists the sandbox configs of a directory: the files that end
+// in .yaml, without hidden ones, which editors leave (checklist C1).
+func sandboxFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, ".yaml") || name[0] == '.' || e.IsDir() {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// missing tells whether an error says that a file does not exist.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

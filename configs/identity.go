@@ -1,0 +1,91 @@
+package configs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"strings"
+)
+
+// entryJSON is an entry of a process config in canonical form. Names and order
+// of the keys are those of the original, for operators who search for them in
+// `ps` and in the config log (checklist O4, P7, U 0.14.3).
+type entryJSON struct {
+	Instances       int               `json:"instances"`
+	Image           string            `json:"image"`
+	Config          string            `json:"config"`
+	Variables       map[string]string `json:"variables,omitempty"` // written sorted
+	ExtraNamespaces []string          `json:"extra_secrets_namespaces,omitempty"`
+	IPAddress       *netip.Addr       `json:"ip_address,omitempty"`
+	IPAddresses     []netip.Addr      `json:"ip_addresses,omitempty"`
+	Kind            Kind              `json:"kind"`
+}
+
+// instanceJSON is the part of one instance; `instances` is always 1.
+func instanceJSON(p *ProcessConfig, index int) string {
+	e := entryJSON{
+		Instances: 1, Image: p.Image, Config: p.Config, Variables: p.Variables,
+		ExtraNamespaces: p.ExtraSecretsNamespaces, Kind: p.Kind,
+	}
+	if index < len(p.IPAddresses) {
+		e.IPAddress = &p.IPAddresses[index]
+	}
+	return marshal(e)
+}
+
+// ProcessesJSON is the sandbox's process config in canonical form on one line,
+// for the config log (checklist P7). Entries that can't be read are not in it.
+func (s *Sandbox) ProcessesJSON() string {
+	all := make(map[string]entryJSON, len(s.Processes))
+	for _, p := range s.Processes {
+		if c := p.Config; c != nil {
+			all[p.Name] = entryJSON{
+				Instances: c.Instances, Image: c.Image, Config: c.Config, Variables: c.Variables,
+				ExtraNamespaces: c.ExtraSecretsNamespaces, IPAddresses: c.IPAddresses, Kind: c.Kind,
+			}
+		}
+	}
+	return marshal(all)
+}
+
+// marshal writes JSON on one line without escapes for HTML. All types that it
+// is given can be written.
+func marshal(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("configs: " + err.Error())
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// fingerprint hashes what a container made from c would be. What only the
+// supervisor looks at is left out: it takes effect at the next start, or at
+// once, and is no reason to restart (checklist C23).
+func fingerprint(c *Container, m *Master) string {
+	seen := *c
+	seen.Kind = ""
+	seen.KillTimeout = 0
+	seen.NormalExitCodes = nil
+	if !c.RestartProcessOnly {
+		// PID 1 restarts the program itself only with that option.
+		seen.RestartTimeout = 0
+	}
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(struct {
+		Container *Container
+		DevfsDir  string
+	}{&seen, m.DevfsDir}); err != nil {
+		panic("configs: " + err.Error())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// WithName is the instance under another name: a command's is only known when
+// it is started, and arguments and environment may hold it (checklist D10, F8).
+func (in *Instance) WithName(name string) *Instance {
+	return in.recipe.instance(name, in.Index)
+}

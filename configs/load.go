@@ -1,0 +1,254 @@
+package configs
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// Options say what to load.
+type Options struct {
+	// MasterFile is the master config, usually /etc/lithos/master.yaml.
+	MasterFile string
+	// AlternateProcess gives, by sandbox, a process config to read in the
+	// place of the sandbox's own (lithos_check --alternate-config,
+	// lithos_switch).
+	AlternateProcess map[string]string
+
+	lenient bool // tests of what is not supported yet
+}
+
+// loader is one call of Load.
+type loader struct {
+	Options
+	plan     *Plan
+	problems Problems
+	// templates are the container configs that were read, by image and file.
+	templates map[[2]string]*template
+}
+
+// Load reads a whole host. The plan is nil only if the master config itself
+// can't be used, or the directory of sandboxes can't be listed. An error in
+// any other file breaks the one object that it belongs to, which is in the
+// plan nevertheless. Problems are sorted by file and position.
+func Load(opts Options) (*Plan, Problems) {
+	l := &loader{Options: opts, templates: map[[2]string]*template{}}
+	files := l.loadMaster()
+	if l.plan != nil {
+		for _, name := range files {
+			l.plan.Sandboxes = append(l.plan.Sandboxes, l.loadSandbox(name))
+		}
+		l.checkAlternates()
+	}
+	l.problems.Sort()
+	return l.plan, l.problems
+}
+
+// loadMaster reads the master config and lists the sandbox configs.
+func (l *loader) loadMaster() []string {
+	file, err := filepath.Abs(l.MasterFile)
+	if err != nil {
+		file = l.MasterFile
+	}
+	c := &collector{file: file}
+	defer func() { l.problems = append(l.problems, c.list...) }()
+	v, ok := readYAML(c, "master config", readHostFile)
+	if !ok {
+		return nil
+	}
+	m, o := readMaster(v, file)
+	if c.broken() {
+		return nil
+	}
+	files, err := sandboxFiles(m.SandboxesDir)
+	if err != nil {
+		o.get("sandboxes-dir").errorf("cannot list the sandboxes: %s", err)
+		return nil
+	}
+	l.plan = &Plan{Master: m}
+	return files
+}
+
+// readYAML reads and parses one file of the host.
+func readYAML(c *collector, what string, read func(string) ([]byte, error)) (value, bool) {
+	data, err := read(c.file)
+	if err != nil {
+		c.errorAt(place{}, "cannot read the %s: %s", what, err)
+		return value{}, false
+	}
+	node, ok := parseYAML(c, data)
+	return rootValue(c, node), ok
+}
+
+// loadSandbox reads one sandbox config and its processes.
+func (l *loader) loadSandbox(base string) *Sandbox {
+	name := strings.TrimSuffix(base, ".yaml")
+	s := &Sandbox{Name: name, File: path.Join(l.plan.Master.SandboxesDir, base)}
+	c := &collector{file: s.File, sandbox: name, lenient: l.lenient}
+	if err := checkSandboxName(name); err != nil {
+		c.errorAt(place{}, "%s; rename the file", err)
+	}
+	if v, ok := readYAML(c, "sandbox config", readHostFile); ok {
+		s.Config = readSandbox(v, name, l.plan.Master)
+	}
+	if s.Config != nil && !c.unreadable() {
+		l.loadProcesses(s)
+	}
+	if c.broken() {
+		*s = Sandbox{Name: name, File: s.File, Broken: true}
+	}
+	l.problems = append(l.problems, c.list...)
+	return s
+}
+
+// loadProcesses reads the process config of a sandbox and resolves its
+// entries.
+func (l *loader) loadProcesses(s *Sandbox) {
+	s.ProcessFile = s.Config.ConfigFile
+	if file, ok := l.AlternateProcess[s.Name]; ok {
+		s.ProcessFile = file
+		if abs, err := filepath.Abs(file); err == nil {
+			s.ProcessFile = abs
+		}
+	}
+	c := &collector{file: s.ProcessFile, sandbox: s.Name, lenient: l.lenient}
+	data, err := readHostFile(s.ProcessFile)
+	if err != nil {
+		if missing(err) {
+			err = fmt.Errorf("no such file, create it, `{}` for no processes")
+		}
+		c.errorAt(place{}, "cannot read the process config: %s", err)
+	}
+	var entries []*processEntry
+	read := err == nil
+	if read {
+		var node, ok = parseYAML(c, data)
+		if read = ok; ok {
+			entries, read = readProcesses(rootValue(c, node))
+		}
+	}
+	s.ProcessesBroken = !read
+	l.problems = append(l.problems, c.list...)
+	for _, e := range entries {
+		s.Processes = append(s.Processes, l.loadProcess(s, e))
+	}
+}
+
+// loadProcess reads the container config of an entry and resolves it.
+func (l *loader) loadProcess(s *Sandbox, e *processEntry) *Process {
+	p := &Process{Name: e.name, Config: e.cfg, Broken: true}
+	if e.cfg == nil {
+		return p
+	}
+	p.Kind = e.cfg.Kind
+	c := &collector{file: s.ProcessFile, sandbox: s.Name, process: e.name, lenient: l.lenient}
+	defer func() { l.problems = append(l.problems, c.list...) }()
+	if err := checkImageName(e.cfg.Image, s.Config.ImageDirLevels); err != nil {
+		c.errorAt(e.image, "%q: %s", clip(e.cfg.Image), err)
+		return p
+	}
+	t := l.template(s.Config, e, c)
+	if t == nil {
+		return p
+	}
+	content := &collector{file: t.file, sandbox: s.Name, process: e.name, lenient: l.lenient}
+	for _, problem := range t.problems {
+		problem.Sandbox, problem.Process = s.Name, e.name
+		l.problems = append(l.problems, problem)
+	}
+	if t.unreadable {
+		return p
+	}
+	r := resolver{
+		recipe:    recipe{master: l.plan.Master, sandbox: s.Name, sb: s.Config, process: e.name, cfg: e.cfg, t: t},
+		entry:     e,
+		inProcess: c, inContent: content,
+	}
+	instances := r.resolve()
+	l.problems = append(l.problems, content.list...)
+	if c.broken() || content.broken() || t.broken {
+		return p
+	}
+	p.Broken, p.Instances = false, instances
+	return p
+}
+
+// template reads the container config of an entry, once for each file. It is
+// nil if there is no such file; what is wrong with a file that is there is
+// among the template's own problems.
+func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *template {
+	dir := path.Join(sb.ImageDir, e.cfg.Image)
+	key := [2]string{dir, e.cfg.Config}
+	if t, ok := l.templates[key]; ok && t != nil {
+		return t
+	}
+	img, err := openImage(sb.ImageDir, e.cfg.Image)
+	if err != nil {
+		c.errorAt(e.image, "%s", err)
+		return nil
+	}
+	defer img.close()
+	data, err := img.readFile(e.cfg.Config)
+	if err != nil {
+		c.errorAt(e.config, "cannot read %s in the image %s: %s", clip(e.cfg.Config), dir, err)
+		return nil
+	}
+	content := &collector{file: path.Join(dir, e.cfg.Config), lenient: l.lenient}
+	t := parseTemplate(content, data)
+	l.templates[key] = t
+	return t
+}
+
+// parseTemplate reads a container config whose text was read already.
+func parseTemplate(c *collector, data []byte) *template {
+	node, ok := parseYAML(c, data)
+	if !ok {
+		return &template{file: c.file, problems: c.list, broken: true, unreadable: true}
+	}
+	return readTemplate(rootValue(c, node))
+}
+
+// checkAlternates: an alternate process config for a sandbox that does not
+// exist checks nothing.
+func (l *loader) checkAlternates() {
+	for name := range l.AlternateProcess {
+		found := false
+		for _, s := range l.plan.Sandboxes {
+			found = found || s.Name == name
+		}
+		if !found {
+			l.problems = append(l.problems, Problem{
+				File: l.plan.Master.SandboxesDir, Sandbox: name,
+				Text: fmt.Sprintf("there is no sandbox %s%s", name, didYouMean(name, l.sandboxNames())),
+			})
+		}
+	}
+}
+
+func (l *loader) sandboxNames() []string {
+	var names []string
+	for _, s := range l.plan.Sandboxes {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// CheckContainer checks one container config that lies on the host, without a
+// sandbox and a process config: all but what these decide. The use of
+// variables is checked (lithos_check --check-container).
+func CheckContainer(file string) Problems {
+	c := &collector{file: file}
+	data, err := readHostFile(file)
+	if err != nil {
+		if os.IsNotExist(err) {
+			err = fmt.Errorf("no such file")
+		}
+		c.errorAt(place{}, "cannot read the container config: %s", err)
+		return c.list
+	}
+	t := parseTemplate(c, data)
+	t.problems.Sort()
+	return t.problems
+}

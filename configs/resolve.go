@@ -1,0 +1,302 @@
+package configs
+
+import (
+	"path"
+	"slices"
+	"strconv"
+)
+
+// recipe is all that instances of one process are made from. It stays with
+// them, so that the instance of a command can be made again under its name.
+type recipe struct {
+	master  *Master
+	sandbox string
+	sb      *SandboxConfig
+	process string
+	cfg     *ProcessConfig
+	t       *template
+	base    Container // the same for all instances
+}
+
+// resolver checks one process against its sandbox and its container config,
+// and tells the problems of the process file and of the container config.
+type resolver struct {
+	recipe
+	entry                *processEntry
+	inProcess, inContent *collector
+}
+
+// resolve returns nothing if there is an error.
+func (r *resolver) resolve() []*Instance {
+	r.checkKind()
+	r.checkVariables()
+	r.resolveIdentity()
+	r.resolveVolumes()
+	r.resolveFixed()
+	r.checkAddresses()
+	ports := r.checkPorts()
+	if r.inProcess.broken() || r.inContent.broken() {
+		return nil
+	}
+	r.base.TCPPorts = ports
+	shared := r.recipe
+	if r.cfg.Kind == KindCommand {
+		return []*Instance{shared.instance(r.sandbox+"/cmd."+r.process, 0)}
+	}
+	list := make([]*Instance, r.cfg.Instances)
+	for i := range list {
+		list[i] = shared.instance(r.sandbox+"/"+r.process+"."+strconv.Itoa(i), i)
+	}
+	return list
+}
+
+// checkKind: what a container config is for must match what it is used as (E1).
+func (r *resolver) checkKind() {
+	kind := r.t.kind.value
+	if kind != KindCommandOrDaemon && kind != r.cfg.Kind {
+		r.inProcess.errorAt(r.entry.kind, "is %s here but %s in the container config %s", r.cfg.Kind, kind, r.t.file)
+	}
+}
+
+// checkVariables: each declared variable must have a right value (D7, F1);
+// values of undeclared ones are not looked at.
+func (r *resolver) checkVariables() {
+	for i := range r.t.variables {
+		d := &r.t.variables[i]
+		s, ok := r.cfg.Variables[d.name]
+		if !ok {
+			at := r.entry.vars
+			at.path += "." + d.name
+			r.inProcess.errorAt(at, "a value is missing for this %s of the container config %s", d.kind, r.t.file)
+		} else if text := d.check(s, r.sb); text != "" {
+			r.inProcess.errorAt(r.entry.varAt[d.name], "%s", text)
+		}
+	}
+}
+
+// resolveIdentity finds the user, the group and the maps in force (C10-C13,
+// C16, E2, E15).
+func (r *resolver) resolveIdentity() {
+	r.base.UIDMap = r.mapInForce(r.sb.UIDMap, r.t.uidMap, r.sb.AllowUsers, r.t.uidMapAt, "uid-map", "allow-users")
+	r.base.GIDMap = r.mapInForce(r.sb.GIDMap, r.t.gidMap, r.sb.AllowGroups, r.t.gidMapAt, "gid-map", "allow-groups")
+
+	user := r.t.userID.value
+	if user == nil {
+		user = r.sb.DefaultUser
+	}
+	if user == nil {
+		r.inContent.errorAt(r.t.userID.at, "is required, since the sandbox has no default-user")
+		return
+	}
+	group := &r.sb.DefaultGroup
+	if r.t.groupID.value != nil {
+		group = r.t.groupID.value
+	}
+	r.base.UserID, r.base.GroupID = *user, *group
+	r.checkID(r.t.userID.at, "user", *user, r.base.UIDMap, len(r.t.uidMap) > 0, r.sb.AllowUsers, "allow-users")
+	r.checkID(r.t.groupID.at, "group", *group, r.base.GIDMap, len(r.t.gidMap) > 0, r.sb.AllowGroups, "allow-groups")
+}
+
+// mapInForce: a map is in the sandbox or in the container config; the latter's
+// outside ids are limited by what the sandbox allows (C10).
+func (r *resolver) mapInForce(sandbox, container []IDMap, allowed []Range, at place, key, list string) []IDMap {
+	if len(container) == 0 {
+		return sandbox
+	}
+	if len(sandbox) > 0 {
+		r.inContent.errorAt(at, "the sandbox has a %s too, only one of both can have it", key)
+		return sandbox
+	}
+	for _, m := range container {
+		if !m.outsideAllowed(allowed) {
+			r.inContent.errorAt(at, "the outside ids %d to %d are not in %s %s of the sandbox",
+				m.Outside, uint64(m.Outside)+uint64(m.Count)-1, list, formatRanges(allowed))
+		}
+	}
+	return container
+}
+
+// checkID: with a container's own map it is the map that is limited, without
+// one it is the id.
+func (r *resolver) checkID(at place, what string, id uint32, ids []IDMap, own bool, allowed []Range, list string) {
+	switch {
+	case !mapped(ids, id):
+		r.inContent.errorAt(at, "%s %d is not among the inside ids of the map in force", what, id)
+	case !own && !inRanges(allowed, id):
+		r.inContent.errorAt(at, "%s %d is not in %s %s of the sandbox", what, id, list, formatRanges(allowed))
+	}
+}
+
+// resolveVolumes finds the host directories and looks at the owners (H7-H9).
+func (r *resolver) resolveVolumes() {
+	volumes := make([]Volume, 0, len(r.t.volumes))
+	for _, vc := range r.t.volumes {
+		vol, text := resolveVolume(vc, r.sb)
+		if text != "" {
+			r.inContent.errorAt(vc.at, "%s", text)
+			continue
+		}
+		owned := vol.Kind == VolumePersistent && vol.Mkdir || vol.Kind == VolumeStatedir && vol.SubPath != ""
+		if owned && !mapped(r.base.UIDMap, vol.User) {
+			r.inContent.errorAt(vc.at, "its user %d is not among the inside ids of the map in force", vol.User)
+		}
+		if owned && !mapped(r.base.GIDMap, vol.Group) {
+			r.inContent.errorAt(vc.at, "its group %d is not among the inside ids of the map in force", vol.Group)
+		}
+		volumes = append(volumes, vol)
+	}
+	r.base.Volumes = volumes
+}
+
+// resolveFixed takes over what is the same for all instances.
+func (r *resolver) resolveFixed() {
+	f := r.t.fixed
+	f.UserID, f.GroupID = r.base.UserID, r.base.GroupID
+	f.UIDMap, f.GIDMap, f.Volumes = r.base.UIDMap, r.base.GIDMap, r.base.Volumes
+	f.Kind = r.t.kind.value
+	f.Image = path.Join(r.sb.ImageDir, r.cfg.Image)
+	f.ConfigFile = r.cfg.Config
+	f.SecretEnviron = r.t.secretEnviron
+	f.SecretEnvironFile = secretFile(r.t.secretEnvironFile, r.cfg.Config)
+	f.ResolvConf, f.HostsFile = r.t.resolv, r.t.hosts
+	f.ResolvConf.Source = r.sb.ResolvConf
+	f.HostsFile.Source, f.HostsFile.Additional = r.sb.HostsFile, r.sb.Additional
+	r.base = f
+}
+
+// checkAddresses: in a bridged sandbox each daemon has an address inside the
+// network (D6); a command without one has only loopback (L6).
+func (r *resolver) checkAddresses() {
+	if r.sb.Bridged == nil {
+		return
+	}
+	if len(r.cfg.IPAddresses) == 0 && r.cfg.Kind == KindDaemon && r.cfg.Instances > 0 {
+		r.inProcess.errorAt(r.entry.addresses, "is required: the sandbox has a bridged-network, each instance needs an address")
+	}
+	for _, a := range r.cfg.IPAddresses {
+		if !r.sb.Bridged.Network.Contains(a) {
+			r.inProcess.errorAt(r.entry.addresses, "%s is not in the network %s of the sandbox", a, r.sb.Bridged.Network)
+		}
+	}
+}
+
+// checkPorts resolves tcp-ports and holds them against allow-tcp-ports (C14).
+func (r *resolver) checkPorts() []TCPPort {
+	var ports []TCPPort
+	seen := map[uint16]string{}
+	add := func(p TCPPort, key string, at place) {
+		if first, twice := seen[p.Port]; twice {
+			r.inContent.errorAt(at, "port %d is that of %s already", p.Port, clip(first))
+			return
+		}
+		seen[p.Port] = key
+		if r.sb.Bridged == nil {
+			p.External = false // means nothing here, so it must not tell containers apart
+		}
+		ports = append(ports, p)
+	}
+	for i, d := range r.t.activated() {
+		if port, err := parsePort(r.cfg.Variables[d.name]); err == nil {
+			add(activationPort(port, firstActivationFD+i), "variable "+d.name, d.at)
+		}
+	}
+	for _, pc := range r.t.ports {
+		if p, ok := r.resolvePort(pc); ok {
+			add(p, pc.key, pc.at)
+		}
+	}
+	slices.SortFunc(ports, func(a, b TCPPort) int { return a.FD - b.FD })
+	return ports
+}
+
+func (r *resolver) resolvePort(pc portConfig) (TCPPort, bool) {
+	missing := false
+	key := substitute(pc.key, func(name string) string {
+		s, ok := r.cfg.Variables[name]
+		missing = missing || !ok // and reported
+		return s
+	})
+	if missing {
+		return TCPPort{}, false
+	}
+	port, err := parsePort(key)
+	if err != nil {
+		r.inContent.errorAt(pc.at, "%s %s", quoteShort(key), err)
+		return TCPPort{}, false
+	}
+	p := pc.TCPPort
+	p.Port = port
+	if (r.sb.Bridged == nil || p.External) && !inRanges(r.sb.AllowTCPPorts, uint32(port)) {
+		r.inContent.errorAt(pc.at, "%s", notAllowed(port, r.sb))
+		return p, false
+	}
+	return p, true
+}
+
+// instance makes one instance. What could go wrong was checked.
+func (r *recipe) instance(name string, index int) *Instance {
+	c := r.base
+	replace := func(variable string) string {
+		switch variable {
+		case builtinName:
+			return name
+		case builtinConfig:
+			return r.cfg.Config
+		}
+		return r.cfg.Variables[variable]
+	}
+	for _, a := range r.t.arguments {
+		c.Arguments = append(c.Arguments, substitute(a.value, replace))
+	}
+	r.setEnviron(&c, name, replace)
+	in := &Instance{
+		Name: name, Sandbox: r.sandbox, Process: r.process, Index: index,
+		JSON:      instanceJSON(r.cfg, index),
+		Container: &c,
+		recipe:    r,
+	}
+	c.Network = r.network(index)
+	in.Fingerprint = fingerprint(&c, r.master)
+	return in
+}
+
+// setEnviron adds what lithos itself sets, which can't be overridden (E10, F9).
+func (r *recipe) setEnviron(c *Container, name string, replace func(string) string) {
+	for _, e := range r.t.environ {
+		switch {
+		case e.value.Name == "LITHOS_NAME" || e.value.Name == "LITHOS_CONFIG":
+		case isPID(e.value.Value):
+			c.PIDVariables = append(c.PIDVariables, e.value.Name)
+		default:
+			c.Environ = append(c.Environ, EnvVar{e.value.Name, substitute(e.value.Value, replace)})
+		}
+	}
+	c.Environ = append(c.Environ, EnvVar{"LITHOS_NAME", name}, EnvVar{"LITHOS_CONFIG", r.cfg.Config})
+	if list := r.t.activated(); len(list) > 0 {
+		names := list[0].name
+		for _, d := range list[1:] {
+			names += ":" + d.name
+		}
+		c.Environ = append(c.Environ, EnvVar{"LISTEN_FDS", strconv.Itoa(len(list))}, EnvVar{"LISTEN_FDNAMES", names})
+		c.PIDVariables = append(c.PIDVariables, "LISTEN_PID")
+	}
+	sortedBy(c.Environ, func(e EnvVar) string { return e.Name })
+	slices.Sort(c.PIDVariables)
+}
+
+// network is the instance's place in the bridged network.
+func (r *recipe) network(index int) *Network {
+	b := r.sb.Bridged
+	if b == nil {
+		return nil
+	}
+	n := &Network{Bridge: b.Bridge, Prefix: b.Network, Gateway: b.DefaultGateway}
+	if index < len(r.cfg.IPAddresses) {
+		n.Address = r.cfg.IPAddresses[index]
+		for _, arg := range b.AfterSetupCommand {
+			arg, _ = expandAfterSetup(arg, n.Address.String())
+			n.AfterSetup = append(n.AfterSetup, arg)
+		}
+	}
+	return n
+}

@@ -1,0 +1,48 @@
+package configs
+
+import "strings"
+
+// suggest returns the candidate that word was probably meant to be, or "".
+func suggest(word string, candidates []string) string {
+	best, bestDistance := "", 1+min(3, 1+len(word)/4)
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// didYouMean is suggest as the end of a sentence.
+func didYouMean(word string, candidates []string) string {
+	if s := suggest(word, candidates); s != "" {
+		return ", did you mean `" + s + "`?"
+	}
+	return ""
+}
+
+// distance is the number of letters to insert, delete or replace to make one
+// word of the other (Levenshtein).
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	if len(x) > 64 || len(y) > 64 {
+		return 64 // no key is that long; the words may be hostile
+	}
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range y {
+			cost := diagonal
+			if x[i] != y[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(y)]
+}

@@ -1,0 +1,31 @@
+package configs
+
+// Three things are read and checked but can't be run yet. Their use is one
+// error, which breaks the object that uses them and no other.
+
+// refuseSandbox reports what a sandbox uses of them. A key for secrets alone
+// is fine: nothing is decrypted by it until a container has secrets.
+func refuseSandbox(o *object, sb *SandboxConfig) {
+	switch {
+	case len(sb.UIDMap) > 0:
+		o.c.refuse(o.get("uid-map"), "user namespaces are")
+	case len(sb.GIDMap) > 0:
+		o.c.refuse(o.get("gid-map"), "user namespaces are")
+	case sb.Bridged != nil:
+		o.c.refuse(o.get("bridged-network"), "a bridged network is")
+	}
+}
+
+// refuseContainer reports what a container config uses of them.
+func refuseContainer(o *object, t *template) {
+	switch {
+	case len(t.uidMap) > 0:
+		o.c.refuse(o.get("uid-map"), "user namespaces are")
+	case len(t.gidMap) > 0:
+		o.c.refuse(o.get("gid-map"), "user namespaces are")
+	case len(t.secretEnviron) > 0:
+		o.c.refuse(o.get("secret-environ"), "secrets are")
+	case t.secretEnvironFile != "":
+		o.c.refuse(o.get("secret-environ-file"), "secrets are")
+	}
+}

@@ -1,0 +1,218 @@
+package configs
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// variable is one declaration of a container config (checklist F1).
+type variable struct {
+	name    string
+	kind    string   // the tag
+	systemd bool     // TcpPort with `activation: systemd`
+	choices []string // Choice
+	at      place
+}
+
+const (
+	tagTCPPort    = "!TcpPort"
+	tagName       = "!Name"
+	tagDottedName = "!DottedName"
+	tagChoice     = "!Choice"
+)
+
+var variableTags = []string{tagTCPPort, tagName, tagDottedName, tagChoice}
+
+var activations = []string{"none", "systemd"}
+
+// readVariables reads the declarations, by name.
+func readVariables(v value) []variable {
+	list, _ := v.entries()
+	var vars []variable
+	for _, e := range list {
+		if strings.HasPrefix(e.name, "lithos:") {
+			e.errorf("names that begin with lithos: are built in, they need no declaration")
+			continue
+		}
+		if d, ok := readVariable(e); ok {
+			vars = append(vars, d)
+		}
+	}
+	return sortedBy(vars, func(d variable) string { return d.name })
+}
+
+func readVariable(e entry) (variable, bool) {
+	v := e.value
+	d := variable{name: e.name, kind: v.tag(), at: e.keyPlace()}
+	body := v.withoutTag()
+	ok := true
+	switch d.kind {
+	case "":
+		v.errorf("a variable has a type, one of %s", strings.Join(variableTags, ", "))
+		return d, false
+	case tagTCPPort:
+		d.systemd, ok = readActivation(body)
+		if d.systemd && strings.ContainsFunc(d.name, func(r rune) bool { return r <= ' ' || r == ':' || r >= 0x7f }) {
+			v.errorf("the name %q can't be in LISTEN_FDNAMES, which separates names by colons", clip(d.name))
+			ok = false
+		}
+	case tagName, tagDottedName:
+		if !body.empty() {
+			v.errorf("%s takes no value", d.kind)
+			ok = false
+		}
+	case tagChoice:
+		if d.choices = body.strings(); len(d.choices) == 0 {
+			v.errorf("%s takes a list of values", d.kind)
+			ok = false
+		}
+	default:
+		v.errorf("unknown type of variable %s%s", clip(d.kind), didYouMean(d.kind, variableTags))
+		return d, false
+	}
+	return d, ok
+}
+
+// readActivation reads the parameters of `!TcpPort`: the value of activation
+// is a word, which may be written as a tag too.
+func readActivation(body value) (systemd, ok bool) {
+	o, ok := body.object([]string{"activation"})
+	v := o.get("activation")
+	if word, tagged := strings.CutPrefix(v.tag(), "!"); tagged && v.withoutTag().null() {
+		n := *v.node
+		n.Value, n.Tag, n.Style = word, "!!str", 0
+		v.node = &n
+	}
+	return v.oneOf("none", activations...) == "systemd", ok
+}
+
+// check says what is wrong with a value for the variable, or "". The range of
+// a port is not looked at in a bridged sandbox, where it is the container's
+// own unless it is external (checklist F4).
+func (d *variable) check(s string, sb *SandboxConfig) string {
+	switch d.kind {
+	case tagTCPPort:
+		port, err := parsePort(s)
+		if err != nil {
+			return quoteShort(s) + " " + err.Error()
+		}
+		if sb != nil && sb.Bridged == nil && !inRanges(sb.AllowTCPPorts, uint32(port)) {
+			return notAllowed(port, sb)
+		}
+	case tagName:
+		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && r != '-' }) {
+			return quoteShort(s) + " is not a !Name: letters, digits, `_` and `-`, at least one"
+		}
+	case tagDottedName:
+		return checkDottedName(s)
+	case tagChoice:
+		if !slices.Contains(d.choices, s) {
+			return quoteShort(s) + " is not one of the choices " + clip(strings.Join(d.choices, ", ")) + didYouMean(s, d.choices)
+		}
+	}
+	return ""
+}
+
+func checkDottedName(s string) string {
+	for part := range strings.SplitSeq(s, ".") {
+		switch {
+		case part == "":
+			return quoteShort(s) + " is not a !DottedName: it has an empty part"
+		case part[0] == '-' || part[len(part)-1] == '-':
+			return quoteShort(s) + " is not a !DottedName: a part begins or ends with a dash"
+		case strings.ContainsFunc(part, func(r rune) bool { return !isWord(r) && r != '-' }):
+			return quoteShort(s) + " is not a !DottedName: letters, digits, `_`, `-` and dots"
+		}
+	}
+	return ""
+}
+
+func notAllowed(port uint16, sb *SandboxConfig) string {
+	return "port " + strconv.Itoa(int(port)) + " is not in allow-tcp-ports " + formatRanges(sb.AllowTCPPorts) + " of the sandbox"
+}
+
+// parsePort reads 1..65535; port 0, which is "any", is refused (checklist F4).
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	switch {
+	case err != nil:
+		return 0, constError("is not a TCP port, 1 to 65535")
+	case n == 0:
+		return 0, constError("is not a TCP port: 0 would be any")
+	}
+	return uint16(n), nil
+}
+
+func quoteShort(s string) string { return strconv.Quote(clip(s)) }
+
+// The built-in variables (checklist F8).
+const (
+	builtinName   = "lithos:name"
+	builtinConfig = "lithos:config_filename"
+	builtinPID    = "lithos:pid"
+)
+
+var builtins = []string{builtinName, builtinConfig, builtinPID}
+
+// substitute replaces each `@{name}` in s, blanks inside the braces trimmed.
+// What has no closing brace stays as it is; there is no escape (checklist F6).
+func substitute(s string, replace func(name string) string) string {
+	begin := strings.Index(s, "@{")
+	if begin < 0 {
+		return s
+	}
+	var b strings.Builder
+	for begin >= 0 {
+		length := strings.IndexByte(s[begin:], '}')
+		if length < 0 {
+			break
+		}
+		b.WriteString(s[:begin])
+		b.WriteString(replace(strings.TrimSpace(s[begin+2 : begin+length])))
+		s = s[begin+length+1:]
+		begin = strings.Index(s, "@{")
+	}
+	b.WriteString(s)
+	return b.String()
+}
+
+// isPID tells whether s is `@{lithos:pid}` and nothing else.
+func isPID(s string) bool {
+	inner, ok := strings.CutPrefix(s, "@{")
+	inner, ok2 := strings.CutSuffix(inner, "}")
+	return ok && ok2 && strings.TrimSpace(inner) == builtinPID
+}
+
+// checkSubstitutions reports variables that are used but neither declared nor
+// built in (checklist F7), in arguments, values of environ and keys of
+// tcp-ports, the only places where they are replaced (F5).
+func (t *template) checkSubstitutions(c *collector) {
+	declared := make([]string, 0, len(t.variables)+len(builtins))
+	for _, d := range t.variables {
+		declared = append(declared, d.name)
+	}
+	known := append(declared, builtins...)
+	look := func(s string, at place) {
+		substitute(s, func(name string) string {
+			switch {
+			case name == builtinPID:
+				c.errorAt(at, "@{%s} can only be the whole value of a variable in environ", builtinPID)
+			case !slices.Contains(known, name):
+				c.errorAt(at, "variable %q is not declared in variables%s", clip(name), didYouMean(name, known))
+			}
+			return ""
+		})
+	}
+	for _, a := range t.arguments {
+		look(a.value, a.at)
+	}
+	for _, e := range t.environ {
+		if !isPID(e.value.Value) {
+			look(e.value.Value, e.at)
+		}
+	}
+	for _, p := range t.ports {
+		look(p.key, p.at)
+	}
+}

@@ -1,0 +1,148 @@
+package configs
+
+import (
+	"path"
+	"strings"
+)
+
+// volumeConfig is a volume as a container config describes it; Source and
+// SubPath are yet to be found in the sandbox.
+type volumeConfig struct {
+	Volume
+	virtual string // `!Readonly` and `!Persistent`
+	at      place
+}
+
+// volumeTags are the kinds of volumes by their tags; the second spelling of
+// `!Readonly` is the manual's overview's (checklist A10).
+var volumeTags = map[string]VolumeKind{
+	"!Readonly": VolumeReadonly, "!ReadOnly": VolumeReadonly,
+	"!Persistent": VolumePersistent, "!Statedir": VolumeStatedir, "!Tmpfs": VolumeTmpfs,
+}
+
+var volumeTagNames = []string{"!Readonly", "!Persistent", "!Statedir", "!Tmpfs"}
+
+// The keys of each kind of volume; `exec` is ours.
+var volumeKeys = map[VolumeKind][]string{
+	VolumeReadonly:   {"path", "exec"},
+	VolumePersistent: {"path", "mkdir", "mode", "user", "group", "exec"},
+	VolumeStatedir:   {"path", "mode", "user", "group", "exec"},
+	VolumeTmpfs:      {"size", "mode", "exec"},
+}
+
+const (
+	defaultMode      = 0o777
+	maxMode          = 0o1777
+	defaultTmpfsSize = 100 << 20
+	maxTmpfsSize     = 1 << 50
+)
+
+// readVolumes reads volumes, shorter mount points first and then by name, so
+// that a mount point inside a volume comes after it (checklist H6).
+func readVolumes(v value) []volumeConfig {
+	list, _ := v.entries()
+	var volumes []volumeConfig
+	seen := map[string]string{}
+	for _, e := range list {
+		point, err := cleanInside(e.name)
+		if err == nil && point == "/" {
+			err = constError("is the root, which is the image")
+		}
+		if err != nil {
+			e.errorf("the mount point %q %s", clip(e.name), err)
+			continue
+		}
+		if first, twice := seen[point]; twice {
+			e.errorf("the same mount point as %s", clip(first))
+			continue
+		}
+		seen[point] = e.name
+		if vol, ok := readVolume(e.value); ok {
+			vol.MountPoint, vol.at = point, e.value.place()
+			volumes = append(volumes, vol)
+		}
+	}
+	sortedBy(volumes, func(v volumeConfig) string { return v.MountPoint })
+	return sortedBy(volumes, func(v volumeConfig) int { return len(v.MountPoint) })
+}
+
+func readVolume(v value) (volumeConfig, bool) {
+	if v.tag() == "" {
+		v.errorf("a volume has a tag, one of %s", strings.Join(volumeTagNames, ", "))
+		return volumeConfig{}, false
+	}
+	kind, ok := volumeTags[v.tag()]
+	if !ok {
+		v.errorf("unknown kind of volume %s%s", clip(v.tag()), didYouMean(v.tag(), volumeTagNames))
+		return volumeConfig{}, false
+	}
+	// What is in memory or dies with the container could be executed in the
+	// original, and the manual does not say otherwise; what outlives it is
+	// noexec unless asked for.
+	dies := kind == VolumeTmpfs || kind == VolumeStatedir
+	vol := volumeConfig{Volume: Volume{Kind: kind, Mode: defaultMode, Exec: dies}}
+	body := v.withoutTag()
+	if body.what() != "a mapping" && !body.null() && kind != VolumeTmpfs {
+		vol.setPath(body.insidePath("/"))
+		return vol, true
+	}
+	o, ok := body.object(volumeKeys[kind])
+	if kind != VolumeTmpfs {
+		vol.setPath(o.get("path").insidePath("/"))
+		ok = (kind != VolumeReadonly || o.get("path").required()) && ok
+	} else {
+		vol.Size = o.get("size").integer(defaultTmpfsSize, 0, maxTmpfsSize)
+	}
+	vol.Mkdir = o.get("mkdir").boolean(false)
+	vol.Mode = uint32(o.get("mode").integer(defaultMode, 0, maxMode))
+	vol.User = uint32(o.get("user").integer(0, 0, maxID))
+	vol.Group = uint32(o.get("group").integer(0, 0, maxID))
+	vol.Exec = o.get("exec").boolean(dies)
+	return vol, ok
+}
+
+func (vol *volumeConfig) setPath(clean string) {
+	if vol.Kind == VolumeStatedir {
+		vol.SubPath = strings.TrimPrefix(clean, "/")
+	} else {
+		vol.virtual = clean
+	}
+}
+
+// resolveVolume finds the host directory of a virtual path. The longest prefix
+// wins, compared by path component; what is read-only may also come from
+// writable-paths (checklist H2, H7).
+func resolveVolume(vol volumeConfig, sb *SandboxConfig) (Volume, string) {
+	var tables []map[string]string
+	switch vol.Kind {
+	case VolumeReadonly:
+		tables = []map[string]string{sb.ReadonlyPaths, sb.WritablePaths}
+	case VolumePersistent:
+		tables = []map[string]string{sb.WritablePaths}
+	default:
+		return vol.Volume, ""
+	}
+	for _, table := range tables {
+		if source, rest, ok := longestPrefix(table, vol.virtual); ok {
+			vol.Source, vol.SubPath = source, rest
+			return vol.Volume, ""
+		}
+	}
+	where := "writable-paths"
+	if vol.Kind == VolumeReadonly {
+		where = "readonly-paths or writable-paths"
+	}
+	return Volume{}, "no virtual directory of the sandbox holds " + clip(vol.virtual) + ": it is not in " + where
+}
+
+// longestPrefix looks a cleaned absolute path up in a map of such paths.
+func longestPrefix(table map[string]string, virtual string) (source, rest string, ok bool) {
+	for prefix := virtual; ; prefix = path.Dir(prefix) {
+		if source, ok = table[prefix]; ok {
+			return source, strings.TrimPrefix(strings.TrimPrefix(virtual, prefix), "/"), true
+		}
+		if prefix == "/" {
+			return "", "", false
+		}
+	}
+}
