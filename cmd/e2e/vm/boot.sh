@@ -2,7 +2,6 @@
 # boot.sh ROOT_DISK IMAGES_DISK: starts the virtual machine, streams what the guest writes, and exits with the guest's
 # status. Without a status from the guest (panic, hang, a qemu that fails) it exits with 1 and a sentence.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 root=$1 images=$2
@@ -18,6 +17,7 @@ transparent_hugepage=never rcupdate.rcu_expedited=1 audit=0"
 
 run=$(mktemp -d "${TMPDIR:-/tmp}/lithos-vm.XXXXXX")
 guest=
+# shellcheck disable=SC2317 # called by the trap
 stop() {
 	# timeout(1) passes the signal on to qemu.
 	[ -z "$guest" ] || kill "$guest" 2>/dev/null || :

@@ -2,7 +2,6 @@
 # Brings Debian's cloud kernel into build/vm/kernel without installing it, and packs the initramfs that finds the disks.
 # Neither the network nor apt is touched while build/vm/kernel is there; remove it to get a newer kernel.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need dpkg-deb busybox cpio

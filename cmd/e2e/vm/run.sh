@@ -2,7 +2,6 @@
 # make test-vm: the tests that face the kernel, and the whole e2e suite, in a virtual machine with Debian's stock kernel
 # and nothing but cgroup v2. README.md tells what it needs and which variables it takes.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need qemu-system-x86_64 busybox mke2fs cpio dpkg-deb
