@@ -1,0 +1,73 @@
+# Everything that is generated lies in bin/ (the programs) and build/.
+# `make help` lists the targets.
+
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# A checkout that belongs to another user than root has no readable history
+# for git; the version above is all that is taken from there.
+export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
+
+programs := $(notdir $(wildcard cmd/lithos_*))
+static := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
+demo := build/examples/demo -bin bin -hello build/examples/hello -config examples/hello/hello.yaml
+
+# cmd/e2e has a line of its own: it needs the programs and images, and it is
+# the real programs that it tests, which the race detector would not see.
+packages = $$(go list ./... | grep -v '^lithos/cmd/e2e$$')
+
+##@ To run it
+
+.PHONY: build
+build: ## build all programs, static, into bin/ (the default)
+	@mkdir -p bin build/examples
+	$(static) -o bin/ $(addprefix ./cmd/,$(programs))
+	@$(static) -o build/examples/ ./examples/hello ./examples/demo
+
+.PHONY: demo
+demo: build ## run three containers on a host of their own, until Ctrl-C (DEMO_DIR, DEMO_PORT)
+	@$(demo)
+
+.PHONY: demo-check
+demo-check: build ## run the demo unattended and check everything it shows
+	@$(demo) -check
+
+##@ To check it
+
+.PHONY: test
+test: preflight build images ## run all tests on this machine: needs root
+	go test $(packages)
+	go test -race $(packages)
+	go test -count=1 -timeout=20m ./cmd/e2e
+
+.PHONY: test-vm
+test-vm: build images ## run the kernel's part of them in a small virtual machine: cgroup v2, Debian's kernel
+	cmd/e2e/vm/run.sh
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck, shellcheck and the house rules
+	@.ci/lint
+
+.PHONY: images
+images: ## build the images for the tests from Debian's packages (kept in build/images)
+	cmd/e2e/images/build.sh
+
+.PHONY: preflight
+preflight: ## say what this machine lacks for `make test`
+	@.ci/preflight
+
+##@ To tidy up
+
+.PHONY: clean
+clean: ## remove bin/ and build/
+	rm -rf bin build
+
+.PHONY: help
+help: ## print this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "%s%s\n", sep, substr($$0, 5); sep = "\n" } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
