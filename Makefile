@@ -48,6 +48,10 @@ test: preflight build images ## run all tests on this machine: needs root
 test-vm: build images ## run the kernel's part of them in a small virtual machine: cgroup v2, Debian's kernel
 	cmd/e2e/vm/run.sh
 
+.PHONY: bench
+bench: build ## measure memory and restart times of the whole programs, into bench/results
+	go run ./bench -bin bin -o bench/results/$$(date -u +%Y-%m-%d)-$$(git rev-parse --short=12 HEAD).json
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, shellcheck and the house rules
 	@.ci/lint

@@ -18,7 +18,8 @@ import (
 var (
 	binDir    = directory("LITHOS_BIN", "../../bin")
 	imagesDir = directory("LITHOS_IMAGES", "../../build/images")
-	slow      = slowness()
+	slow      = number("LITHOS_E2E_SLOW", 1)
+	howMany   = int(number("LITHOS_E2E_COUNT", 200))
 )
 
 // debian is the image of images/build.sh, below imagesDir.
@@ -55,11 +56,11 @@ func directory(variable, otherwise string) string {
 	return dir
 }
 
-func slowness() float64 {
-	if f, err := strconv.ParseFloat(os.Getenv("LITHOS_E2E_SLOW"), 64); err == nil && f >= 1 {
+func number(variable string, otherwise float64) float64 {
+	if f, err := strconv.ParseFloat(os.Getenv(variable), 64); err == nil && f >= 1 {
 		return f
 	}
-	return 1
+	return otherwise
 }
 
 // preflight says in a sentence what the machine lacks.
