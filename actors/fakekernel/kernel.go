@@ -1,0 +1,322 @@
+package fakekernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"lithos/actors"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// Behaviour is what one start does. The zero value runs until it gets TERM,
+// and then ends at once.
+type Behaviour struct {
+	ForkError error
+	ForkPanic bool
+	ForkTime  time.Duration // how long the spawner is busy with it
+	// Lifetime is after how long it ends by itself; 0 = never.
+	Lifetime time.Duration
+	// Instant has it die before the fork is reported.
+	Instant bool
+	Status  syscall.WaitStatus // of PID 1, when it ends by itself
+	// TermTime is how long it takes to end after TERM; IgnoreTerm that it
+	// does not, IgnoreKill not even after KILL.
+	TermTime   time.Duration
+	IgnoreTerm bool
+	IgnoreKill bool
+	Degraded   []string
+	// Record is what its record says when it is dead.
+	Record *spawn.Record
+	// RemoveTime is how long its clean-up takes, RemoveError how it ends.
+	RemoveTime  time.Duration
+	RemoveError error
+}
+
+// Proc is one process.
+type Proc struct {
+	PID      int
+	Name     string
+	Request  *spawn.Request
+	Started  time.Time
+	Ended    time.Time // zero while it lives
+	Signals  []Signal
+	Foreign  bool // not a child of the daemon
+	Stray    bool // a child that nobody started
+	Sockets  []string
+	status   syscall.WaitStatus
+	behave   Behaviour
+	handle   *os.File
+	ended    chan struct{}
+	lifetime *time.Timer
+}
+
+// Signal is one signal that a process got.
+type Signal struct {
+	Signal syscall.Signal
+	At     time.Time
+}
+
+// Kernel is the fake.
+type Kernel struct {
+	// Signals is to be given to the root.
+	Signals chan os.Signal
+	// Behave says what the n-th start (from 0) of a container does; nil is
+	// the zero Behaviour for all.
+	Behave func(name string, n int) Behaviour
+	// LoadFunc is what a reload reads.
+	LoadFunc func() (*configs.Plan, configs.Problems)
+	// ListenError is asked before a socket is made.
+	ListenError func(actors.Socket) error
+	// Left is what an earlier daemon left.
+	Left actors.Leftovers
+
+	mu        sync.Mutex
+	lastPID   int
+	procs     map[int]*Proc      // living and not yet reaped
+	byHandle  map[*os.File]*Proc // open pidfds
+	dead      []actors.Exit      // to be reaped
+	sockets   map[*os.File]actors.Socket
+	starts    map[string]int
+	stateDirs map[string]bool
+	cgroups   map[string]bool
+	behaviour map[string]Behaviour // the latest of each name
+	history   []*Proc
+}
+
+// New makes a fake kernel.
+func New() *Kernel {
+	return &Kernel{
+		Signals:   make(chan os.Signal, 64),
+		procs:     make(map[int]*Proc),
+		byHandle:  make(map[*os.File]*Proc),
+		sockets:   make(map[*os.File]actors.Socket),
+		starts:    make(map[string]int),
+		stateDirs: make(map[string]bool),
+		cgroups:   make(map[string]bool),
+		behaviour: make(map[string]Behaviour),
+		lastPID:   100,
+	}
+}
+
+// Actors is the fake as actors see it.
+func (k *Kernel) Actors() *actors.Kernel {
+	return &actors.Kernel{
+		Start:       k.start,
+		Remove:      k.remove,
+		ReadRecord:  k.readRecord,
+		Listen:      k.listen,
+		Close:       k.close,
+		Signal:      k.signal,
+		Wait:        k.wait,
+		Children:    k.children,
+		SignalChild: k.signalChild,
+		Load:        func() (*configs.Plan, configs.Problems) { return k.LoadFunc() },
+		Leftovers:   func() (actors.Leftovers, error) { return k.Left, nil },
+		OpenProcess: k.openProcess,
+		AwaitEnd:    k.awaitEnd,
+		RemoveDir:   func(string) {},
+	}
+}
+
+func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
+	name := r.Spec.Name
+	k.mu.Lock()
+	n := k.starts[name]
+	k.starts[name]++
+	b := Behaviour{}
+	if k.Behave != nil {
+		b = k.Behave(name, n)
+	}
+	k.behaviour[name] = b
+	k.mu.Unlock()
+	if b.ForkTime > 0 {
+		time.Sleep(b.ForkTime)
+	}
+	if b.ForkPanic {
+		panic("fork panics as it was told to")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cgroups[name] = true
+	if b.ForkError != nil {
+		return nil, b.ForkError
+	}
+	if k.stateDirs[name] {
+		return nil, fmt.Errorf("fake: the state dir of %s is still there", name)
+	}
+	k.stateDirs[name] = true
+	p := k.add(name, b)
+	p.Request = r
+	for _, file := range r.Sockets {
+		s, ok := k.sockets[file]
+		if !ok {
+			return nil, errors.New("fake: a socket of the request is closed")
+		}
+		p.Sockets = append(p.Sockets, s.Addr.String())
+	}
+	switch {
+	case b.Instant:
+		k.end(p, b.Status)
+	case b.Lifetime > 0:
+		p.lifetime = time.AfterFunc(b.Lifetime, func() { k.End(p.PID, b.Status) })
+	}
+	return &spawn.Child{PID: p.PID, PIDFD: p.handle, Started: p.Started, Degraded: b.Degraded}, nil
+}
+
+// add makes a process. The lock is held.
+func (k *Kernel) add(name string, b Behaviour) *Proc {
+	k.lastPID++
+	p := &Proc{
+		PID: k.lastPID, Name: name, Started: time.Now(), behave: b,
+		handle: new(os.File), ended: make(chan struct{}),
+	}
+	k.procs[p.PID] = p
+	k.byHandle[p.handle] = p
+	k.history = append(k.history, p)
+	return p
+}
+
+// AddStray makes a child of the daemon that no actor knows.
+func (k *Kernel) AddStray(name string, b Behaviour) *Proc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.add(name, b)
+	p.Stray = true
+	return p
+}
+
+// AddLeftover makes a living container of an earlier daemon, with its entry
+// in Left.
+func (k *Kernel) AddLeftover(name string, b Behaviour, killTimeout time.Duration) *Proc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.add(name, b)
+	p.Foreign = true
+	k.stateDirs[name], k.cgroups[name], k.behaviour[name] = true, true, b
+	k.Left.Containers = append(k.Left.Containers, actors.Leftover{
+		Name: name, PID: p.PID, StartTime: uint64(p.PID), KillTimeout: killTimeout,
+	})
+	return p
+}
+
+// End has a process end by itself.
+func (k *Kernel) End(pid int, status syscall.WaitStatus) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.procs[pid]; p != nil {
+		k.end(p, status)
+	}
+}
+
+// end makes a process dead. The lock is held.
+func (k *Kernel) end(p *Proc, status syscall.WaitStatus) {
+	if !p.Ended.IsZero() {
+		return
+	}
+	p.Ended, p.status = time.Now(), status
+	close(p.ended)
+	if p.lifetime != nil {
+		p.lifetime.Stop()
+	}
+	if p.Foreign {
+		delete(k.procs, p.PID)
+		return
+	}
+	k.dead = append(k.dead, actors.Exit{PID: p.PID, Status: status})
+	select {
+	case k.Signals <- syscall.SIGCHLD:
+	default: // one that waits there stands for this one too
+	}
+}
+
+func (k *Kernel) wait() (actors.Exit, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.dead) == 0 {
+		return actors.Exit{}, false
+	}
+	exit := k.dead[0]
+	k.dead = k.dead[1:]
+	exit.At = time.Now()
+	delete(k.procs, exit.PID)
+	return exit, true
+}
+
+func (k *Kernel) signal(pidfd *os.File, sig syscall.Signal) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.byHandle[pidfd]
+	if p == nil {
+		return errors.New("fake: bad pidfd")
+	}
+	k.deliver(p, sig)
+	return nil
+}
+
+// deliver does what a signal does. The lock is held.
+func (k *Kernel) deliver(p *Proc, sig syscall.Signal) {
+	if !p.Ended.IsZero() {
+		return
+	}
+	p.Signals = append(p.Signals, Signal{sig, time.Now()})
+	switch {
+	case sig == syscall.SIGKILL && !p.behave.IgnoreKill:
+		k.end(p, syscall.WaitStatus(syscall.SIGKILL))
+	case sig == syscall.SIGTERM && !p.behave.IgnoreTerm:
+		if p.behave.TermTime == 0 {
+			k.end(p, 0)
+			return
+		}
+		time.AfterFunc(p.behave.TermTime, func() { k.End(p.PID, 0) })
+	}
+}
+
+func (k *Kernel) children() ([]actors.Child, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []actors.Child
+	for _, p := range k.procs {
+		if !p.Foreign && p.Ended.IsZero() {
+			list = append(list, actors.Child{PID: p.PID, StartTime: uint64(p.PID), Command: p.Name})
+		}
+	}
+	return list, nil
+}
+
+func (k *Kernel) signalChild(c actors.Child, sig syscall.Signal) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.procs[c.PID]
+	if p == nil || !p.Ended.IsZero() {
+		return os.ErrProcessDone
+	}
+	k.deliver(p, sig)
+	return nil
+}
+
+func (k *Kernel) openProcess(pid int, startTime uint64) (*os.File, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.procs[pid]
+	if p == nil || startTime != uint64(p.PID) {
+		return nil, os.ErrProcessDone
+	}
+	return p.handle, nil
+}
+
+func (k *Kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {
+	k.mu.Lock()
+	p := k.byHandle[pidfd]
+	k.mu.Unlock()
+	select {
+	case <-p.ended:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}

@@ -1,0 +1,148 @@
+package fakekernel
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"lithos/actors"
+	"lithos/spawn"
+)
+
+func (k *Kernel) remove(name, stateDir, record string, all bool) error {
+	k.mu.Lock()
+	b := k.behaviour[name]
+	k.mu.Unlock()
+	if b.RemoveTime > 0 {
+		time.Sleep(b.RemoveTime)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.procs {
+		if p.Name == name && p.Ended.IsZero() {
+			return fmt.Errorf("fake: %s is cleaned up while it lives", name)
+		}
+	}
+	delete(k.stateDirs, name)
+	if all {
+		delete(k.cgroups, name)
+	}
+	return b.RemoveError
+}
+
+func (k *Kernel) readRecord(path string) (*spawn.Record, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name := filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
+	if !k.cgroups[name] {
+		return nil, fmt.Errorf("fake: the record of %s is gone", name)
+	}
+	return cmp.Or(k.behaviour[name].Record, &spawn.Record{}), nil
+}
+
+func (k *Kernel) listen(s actors.Socket) (*os.File, error) {
+	if k.ListenError != nil {
+		if err := k.ListenError(s); err != nil {
+			return nil, err
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, other := range k.sockets {
+		if other.Addr == s.Addr && (!other.ReusePort || !s.ReusePort) {
+			return nil, errors.New("address already in use")
+		}
+	}
+	file := new(os.File)
+	k.sockets[file] = s
+	return file, nil
+}
+
+func (k *Kernel) close(file *os.File) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.sockets[file]; ok {
+		delete(k.sockets, file)
+		return nil
+	}
+	if _, ok := k.byHandle[file]; ok {
+		delete(k.byHandle, file)
+		return nil
+	}
+	return os.ErrClosed
+}
+
+// Living are the processes that live, by name and then pid.
+func (k *Kernel) Living() []*Proc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []*Proc
+	for _, p := range k.procs {
+		if p.Ended.IsZero() {
+			list = append(list, p)
+		}
+	}
+	slices.SortFunc(list, func(a, b *Proc) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.PID, b.PID))
+	})
+	return list
+}
+
+// History are all processes of a name, from the first on.
+func (k *Kernel) History(name string) []*Proc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var list []*Proc
+	for _, p := range k.history {
+		if p.Name == name {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Starts is how often a container's start was tried.
+func (k *Kernel) Starts(name string) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.starts[name]
+}
+
+// Sockets are the sockets that are open, by address.
+func (k *Kernel) Sockets() []actors.Socket {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.SortedFunc(maps.Values(k.sockets), func(a, b actors.Socket) int {
+		return a.Addr.Compare(b.Addr)
+	})
+}
+
+// Left behind: what a stop must not leave.
+func (k *Kernel) LeftBehind() (things []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.procs {
+		things = append(things, "process "+p.Name)
+	}
+	for name := range k.stateDirs {
+		things = append(things, "state dir "+name)
+	}
+	for name := range k.cgroups {
+		things = append(things, "cgroup "+name)
+	}
+	for _, s := range k.sockets {
+		things = append(things, "socket "+s.Addr.String())
+	}
+	for _, p := range k.byHandle {
+		if !p.Foreign && !p.Stray {
+			things = append(things, "pidfd "+p.Name)
+		}
+	}
+	slices.Sort(things)
+	return things
+}

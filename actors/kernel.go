@@ -1,0 +1,98 @@
+package actors
+
+import (
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// Kernel is everything that actors need of the world outside: a struct of
+// functions, so that a test or a simulation can take its place. All of them
+// are safe to call from any goroutine, with the exceptions that are named.
+type Kernel struct {
+	// Start forks PID 1 of a container. Only the spawner calls it, on its
+	// locked thread.
+	Start func(*spawn.Request) (*spawn.Child, error)
+	// Remove takes away what a dead container leaves, see [spawn.Spawner];
+	// it may be slow.
+	Remove func(name, stateDir, record string, all bool) error
+	// ReadRecord reads a container's record file.
+	ReadRecord func(path string) (*spawn.Record, error)
+
+	// Listen makes a listening socket; Close closes one.
+	Listen func(Socket) (*os.File, error)
+	Close  func(*os.File) error
+
+	// Signal sends a signal by pidfd. A process that is dead already is no
+	// error.
+	Signal func(pidfd *os.File, sig syscall.Signal) error
+	// Wait reaps one dead child; false if there is none at the moment.
+	// Only the root calls it.
+	Wait func() (Exit, bool)
+	// Children lists the daemon's living children, and SignalChild sends
+	// one of them a signal if it is still the same process.
+	Children    func() ([]Child, error)
+	SignalChild func(Child, syscall.Signal) error
+
+	// Load reads the configs again. A nil plan, or one without a master
+	// config, says that the master config can't be used.
+	Load func() (*configs.Plan, configs.Problems)
+
+	// Leftovers tells what a daemon that is dead now has left.
+	Leftovers func() (Leftovers, error)
+	// OpenProcess opens a process that is not a child; an error says that
+	// it is gone, also if its pid is another's by now.
+	OpenProcess func(pid int, startTime uint64) (*os.File, error)
+	// AwaitEnd waits until a process opened by OpenProcess is dead, and
+	// tells whether it is.
+	AwaitEnd func(pidfd *os.File, limit time.Duration) bool
+	// RemoveDir removes a directory if it is empty; anything else is
+	// nothing to tell about.
+	RemoveDir func(path string)
+}
+
+// Exit is a dead child, as wait4 tells it.
+type Exit struct {
+	PID    int
+	Status syscall.WaitStatus
+	At     time.Time
+}
+
+// Child is a living child process.
+type Child struct {
+	PID       int
+	StartTime uint64 // clock ticks since boot, tells two bearers of a pid apart
+	Command   string // for the log
+}
+
+// Socket is one listening socket that is asked for.
+type Socket struct {
+	Addr      netip.AddrPort
+	Backlog   int
+	ReuseAddr bool
+	ReusePort bool
+	NonBlock  bool
+	UID, GID  uint32 // host ids, the socket's owner
+}
+
+// Leftovers is what earlier daemons left (checklist M6).
+type Leftovers struct {
+	Containers []Leftover
+	// Unknown has a sentence for each thing whose name is not one of ours:
+	// it is left alone.
+	Unknown []string
+}
+
+// Leftover is what is left of one container.
+type Leftover struct {
+	Name        string // "SANDBOX/PROCESS.INDEX"
+	StateDir    string
+	Record      string
+	PID         int // of PID 1 if it lives, else 0
+	StartTime   uint64
+	KillTimeout time.Duration
+}

@@ -1,0 +1,34 @@
+package listener
+
+import (
+	"os"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors"
+)
+
+// LeaseSockets asks for sockets; the answer is [SocketsLeased] or
+// [LeaseFailed], with the same Gen.
+type LeaseSockets struct {
+	Owner   string // the container's name; it has one set of leases at a time
+	Gen     uint32
+	Sockets []actors.Socket
+	ReplyTo *actor.PID
+}
+
+// ReturnSockets gives back what an owner has leased, if anything.
+type ReturnSockets struct{ Owner string }
+
+// SocketsLeased answers [LeaseSockets]: the files, in the order of the
+// request. They stay the listener's, and open until they are returned.
+type SocketsLeased struct {
+	Gen   uint32
+	Files []*os.File
+}
+
+// LeaseFailed answers [LeaseSockets]: nothing has been leased.
+type LeaseFailed struct {
+	Gen uint32
+	Err error
+}

@@ -1,0 +1,101 @@
+package logs
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rs/zerolog"
+)
+
+// levelNames are the words that a line has.
+var levelNames = map[zerolog.Level]string{
+	zerolog.TraceLevel: "TRACE", zerolog.DebugLevel: "DEBUG", zerolog.InfoLevel: "INFO",
+	zerolog.WarnLevel: "WARN", zerolog.ErrorLevel: "ERROR",
+}
+
+// LevelNames are what a config or the command line can say.
+const LevelNames = "error, warn, info, debug, trace or off"
+
+// ParseLevel reads the name of a level, in any case.
+func ParseLevel(name string) (zerolog.Level, error) {
+	switch strings.ToLower(name) {
+	case "error":
+		return zerolog.ErrorLevel, nil
+	case "warn":
+		return zerolog.WarnLevel, nil
+	case "info":
+		return zerolog.InfoLevel, nil
+	case "debug":
+		return zerolog.DebugLevel, nil
+	case "trace":
+		return zerolog.TraceLevel, nil
+	case "off":
+		return zerolog.Disabled, nil
+	}
+	return zerolog.NoLevel, fmt.Errorf("unknown log level %q: use %s", name, LevelNames)
+}
+
+// entry is what zerolog hands over, as JSON.
+type entry struct {
+	Caller  string `json:"caller"`
+	Message string `json:"message"`
+}
+
+// text is the line without its head: for syslog, which has a head of its own.
+func (e *entry) text() string {
+	text := e.Message
+	if e.Caller != "" {
+		text = e.Caller + ": " + text
+	}
+	return clean(text)
+}
+
+func parse(p []byte) *entry {
+	e := &entry{}
+	if err := json.Unmarshal(p, e); err != nil {
+		e.Message = string(p)
+	}
+	return e
+}
+
+// line is the whole line, P4.
+func (e *entry) line(level zerolog.Level, at time.Time) []byte {
+	b := make([]byte, 0, len(e.Message)+len(e.Caller)+40)
+	b = append(b, '[')
+	b = at.UTC().AppendFormat(b, time.RFC3339)
+	b = append(b, "]["...)
+	b = append(b, levelNames[level]...)
+	b = append(b, ']')
+	if e.Caller == "" {
+		b = append(b, ' ')
+	}
+	b = append(b, e.text()...)
+	return append(b, '\n')
+}
+
+// clean makes one log entry of a text that may hold anything.
+func clean(text string) string {
+	text = strings.TrimRight(text, "\n")
+	if strings.IndexFunc(text, needsCare) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n':
+			b.WriteString("\n\t")
+		case needsCare(r):
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func needsCare(r rune) bool { return r != '\t' && unicode.IsControl(r) }

@@ -1,0 +1,131 @@
+package logs
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// output is one place that lines go to, with the level from which on they do.
+type output interface {
+	enabled(zerolog.Level) bool
+	write(zerolog.Level, *entry, time.Time)
+}
+
+// leveled is the part of an output that a reload may change at any time.
+type leveled struct{ level atomic.Int32 }
+
+func (l *leveled) set(level zerolog.Level)          { l.level.Store(int32(level)) }
+func (l *leveled) enabled(level zerolog.Level) bool { return int32(level) >= l.level.Load() }
+
+// stream is an output to something that is open already.
+type stream struct {
+	leveled
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func newStream(w io.Writer, level zerolog.Level) *stream {
+	s := &stream{w: w}
+	s.set(level)
+	return s
+}
+
+func (s *stream) write(level zerolog.Level, e *entry, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = s.w.Write(e.line(level, at))
+}
+
+// logFile is an output to a file. It is opened anew at each reload, so that
+// one that was renamed is let go.
+type logFile struct {
+	leveled
+	mu   sync.Mutex
+	path string
+	file *os.File
+}
+
+func (f *logFile) open(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("cannot open the log file: %w", err)
+	}
+	f.mu.Lock()
+	old := f.file
+	f.path, f.file = path, file
+	f.mu.Unlock()
+	if old != nil {
+		_ = old.Close()
+	}
+	return nil
+}
+
+func (f *logFile) write(level zerolog.Level, e *entry, at time.Time) {
+	line := e.line(level, at)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		_, _ = f.file.Write(line)
+	}
+}
+
+func (f *logFile) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		_ = f.file.Close()
+		f.file = nil
+	}
+}
+
+// tee is what a logger writes to.
+type tee []output
+
+// Write implements io.Writer, for entries without a level.
+func (t tee) Write(p []byte) (int, error) { return t.WriteLevel(zerolog.ErrorLevel, p) }
+
+// WriteLevel implements zerolog.LevelWriter.
+func (t tee) WriteLevel(level zerolog.Level, p []byte) (int, error) {
+	e, now := parse(p), time.Now()
+	for _, o := range t {
+		if o.enabled(level) {
+			o.write(level, e, now)
+		}
+	}
+	return len(p), nil
+}
+
+// Sample implements zerolog.Sampler: the level that a line must have is asked
+// for each time, since a reload changes it for loggers that are in use.
+func (t tee) Sample(level zerolog.Level) bool {
+	for _, o := range t {
+		if o.enabled(level) {
+			return true
+		}
+	}
+	return false
+}
+
+// logger makes a logger over the outputs.
+func (t tee) logger() zerolog.Logger {
+	return zerolog.New(t).Level(zerolog.TraceLevel).Sample(t).Hook(caller{})
+}
+
+// caller adds file:line to debug and trace lines (P4).
+type caller struct{}
+
+// callerFrames is how deep zerolog calls a hook.
+const callerFrames = 4
+
+// Run implements zerolog.Hook.
+func (caller) Run(e *zerolog.Event, level zerolog.Level, _ string) {
+	if level <= zerolog.DebugLevel {
+		e.Caller(callerFrames)
+	}
+}

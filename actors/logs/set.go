@@ -1,0 +1,173 @@
+package logs
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+
+	"github.com/rs/zerolog"
+
+	"lithos/configs"
+)
+
+// Options are what the command line says about logs.
+type Options struct {
+	// Stderr gets everything too (`--log-stderr`); nil = not asked for.
+	Stderr io.Writer
+	// Level overrides every log-level of the configs; "" = it does not.
+	Level string
+	// Console is where a problem with logging itself is told.
+	Console io.Writer
+	// SyslogNetwork and SyslogAddr are where syslog listens, "" = the local
+	// daemon's socket; for tests.
+	SyslogNetwork, SyslogAddr string
+}
+
+// Set is all logs of the daemon.
+type Set struct {
+	options Options
+	console *stream // stderr, nil if not asked for
+	syslog  *syslogger
+	name    string // syslog-name
+	file    *logFile
+	main    *tagged
+	master  tee
+}
+
+// Open opens the daemon's own log as the master config says.
+func Open(m *configs.Master, o Options) (*Set, error) {
+	s := &Set{options: o, name: m.SyslogName}
+	level, err := s.level(m.LogLevel)
+	if err != nil {
+		return nil, err
+	}
+	if o.Stderr != nil {
+		s.console = newStream(o.Stderr, level)
+		s.master = append(s.master, s.console)
+	}
+	if m.SyslogFacility != "" {
+		facility, err := parseFacility(m.SyslogFacility)
+		if err == nil {
+			s.syslog = newSyslogger(facility, o.SyslogNetwork, o.SyslogAddr)
+			s.main = s.tagged(m.SyslogName, level)
+			s.master = append(s.master, s.main)
+			return s, nil
+		}
+		if o.Console != nil {
+			fmt.Fprintf(o.Console, "%v. Logging to files instead.\n", err)
+		}
+	}
+	s.file = &logFile{}
+	s.file.set(level)
+	if err := s.file.open(m.LogFile); err != nil {
+		return nil, fmt.Errorf("%w; see log-file and default-log-dir in %s", err, m.File)
+	}
+	s.master = append(s.master, s.file)
+	return s, nil
+}
+
+// To makes a set that writes everything to one place.
+func To(w io.Writer, level zerolog.Level) *Set {
+	s := &Set{console: newStream(w, level)}
+	s.master = tee{s.console}
+	return s
+}
+
+// Master is the daemon's own log.
+func (s *Set) Master() zerolog.Logger { return s.master.logger() }
+
+// Reload opens the daemon's own log file anew and applies a changed level.
+// Whether it is syslog or files stays as it was.
+func (s *Set) Reload(m *configs.Master) error {
+	level, err := s.level(m.LogLevel)
+	if err != nil {
+		return err
+	}
+	if s.console != nil {
+		s.console.set(level)
+	}
+	if s.main != nil {
+		s.main.set(level)
+	}
+	if s.file == nil {
+		return nil
+	}
+	s.file.set(level)
+	return s.file.open(m.LogFile)
+}
+
+// Close writes out what waits and closes the files.
+func (s *Set) Close() {
+	if s.syslog != nil {
+		s.syslog.close()
+	}
+	if s.file != nil {
+		s.file.close()
+	}
+}
+
+func (s *Set) level(configured string) (zerolog.Level, error) {
+	return ParseLevel(cmp.Or(s.options.Level, configured, "warn"))
+}
+
+func (s *Set) tagged(tag string, level zerolog.Level) *tagged {
+	t := &tagged{tag: tag, sink: s.syslog}
+	t.set(level)
+	return t
+}
+
+// Sandbox is the supervisor log of one sandbox (C6). What is written to it is
+// written to the daemon's own log too, each by its own level; with syslog only
+// under the sandbox's name.
+type Sandbox struct {
+	set    *Set
+	file   *logFile
+	tagged *tagged
+	out    tee
+}
+
+// Sandbox opens the log of a sandbox.
+func (s *Set) Sandbox(name string, c *configs.SandboxConfig) (*Sandbox, error) {
+	sb := &Sandbox{set: s}
+	switch {
+	case s.syslog != nil:
+		if s.console != nil {
+			sb.out = append(sb.out, s.console)
+		}
+		sb.tagged = s.tagged(s.name+"-"+name, zerolog.WarnLevel)
+		sb.out = append(sb.out, sb.tagged)
+	case s.file == nil: // made by To
+		sb.out = s.master
+	default:
+		sb.file = &logFile{}
+		sb.out = append(append(sb.out, s.master...), sb.file)
+	}
+	return sb, sb.Reload(c)
+}
+
+// Reload opens the file anew, under another name if the config says so, and
+// applies a changed level.
+func (sb *Sandbox) Reload(c *configs.SandboxConfig) error {
+	level, err := sb.set.level(c.LogLevel)
+	if err != nil {
+		return err
+	}
+	if sb.tagged != nil {
+		sb.tagged.set(level)
+	}
+	if sb.file == nil {
+		return nil
+	}
+	sb.file.set(level)
+	return sb.file.open(c.LogFile)
+}
+
+// Logger writes to the sandbox's log.
+func (sb *Sandbox) Logger() zerolog.Logger { return sb.out.logger() }
+
+// Close closes the file.
+func (sb *Sandbox) Close() {
+	if sb.file != nil {
+		sb.file.close()
+	}
+}

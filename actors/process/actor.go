@@ -1,0 +1,243 @@
+package process
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+
+	"lithos/actors"
+	"lithos/actors/listener"
+	"lithos/actors/spawner"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// killGrace is what PID 1 gets beyond its kill-timeout, after which it kills
+// by itself.
+const killGrace = time.Second
+
+// Process is the actor.
+type Process struct {
+	name     string
+	counters *actors.Counters
+	env      *Env
+	state    State
+	pending  []Event // raised by effects, handled in the same turn
+
+	desired *configs.Instance // what is to run at the next start
+	current *configs.Instance // what the container was made from
+
+	attempt  time.Time // when the last start was begun
+	restarts int       // starts before the present one
+	sockets  []*os.File
+	child    *spawn.Child // nil while there is none
+	asked    bool         // TERM was sent to it
+	exit     actors.Exit
+	failure  error // of the lease or the fork
+
+	restartTimer, killTimer scheduler.CancelFunc
+}
+
+// New makes the actor of the instance of that name ("SANDBOX/PROCESS.INDEX").
+func New(name string, counters *actors.Counters) *Process {
+	return &Process{name: name, counters: counters}
+}
+
+// Receive implements actor.Actor.
+func (p *Process) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *RunInstance:
+		p.desired, p.env = m.Instance, m.Env
+		p.handle(ctx, Event{Kind: Run})
+	case *UpdateInstance:
+		p.desired, p.env = m.Instance, m.Env
+	case *RetireInstance:
+		p.handle(ctx, Event{Kind: Retire})
+	case *TerminateAgain:
+		p.handle(ctx, Event{Kind: Terminate})
+	case *LeaveInstance:
+		p.handle(ctx, Event{Kind: Leave})
+	case *listener.SocketsLeased:
+		if m.Gen == p.state.Start {
+			p.sockets = m.Files
+		}
+		p.handle(ctx, Event{Leased, m.Gen})
+	case *listener.LeaseFailed:
+		p.failure = m.Err
+		p.handle(ctx, Event{LeaseRefused, m.Gen})
+	case *spawner.ContainerForked:
+		p.child = m.Child
+		p.handle(ctx, Event{Forked, m.Gen})
+	case *spawner.ForkFailed:
+		p.failure = m.Err
+		p.handle(ctx, Event{ForkRefused, m.Gen})
+	case *ProcessExited:
+		p.exit = m.Exit
+		p.handle(ctx, Event{Exited, m.Gen})
+	case *containerCleaned:
+		if m.Err != nil {
+			p.env.Log.Error().Msgf("Cannot clean up after %q: %v", p.name, m.Err)
+		}
+		p.handle(ctx, Event{Cleaned, m.Gen})
+	case *restartTimeoutElapsed:
+		p.handle(ctx, Event{RestartElapsed, m.Gen})
+	case *killTimeoutElapsed:
+		p.handle(ctx, Event{KillElapsed, m.Gen})
+	}
+}
+
+// handle moves the state on and runs the effects, and what they raise.
+func (p *Process) handle(ctx actor.Context, event Event) {
+	p.pending = append(p.pending[:0], event)
+	for i := 0; i < len(p.pending); i++ {
+		event = p.pending[i]
+		next, effects := Next(p.state, event)
+		if debug := p.env.Log.Debug(); debug.Enabled() && next != p.state {
+			debug.Msgf("%q: %s, %s → %s %v", p.name, p.state.Phase, event.Kind, next.Phase, effects)
+		}
+		p.state = next
+		for _, effect := range effects {
+			p.do(ctx, effect)
+		}
+	}
+}
+
+// raise has an event handled in this turn.
+func (p *Process) raise(kind Kind, gen uint32) {
+	p.pending = append(p.pending, Event{kind, gen})
+}
+
+// do runs one effect. If it panics, the event that it owes is raised: the
+// process must not wait for ever for something that nobody works on.
+func (p *Process) do(ctx actor.Context, effect Effect) {
+	defer actors.Recover(p.env.Log, "process "+p.name, func(err error) {
+		p.failure = err
+		switch effect {
+		case OpenSockets:
+			p.raise(LeaseRefused, p.state.Start)
+		case Fork:
+			p.raise(ForkRefused, p.state.Start)
+		case Clean, CleanAll:
+			p.raise(Cleaned, p.state.Clean)
+		case ArmRestart:
+			p.raise(RestartElapsed, p.state.Restart)
+		}
+	})
+	switch effect {
+	case OpenSockets:
+		p.openSockets(ctx)
+	case ReturnSockets:
+		p.returnSockets(ctx)
+	case Fork:
+		p.fork(ctx)
+	case SendTerm:
+		p.asked = true
+		p.signal(syscall.SIGTERM)
+	case SendKill:
+		p.env.Log.Error().Msgf("Container %q (pid %d) did not end within its kill-timeout of %s and %s more; killing its PID 1",
+			p.name, p.child.PID, p.current.Container.KillTimeout, killGrace)
+		p.signal(syscall.SIGKILL)
+	case ArmKill:
+		p.cancel(&p.killTimer)
+		p.killTimer = p.env.After(p.current.Container.KillTimeout+killGrace, ctx.Self(), &killTimeoutElapsed{p.state.Kill})
+	case CancelKill:
+		p.cancel(&p.killTimer)
+	case ArmRestart:
+		p.armRestart(ctx)
+	case CancelRestart:
+		p.cancel(&p.restartTimer)
+	case Clean:
+		p.clean(ctx, false)
+	case CleanAll:
+		p.clean(ctx, true)
+	case NoteStart:
+		p.noteStart()
+	case NoteDeath:
+		p.noteDeath()
+	case NoteLeaseFailed, NoteForkFailed:
+		p.noteFailedStart(effect)
+	case ReportRetired:
+		ctx.Send(ctx.Parent(), &InstanceRetired{p.name})
+	case StopActor:
+		ctx.Stop(ctx.Self())
+	}
+}
+
+// openSockets begins a start: from here restart-timeout counts (E6, N3).
+func (p *Process) openSockets(ctx actor.Context) {
+	p.attempt = time.Now()
+	p.sockets = nil
+	wanted := Sockets(p.desired.Container)
+	if len(wanted) == 0 {
+		p.raise(Leased, p.state.Start)
+		return
+	}
+	ctx.Send(p.env.Listener, &listener.LeaseSockets{
+		Owner: p.name, Gen: p.state.Start, Sockets: wanted, ReplyTo: ctx.Self(),
+	})
+}
+
+func (p *Process) returnSockets(ctx actor.Context) {
+	p.sockets = nil
+	if len(p.desired.Container.TCPPorts) > 0 || p.current != nil && len(p.current.Container.TCPPorts) > 0 {
+		ctx.Send(p.env.Listener, &listener.ReturnSockets{Owner: p.name})
+	}
+}
+
+func (p *Process) fork(ctx actor.Context) {
+	p.current = p.desired
+	p.asked = false
+	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
+	if err != nil {
+		p.failure = err
+		p.raise(ForkRefused, p.state.Start)
+		return
+	}
+	p.restarts++
+	ctx.Send(p.env.Spawner, &spawner.StartContainer{Gen: p.state.Start, Request: request, ReplyTo: ctx.Self()})
+}
+
+// signal sends PID 1 a signal by its pidfd, so it can't reach another process.
+func (p *Process) signal(sig syscall.Signal) {
+	if err := p.env.Kernel.Signal(p.child.PIDFD, sig); err != nil {
+		p.env.Log.Error().Msgf("Cannot send %s to %q (pid %d): %v", signalName(sig), p.name, p.child.PID, err)
+	}
+}
+
+// armRestart waits for what is left of restart-timeout, which is counted from
+// the last start; where nothing is left the start follows in this turn.
+func (p *Process) armRestart(ctx actor.Context) {
+	p.cancel(&p.restartTimer)
+	wait := time.Until(p.attempt.Add(p.desired.Container.RestartTimeout))
+	if wait <= 0 {
+		p.raise(RestartElapsed, p.state.Restart)
+		return
+	}
+	p.restartTimer = p.env.After(wait, ctx.Self(), &restartTimeoutElapsed{p.state.Restart})
+}
+
+func (p *Process) cancel(timer *scheduler.CancelFunc) {
+	if *timer != nil {
+		(*timer)()
+		*timer = nil
+	}
+}
+
+// clean removes what the container left, on a goroutine of its own: a state
+// dir can be large. At most a few run at a time.
+func (p *Process) clean(ctx actor.Context, all bool) {
+	env, gen, self := p.env, p.state.Clean, ctx.Self()
+	name, stateDir, record := p.name, env.StateDirOf(p.name), env.RecordOf(p.name)
+	send := ctx.ActorSystem().Root.Send
+	go func() {
+		done := &containerCleaned{Gen: gen}
+		defer func() { send(self, done) }()
+		defer actors.Recover(env.Log, "clean-up of "+name, func(err error) { done.Err = err })
+		env.Cleaners <- struct{}{}
+		defer func() { <-env.Cleaners }()
+		done.Err = env.Kernel.Remove(name, stateDir, record, all)
+	}()
+}

@@ -1,0 +1,122 @@
+package process
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"lithos/actors"
+	"lithos/spawn"
+)
+
+// noteStart logs and counts a start (P3: at warn), and says which limits could
+// not be applied (M3).
+func (p *Process) noteStart() {
+	p.counters.Started.Add(1)
+	p.counters.Running.Add(1)
+	p.env.Log.Warn().Msgf("Started container %q (pid %d)", p.name, p.child.PID)
+	for _, limit := range p.child.Degraded {
+		p.env.Log.Error().Msgf("Container %q runs degraded: %s", p.name, limit)
+	}
+}
+
+// noteFailedStart logs a start that did not come as far as a process. The
+// next try is after restart-timeout (N3, G14).
+func (p *Process) noteFailedStart(effect Effect) {
+	if effect == NoteForkFailed {
+		p.counters.Started.Add(1)
+		p.counters.Deaths.Add(1)
+		p.counters.Failures.Add(1)
+	}
+	p.env.Log.Error().Msgf("Cannot start container %q: %v", p.name, p.failure)
+	p.failure = nil
+}
+
+// noteDeath logs (P3: at error) and counts a death, and lets go of the pid.
+func (p *Process) noteDeath() {
+	child := p.child
+	p.child = nil
+	p.counters.Running.Add(-1)
+	p.counters.Deaths.Add(1)
+	_ = p.env.Kernel.Close(child.PIDFD)
+	record, err := p.env.Kernel.ReadRecord(p.env.RecordOf(p.name))
+	if err != nil {
+		p.env.Log.Warn().Msgf("Cannot read how %q ended: %v", p.name, err)
+		record = &spawn.Record{}
+	}
+	if failed(p.exit, record, p.asked) {
+		p.counters.Failures.Add(1)
+	}
+	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s", p.name, child.PID,
+		deathInWords(p.exit, record, p.current.Container.KillTimeout), uptimeInWords(p.exit.At.Sub(child.Started)))
+}
+
+// failed is the definition of a failure, N9: a death is none if TERM was sent
+// or was the cause, or if the exit code is a normal one (which PID 1 turns
+// into 0, N6).
+func failed(exit actors.Exit, record *spawn.Record, asked bool) bool {
+	if asked || exit.Status.Exited() && exit.Status.ExitStatus() == spawn.ExitNormal {
+		return false
+	}
+	if record.Exited != nil && syscall.Signal(record.Exited.Signal) == syscall.SIGTERM {
+		return false
+	}
+	return !exit.Status.Signaled() || exit.Status.Signal() != syscall.SIGTERM
+}
+
+// deathInWords says how a container ended. The record tells of the program,
+// the exit status of PID 1 only.
+func deathInWords(exit actors.Exit, record *spawn.Record, killTimeout time.Duration) string {
+	switch {
+	case record.Failed != "":
+		return "could not be set up: " + record.Failed
+	case record.Crash != "":
+		return "ended because its PID 1 crashed (please report this): " + firstLines(record.Crash, 20)
+	case exit.Status.Signaled():
+		return "was killed: its PID 1 got " + signalName(exit.Status.Signal())
+	case record.Killing:
+		return fmt.Sprintf("did not end within its kill-timeout of %s and was killed", killTimeout)
+	case record.Exited != nil:
+		return programDeath(record.Exited)
+	}
+	return fmt.Sprintf("ended, its PID 1 exited with code %d and left no record", exit.Status.ExitStatus())
+}
+
+func programDeath(e *spawn.ProgramExited) string {
+	words := fmt.Sprintf("exited with code %d", e.Code)
+	if e.Signal != 0 {
+		words = "was ended by " + signalName(syscall.Signal(e.Signal))
+	}
+	if e.Asked {
+		words += " after TERM"
+	}
+	return words
+}
+
+// signalNames has the signals that people know by name.
+var signalNames = map[syscall.Signal]string{
+	syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGILL: "SIGILL",
+	syscall.SIGTRAP: "SIGTRAP", syscall.SIGABRT: "SIGABRT", syscall.SIGBUS: "SIGBUS", syscall.SIGFPE: "SIGFPE",
+	syscall.SIGKILL: "SIGKILL", syscall.SIGUSR1: "SIGUSR1", syscall.SIGSEGV: "SIGSEGV", syscall.SIGUSR2: "SIGUSR2",
+	syscall.SIGPIPE: "SIGPIPE", syscall.SIGALRM: "SIGALRM", syscall.SIGTERM: "SIGTERM", syscall.SIGSYS: "SIGSYS",
+	syscall.SIGXCPU: "SIGXCPU", syscall.SIGXFSZ: "SIGXFSZ",
+}
+
+func signalName(sig syscall.Signal) string {
+	if name, ok := signalNames[sig]; ok {
+		return name
+	}
+	return fmt.Sprintf("signal %d", int(sig))
+}
+
+func uptimeInWords(d time.Duration) string { return d.Round(time.Millisecond).String() }
+
+// firstLines keeps a long text from filling the log.
+func firstLines(text string, n int) string {
+	lines := strings.SplitN(strings.TrimRight(text, "\n"), "\n", n+1)
+	if len(lines) > n {
+		lines[n] = "…"
+	}
+	return strings.Join(lines, "\n")
+}

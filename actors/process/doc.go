@@ -1,0 +1,14 @@
+// Package process supervises one container: an instance of a process config.
+//
+// What it does next is a pure function of its state and an event, [Next], and
+// that function is a table (transition.go, drawn in docs/process-states.md).
+// The actor translates messages into events and runs the effects that come
+// back; an effect that takes time reports with another event.
+//
+// Choices of ours, where the manual is silent: a container whose config
+// changed is replaced at once when the old one is dead, without waiting for
+// restart-timeout; PID 1 gets one second more than its kill-timeout before it
+// is killed from outside, since it does the killing itself; a death on TERM
+// that nobody here sent is no failure (N9), but PID 1's "did not die in time"
+// is one unless TERM was ours (N6).
+package process

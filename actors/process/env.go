@@ -1,0 +1,49 @@
+package process
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+)
+
+// Env is what the instances of one sandbox share. It is never changed: a
+// reload brings a new one.
+type Env struct {
+	Kernel   *actors.Kernel
+	Timers   *scheduler.TimerScheduler
+	Listener *actor.PID
+	Spawner  *actor.PID
+	Log      zerolog.Logger
+	// Cleaners bounds how many clean-ups run at a time.
+	Cleaners chan struct{}
+	Paths
+}
+
+// Paths are the places and words that every container of the sandbox gets.
+type Paths struct {
+	Knot       string // the program that is PID 1
+	MasterFile string
+	MountDir   string
+	DevfsDir   string
+	StateDir   string // of all containers
+	RecordsDir string // of all containers
+	StdioLog   string // of this sandbox
+	Term       string // TERM for programs whose config sets none
+}
+
+// After sends a message later; the message has a generation in it, since a
+// cancelled timer may have fired already.
+func (e *Env) After(d time.Duration, to *actor.PID, message any) scheduler.CancelFunc {
+	return e.Timers.SendOnce(d, to, message)
+}
+
+// StateDirOf is the state dir of a container, checklist I1.
+func (e *Env) StateDirOf(name string) string { return filepath.Join(e.StateDir, name) }
+
+// RecordOf is the record file of a container, see [spawn.Record].
+func (e *Env) RecordOf(name string) string { return filepath.Join(e.RecordsDir, name) }

@@ -1,0 +1,207 @@
+package process
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"lithos/actors"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// Sockets are the listening sockets that a container inherits, in the order
+// of their ports.
+func Sockets(c *configs.Container) []actors.Socket {
+	if len(c.TCPPorts) == 0 {
+		return nil
+	}
+	uid, _ := mapID(c.UIDMap, c.UserID)
+	gid, _ := mapID(c.GIDMap, c.GroupID)
+	sockets := make([]actors.Socket, 0, len(c.TCPPorts))
+	for _, port := range sortedPorts(c) {
+		sockets = append(sockets, actors.Socket{
+			Addr:      netip.AddrPortFrom(port.Host, port.Port),
+			Backlog:   port.Backlog,
+			ReuseAddr: port.ReuseAddr,
+			ReusePort: port.ReusePort,
+			NonBlock:  port.NonBlock,
+			UID:       uid,
+			GID:       gid,
+		})
+	}
+	return sockets
+}
+
+func sortedPorts(c *configs.Container) []configs.TCPPort {
+	ports := slices.Clone(c.TCPPorts)
+	slices.SortFunc(ports, func(a, b configs.TCPPort) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.FD, b.FD))
+	})
+	return ports
+}
+
+// BuildRequest turns a resolved instance into what the spawner needs to start
+// it. The sockets are those that [Sockets] asks for.
+func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts int) (*spawn.Request, error) {
+	spec, err := buildSpec(inst, env)
+	if err != nil {
+		return nil, err
+	}
+	c := inst.Container
+	return &spawn.Request{
+		Spec: spec,
+		// The order is what people's pgrep patterns rely on, R2.
+		Argv:   []string{env.Knot, "--name", inst.Name, "--master", env.MasterFile, "--config", inst.JSON},
+		Record: env.RecordOf(inst.Name),
+		RecordHead: spawn.Created{
+			Name:        inst.Name,
+			Fingerprint: inst.Fingerprint,
+			Image:       c.Image,
+			At:          time.Now(),
+			Restarts:    restarts,
+			KillTimeout: c.KillTimeout.Seconds(),
+		},
+		Sockets: sockets,
+		Limits:  spawn.Limits{Memory: c.MemoryLimit, CPUShares: c.CPUShares},
+	}, nil
+}
+
+func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
+	c := inst.Container
+	volumes, err := buildVolumes(c)
+	if err != nil {
+		return nil, err
+	}
+	spec := &spawn.Spec{
+		Name:               inst.Name,
+		Image:              c.Image,
+		MountDir:           env.MountDir,
+		DevfsDir:           env.DevfsDir,
+		StateDir:           env.StateDirOf(inst.Name),
+		ResolvConf:         buildResolvConf(c.ResolvConf),
+		Hosts:              buildHosts(c.HostsFile),
+		Volumes:            volumes,
+		Executable:         c.Executable,
+		Argv:               append([]string{c.Executable}, c.Arguments...),
+		Env:                buildEnv(c.Environ, env.Term),
+		PIDVars:            c.PIDVariables,
+		Workdir:            c.Workdir,
+		UserID:             c.UserID,
+		GroupID:            c.GroupID,
+		FilenoLimit:        c.FilenoLimit,
+		StdioLog:           env.StdioLog,
+		StdoutStderrFile:   c.StdoutStderrFile,
+		RestartProcessOnly: c.RestartProcessOnly,
+		RestartTimeout:     c.RestartTimeout,
+		KillTimeout:        c.KillTimeout,
+		NormalExitCodes:    c.NormalExitCodes,
+	}
+	for _, port := range sortedPorts(c) {
+		spec.Sockets = append(spec.Sockets, port.FD)
+	}
+	return spec, nil
+}
+
+// buildEnv adds TERM, the one variable that is passed on (E10), where the
+// config has none; the result is sorted as its argument is.
+func buildEnv(vars []configs.EnvVar, term string) []string {
+	env := make([]string, 0, len(vars)+1)
+	hasTerm := false
+	for _, v := range vars {
+		hasTerm = hasTerm || v.Name == "TERM"
+		env = append(env, v.Name+"="+v.Value)
+	}
+	if hasTerm {
+		return env
+	}
+	at, _ := slices.BinarySearchFunc(vars, "TERM", func(v configs.EnvVar, name string) int {
+		return strings.Compare(v.Name, name)
+	})
+	return slices.Insert(env, at, "TERM="+cmp.Or(term, "dumb"))
+}
+
+func buildResolvConf(r configs.ResolvConf) spawn.ResolvConf {
+	conf := spawn.ResolvConf{Mount: buildMount(r.Mount)}
+	if r.CopyFromHost {
+		conf.Source = r.Source
+	}
+	return conf
+}
+
+func buildHosts(h configs.HostsFile) spawn.Hosts {
+	hosts := spawn.Hosts{Localhost: h.Localhost, PublicHostname: h.PublicHostname, Mount: buildMount(h.Mount)}
+	if h.CopyFromHost {
+		hosts.Source = h.Source
+	}
+	for _, host := range h.Additional {
+		hosts.Additional = append(hosts.Additional, host.Addr.String()+" "+host.Name)
+	}
+	return hosts
+}
+
+func buildMount(option *bool) spawn.Mount {
+	switch {
+	case option == nil:
+		return spawn.MountAuto
+	case *option:
+		return spawn.MountAlways
+	}
+	return spawn.MountNever
+}
+
+var volumeKinds = map[configs.VolumeKind]spawn.VolumeKind{
+	configs.VolumeReadonly:   spawn.Readonly,
+	configs.VolumePersistent: spawn.Persistent,
+	configs.VolumeStatedir:   spawn.Statedir,
+	configs.VolumeTmpfs:      spawn.Tmpfs,
+}
+
+// buildVolumes translates owners, which are ids inside the container, to host
+// ids by the map in force (H8).
+func buildVolumes(c *configs.Container) ([]spawn.Volume, error) {
+	volumes := make([]spawn.Volume, 0, len(c.Volumes))
+	for _, v := range c.Volumes {
+		kind, ok := volumeKinds[v.Kind]
+		if !ok {
+			return nil, fmt.Errorf("cannot mount %s: unknown kind of volume %q", v.MountPoint, v.Kind)
+		}
+		user, userOK := mapID(c.UIDMap, v.User)
+		group, groupOK := mapID(c.GIDMap, v.Group)
+		if !userOK || !groupOK {
+			return nil, fmt.Errorf("cannot give the volume at %s to user %d and group %d: not in uid-map and gid-map; map them or choose others",
+				v.MountPoint, v.User, v.Group)
+		}
+		volumes = append(volumes, spawn.Volume{
+			Kind:       kind,
+			MountPoint: v.MountPoint,
+			Source:     v.Source,
+			SubPath:    v.SubPath,
+			Mkdir:      v.Mkdir,
+			Mode:       v.Mode,
+			User:       user,
+			Group:      group,
+			Size:       v.Size,
+			Exec:       v.Exec,
+		})
+	}
+	return volumes, nil
+}
+
+// mapID translates an id inside the container to the host's; without a map
+// they are the same.
+func mapID(ids []configs.IDMap, inside uint32) (uint32, bool) {
+	if len(ids) == 0 {
+		return inside, true
+	}
+	for _, m := range ids {
+		if inside >= m.Inside && inside-m.Inside < m.Count {
+			return m.Outside + (inside - m.Inside), true
+		}
+	}
+	return 0, false
+}

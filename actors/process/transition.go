@@ -1,0 +1,224 @@
+package process
+
+// Phase is where the container's life stands.
+type Phase uint8
+
+// The phases. "ToReplace" and "ToRetire" say what comes after something that
+// can't be broken off.
+const (
+	Absent            Phase = iota // nothing runs, nothing is left
+	Waiting                        // for restart-timeout
+	Opening                        // listening sockets are being leased
+	Forking                        // the spawner has the request
+	ForkingToReplace               // … but a newer config has come
+	ForkingToRetire                // … but it is wanted no more
+	Running                        // PID 1 lives
+	Replacing                      // TERM sent, a new container follows
+	Retiring                       // TERM sent, nothing follows
+	Cleaning                       // dead, its state dir is being removed
+	CleaningToReplace              // … a new container follows at once
+	CleaningToRetire               // … nothing follows
+	Leaving                        // all that is left is being removed
+	phaseCount
+)
+
+var phaseNames = [phaseCount]string{
+	"Absent", "Waiting", "Opening", "Forking", "ForkingToReplace", "ForkingToRetire", "Running",
+	"Replacing", "Retiring", "Cleaning", "CleaningToReplace", "CleaningToRetire", "Leaving",
+}
+
+func (p Phase) String() string { return phaseNames[p] }
+
+// Kind is what has happened.
+type Kind uint8
+
+// The kinds of events.
+const (
+	Run            Kind = iota // asked to run a new or changed instance
+	Retire                     // asked to end it for good
+	Terminate                  // asked to send TERM again
+	Leave                      // asked to end the actor
+	Leased                     // by the listener
+	LeaseRefused               // by the listener
+	Forked                     // by the spawner
+	ForkRefused                // by the spawner
+	Exited                     // PID 1 is dead and reaped
+	Cleaned                    // the clean-up is done
+	RestartElapsed             // restart-timeout since the last start
+	KillElapsed                // kill-timeout and grace since TERM
+	kindCount
+)
+
+var kindNames = [kindCount]string{
+	"Run", "Retire", "Terminate", "Leave", "Leased", "LeaseRefused", "Forked", "ForkRefused",
+	"Exited", "Cleaned", "RestartElapsed", "KillElapsed",
+}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// Effect is something that the actor is to do, in the order of the list.
+type Effect uint8
+
+// The effects. Those that say so bring an event about later.
+const (
+	OpenSockets     Effect = iota // → Leased or LeaseRefused
+	ReturnSockets                 //
+	Fork                          // → Forked or ForkRefused
+	SendTerm                      //
+	SendKill                      //
+	ArmKill                       // → KillElapsed
+	CancelKill                    //
+	ArmRestart                    // → RestartElapsed
+	CancelRestart                 //
+	Clean                         // the state dir → Cleaned
+	CleanAll                      // cgroup and record too → Cleaned
+	NoteStart                     // log and count
+	NoteDeath                     // log and count
+	NoteLeaseFailed               // log
+	NoteForkFailed                // log and count
+	ReportRetired                 // to the sandbox
+	StopActor                     //
+	effectCount
+)
+
+var effectNames = [effectCount]string{
+	"OpenSockets", "ReturnSockets", "Fork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
+	"CancelRestart", "Clean", "CleanAll", "NoteStart", "NoteDeath", "NoteLeaseFailed", "NoteForkFailed",
+	"ReportRetired", "StopActor",
+}
+
+func (e Effect) String() string { return effectNames[e] }
+
+// State is all that decides what an event does. The numbers are generations:
+// an answer or a timer that carries another one comes too late and is nothing.
+type State struct {
+	Phase   Phase
+	Start   uint32 // of OpenSockets and all that follows from it
+	Restart uint32 // of the restart timer
+	Kill    uint32 // of the kill timer
+	Clean   uint32 // of the clean-up
+}
+
+// Event is a kind with the generation it belongs to (0 for commands, which
+// have none).
+type Event struct {
+	Kind Kind
+	Gen  uint32
+}
+
+// Transition is one cell of the table that does something.
+type Transition struct {
+	From    Phase
+	On      Kind
+	To      Phase
+	Effects []Effect
+}
+
+// Transitions is the whole behaviour; what is not in it is ignored.
+var Transitions = []Transition{
+	{Absent, Run, Opening, []Effect{OpenSockets}},
+	{Absent, Retire, Absent, []Effect{ReportRetired}},
+	{Absent, Leave, Absent, []Effect{StopActor}},
+
+	{Waiting, RestartElapsed, Opening, []Effect{OpenSockets}},
+	{Waiting, Run, Opening, []Effect{CancelRestart, OpenSockets}},
+	{Waiting, Retire, Leaving, []Effect{CancelRestart, CleanAll}},
+
+	{Opening, Leased, Forking, []Effect{Fork}},
+	{Opening, LeaseRefused, Waiting, []Effect{NoteLeaseFailed, ArmRestart}},
+	{Opening, Run, Opening, []Effect{ReturnSockets, OpenSockets}},
+	{Opening, Retire, Leaving, []Effect{ReturnSockets, CleanAll}},
+
+	// While the fork is under way its sockets must stay open.
+	{Forking, Forked, Running, []Effect{NoteStart}},
+	{Forking, ForkRefused, Cleaning, []Effect{ReturnSockets, NoteForkFailed, Clean}},
+	{Forking, Run, ForkingToReplace, nil},
+	{Forking, Retire, ForkingToRetire, nil},
+
+	{ForkingToReplace, Forked, Replacing, []Effect{NoteStart, SendTerm, ArmKill}},
+	{ForkingToReplace, ForkRefused, CleaningToReplace, []Effect{ReturnSockets, NoteForkFailed, Clean}},
+	{ForkingToReplace, Retire, ForkingToRetire, nil},
+
+	{ForkingToRetire, Forked, Retiring, []Effect{NoteStart, SendTerm, ArmKill}},
+	{ForkingToRetire, ForkRefused, Leaving, []Effect{ReturnSockets, NoteForkFailed, CleanAll}},
+	{ForkingToRetire, Run, ForkingToReplace, nil},
+
+	// The state dir goes while the death is being described; the record is
+	// read before a clean-up that removes it.
+	{Running, Exited, Cleaning, []Effect{ReturnSockets, Clean, NoteDeath}},
+	{Running, Run, Replacing, []Effect{SendTerm, ArmKill}},
+	{Running, Retire, Retiring, []Effect{SendTerm, ArmKill}},
+
+	{Replacing, Exited, CleaningToReplace, []Effect{CancelKill, ReturnSockets, Clean, NoteDeath}},
+	{Replacing, KillElapsed, Replacing, []Effect{SendKill}},
+	{Replacing, Terminate, Replacing, []Effect{SendTerm}},
+	{Replacing, Retire, Retiring, nil}, // the kill timer runs on (N8)
+
+	{Retiring, Exited, Leaving, []Effect{CancelKill, ReturnSockets, NoteDeath, CleanAll}},
+	{Retiring, KillElapsed, Retiring, []Effect{SendKill}},
+	{Retiring, Terminate, Retiring, []Effect{SendTerm}},
+	{Retiring, Run, Replacing, nil},
+
+	{Cleaning, Cleaned, Waiting, []Effect{ArmRestart}},
+	{Cleaning, Run, CleaningToReplace, nil},
+	{Cleaning, Retire, CleaningToRetire, nil},
+
+	{CleaningToReplace, Cleaned, Opening, []Effect{OpenSockets}},
+	{CleaningToReplace, Retire, CleaningToRetire, nil},
+
+	{CleaningToRetire, Cleaned, Leaving, []Effect{CleanAll}},
+	{CleaningToRetire, Run, CleaningToReplace, nil},
+
+	{Leaving, Cleaned, Absent, []Effect{ReportRetired}},
+	{Leaving, Run, CleaningToReplace, nil},
+}
+
+// cells is Transitions by phase and kind; nil is ignored.
+var cells = func() (t [phaseCount][kindCount]*Transition) {
+	for i := range Transitions {
+		c := &Transitions[i]
+		if t[c.From][c.On] != nil {
+			panic("two transitions from " + c.From.String() + " on " + c.On.String())
+		}
+		t[c.From][c.On] = c
+	}
+	return t
+}()
+
+// Next is the behaviour: what becomes of a state when something happens, and
+// what is to be done. It has no side effects; the list must not be changed.
+func Next(s State, e Event) (State, []Effect) {
+	c := cells[s.Phase][e.Kind]
+	if c == nil || e.late(s) {
+		return s, nil
+	}
+	s.Phase = c.To
+	for _, effect := range c.Effects {
+		switch effect {
+		case OpenSockets:
+			s.Start++
+		case ArmRestart, CancelRestart:
+			s.Restart++
+		case ArmKill, CancelKill:
+			s.Kill++
+		case Clean, CleanAll:
+			s.Clean++
+		}
+	}
+	return s, c.Effects
+}
+
+// late tells whether the event belongs to something that is over.
+func (e Event) late(s State) bool {
+	switch e.Kind {
+	case Leased, LeaseRefused, Forked, ForkRefused, Exited:
+		return e.Gen != s.Start
+	case RestartElapsed:
+		return e.Gen != s.Restart
+	case KillElapsed:
+		return e.Gen != s.Kill
+	case Cleaned:
+		return e.Gen != s.Clean
+	}
+	return false
+}

@@ -1,0 +1,128 @@
+package root
+
+import (
+	"maps"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors"
+	"lithos/actors/process"
+	"lithos/actors/spawner"
+)
+
+// strayTimeout is what an unidentified child gets between TERM and KILL (N7).
+const strayTimeout = 5 * time.Second
+
+// forked enters a pid in the table. Its death may have been seen already.
+func (r *Root) forked(ctx actor.Context, m *spawner.ContainerForked) {
+	pid := m.Child.PID
+	r.log.Info().Msgf("Forked %q (pid %d)", m.Name, pid)
+	exit, dead := r.held[pid]
+	delete(r.held, pid)
+	if dead && !exit.At.Before(m.Before) {
+		ctx.Send(m.Owner, &process.ProcessExited{Gen: m.Gen, Exit: exit})
+		return
+	}
+	r.table[pid] = entry{m.Name, m.Owner, m.Gen, m.Child.PIDFD, m.KillTimeout}
+}
+
+// reap collects all that are dead. It is the only place that does.
+func (r *Root) reap(ctx actor.Context) {
+	for {
+		exit, ok := r.config.Kernel.Wait()
+		if !ok {
+			break
+		}
+		r.exited(ctx, exit)
+	}
+	r.finishIfEmpty()
+}
+
+func (r *Root) exited(ctx actor.Context, exit actors.Exit) {
+	if e, ok := r.table[exit.PID]; ok {
+		delete(r.table, exit.PID)
+		ctx.Send(e.owner, &process.ProcessExited{Gen: e.gen, Exit: exit})
+		return
+	}
+	if stray, ok := r.strays[exit.PID]; ok {
+		delete(r.strays, exit.PID)
+		r.log.Warn().Msgf("Unidentified child %d (%s) is gone", exit.PID, stray.Command)
+		return
+	}
+	// Either its fork will be reported, or it was nobody's. Those of the
+	// second kind must not pile up.
+	r.held[exit.PID] = exit
+	for pid, old := range r.held {
+		if exit.At.Sub(old.At) > time.Minute {
+			delete(r.held, pid)
+		}
+	}
+}
+
+// listChildren begins the search for children that nobody knows (N7), such as
+// those of a program that became lithos_tree by exec. A child in the list may
+// be a container whose fork is yet to be reported, so the search ends only
+// when the spawner says that those have been.
+func (r *Root) listChildren(ctx actor.Context) {
+	r.token++
+	send, self, log, kernel, token := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel, r.token
+	go func() {
+		result := &childrenListed{token: token}
+		defer func() { send(self, result) }()
+		defer actors.Recover(log, "list of children", func(err error) { result.err = err })
+		result.children, result.err = kernel.Children()
+	}()
+}
+
+func (r *Root) childrenListed(ctx actor.Context, m *childrenListed) {
+	if m.err != nil {
+		r.log.Error().Msgf("Cannot look for unidentified children: %v", m.err)
+		return
+	}
+	if len(m.children) > 0 {
+		r.suspects[m.token] = m.children
+		ctx.Send(r.services.Spawner, &spawner.SettleForks{Token: m.token})
+	}
+}
+
+func (r *Root) forksSettled(ctx actor.Context, token uint32) {
+	for _, c := range r.suspects[token] {
+		_, known := r.table[c.PID]
+		_, stray := r.strays[c.PID]
+		_, dead := r.held[c.PID]
+		if known || stray || dead {
+			continue
+		}
+		if err := r.config.Kernel.SignalChild(c, syscall.SIGTERM); err != nil {
+			// It is gone, and was reaped in the meantime.
+			continue
+		}
+		r.log.Warn().Msgf("Unidentified child %d (%s): sent TERM", c.PID, c.Command)
+		r.strays[c.PID] = c
+		r.services.Timers.SendOnce(strayTimeout, ctx.Self(), &strayTimeoutElapsed{c})
+	}
+	delete(r.suspects, token)
+}
+
+func (r *Root) killStray(c actors.Child) {
+	if r.strays[c.PID] != c {
+		return
+	}
+	r.log.Error().Msgf("Unidentified child %d (%s) did not end within %s: killing it", c.PID, c.Command, strayTimeout)
+	if err := r.config.Kernel.SignalChild(c, syscall.SIGKILL); err != nil {
+		r.log.Error().Msgf("Cannot kill unidentified child %d: %v", c.PID, err)
+	}
+}
+
+// livingNames are the containers that live, for the log.
+func (r *Root) livingNames() []string {
+	names := make([]string, 0, len(r.table))
+	for e := range maps.Values(r.table) {
+		names = append(names, e.name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,74 @@
+package root
+
+import (
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+)
+
+// The patience with a container that a dead daemon left, beyond its own
+// kill-timeout, after which its PID 1 kills it; and after the KILL.
+const (
+	leftoverGrace     = time.Second
+	leftoverKillGrace = 10 * time.Second
+)
+
+// clearLeftovers ends and removes what a daemon that is dead has left (M6),
+// before anything is started: a container's place must be free.
+func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger) {
+	left, err := kernel.Leftovers()
+	if err != nil {
+		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
+	}
+	for _, text := range left.Unknown {
+		log.Warn().Msg(text)
+	}
+	var all sync.WaitGroup
+	for _, l := range left.Containers {
+		all.Go(func() {
+			defer actors.Recover(log, "clearing of "+l.Name, nil)
+			clearLeftover(kernel, log, l)
+		})
+	}
+	all.Wait()
+}
+
+func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover) {
+	if l.PID != 0 && !endLeftover(kernel, log, l) {
+		log.Error().Msgf("Container %q of an earlier daemon (pid %d) does not end: leaving what belongs to it", l.Name, l.PID)
+		return
+	}
+	log.Warn().Msgf("Removing what an earlier daemon left of %q", l.Name)
+	if err := kernel.Remove(l.Name, l.StateDir, l.Record, true); err != nil {
+		log.Error().Msgf("Cannot remove what is left of %q: %v", l.Name, err)
+	}
+}
+
+// endLeftover ends a living container that is not our child; it tells whether
+// it is dead.
+func endLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover) bool {
+	pidfd, err := kernel.OpenProcess(l.PID, l.StartTime)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = kernel.Close(pidfd) }()
+	log.Warn().Msgf("Container %q of an earlier daemon runs (pid %d): ending it", l.Name, l.PID)
+	if signalled(kernel, log, l, pidfd, syscall.SIGTERM) && kernel.AwaitEnd(pidfd, l.KillTimeout+leftoverGrace) {
+		return true
+	}
+	log.Error().Msgf("Container %q of an earlier daemon did not end within its kill-timeout: killing it", l.Name)
+	return signalled(kernel, log, l, pidfd, syscall.SIGKILL) && kernel.AwaitEnd(pidfd, leftoverKillGrace)
+}
+
+func signalled(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover, pidfd *os.File, sig syscall.Signal) bool {
+	err := kernel.Signal(pidfd, sig)
+	if err != nil {
+		log.Error().Msgf("Cannot signal %q of an earlier daemon (pid %d): %v", l.Name, l.PID, err)
+	}
+	return err == nil
+}

@@ -1,0 +1,36 @@
+package root
+
+import (
+	"os"
+
+	"lithos/actors"
+	"lithos/configs"
+)
+
+// SignalReceived is a signal to the daemon, SIGCHLD too.
+type SignalReceived struct{ Signal os.Signal }
+
+// leftoversCleared says that what a dead daemon left is gone.
+type leftoversCleared struct{}
+
+// planLoaded is the end of a reload's reading.
+type planLoaded struct {
+	plan     *configs.Plan
+	problems configs.Problems
+	err      error
+}
+
+// childrenListed is a list of all living children; those that are not known
+// when the forks of that time have been reported are nobody's.
+type childrenListed struct {
+	token    uint32
+	children []actors.Child
+	err      error
+}
+
+// strayTimeoutElapsed ends the patience with an unidentified child.
+type strayTimeoutElapsed struct{ child actors.Child }
+
+// stopDeadlineElapsed and stopAbandoned end the patience of the daemon's stop.
+type stopDeadlineElapsed struct{}
+type stopAbandoned struct{}

@@ -1,0 +1,122 @@
+package root
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors"
+	"lithos/configs"
+)
+
+// reload reads the configs on a goroutine, one at a time; a reload that is
+// asked for meanwhile follows, so that the last edit is always seen.
+func (r *Root) reload(ctx actor.Context) {
+	switch {
+	case r.stopping:
+		r.log.Warn().Msg("Not reloading: the daemon is being stopped")
+		return
+	case r.loading || !r.ready:
+		r.again = true
+		return
+	}
+	r.loading = true
+	r.log.Warn().Msg("Reloading the configs")
+	send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
+	go func() {
+		result := &planLoaded{}
+		defer func() { send(self, result) }()
+		defer actors.Recover(log, "config reader", func(err error) { result.err = err })
+		result.plan, result.problems = kernel.Load()
+	}()
+}
+
+func (r *Root) loaded(ctx actor.Context, m *planLoaded) {
+	r.loading = false
+	if r.stopping {
+		return
+	}
+	r.logProblems(m.problems)
+	if err := refusal(m); err != nil {
+		r.log.Error().Msgf("Reload refused, everything stays as it is: %v", err)
+	} else {
+		r.accept(ctx, m.plan)
+	}
+	if r.again {
+		r.again = false
+		r.reload(ctx)
+	}
+}
+
+// refusal says why a whole reload can't be used: the master config is broken,
+// or something else that belongs to no sandbox, such as sandboxes-dir.
+func refusal(m *planLoaded) error {
+	switch {
+	case m.err != nil:
+		return m.err
+	case m.plan == nil || m.plan.Master == nil:
+		return fmt.Errorf("the master config can't be used; correct what is logged above and send QUIT again")
+	}
+	for _, p := range m.problems {
+		if p.Severity == configs.SeverityError && p.Sandbox == "" {
+			return fmt.Errorf("%s", p)
+		}
+	}
+	return nil
+}
+
+func (r *Root) accept(ctx actor.Context, loaded *configs.Plan) {
+	if err := r.config.Logs.Reload(loaded.Master); err != nil {
+		r.log.Error().Msgf("The daemon's own log stays as it was: %v", err)
+	}
+	r.warnOfFixed(loaded.Master)
+	if r.config.Prepare != nil {
+		if err := r.config.Prepare(loaded.Master); err != nil {
+			r.log.Error().Msgf("%v", err)
+		}
+	}
+	r.apply(ctx, Merge(r.plan, loaded))
+	r.listChildren(ctx)
+	r.log.Warn().Msgf("Reloaded: supervising %s", summary(r.plan))
+}
+
+// warnOfFixed tells about options that are used at the daemon's start only.
+func (r *Root) warnOfFixed(m *configs.Master) {
+	for _, option := range []struct{ name, old, new string }{
+		{"runtime-dir", r.started.RuntimeDir, m.RuntimeDir},
+		{"state-dir", r.started.StateDir, m.StateDir},
+		{"mount-dir", r.started.MountDir, m.MountDir},
+		{"cgroup-name", r.started.CgroupName, m.CgroupName},
+		{"cgroup-controllers", fmt.Sprint(r.started.CgroupControllers), fmt.Sprint(m.CgroupControllers)},
+		{"syslog-facility", r.started.SyslogFacility, m.SyslogFacility},
+		{"syslog-name", r.started.SyslogName, m.SyslogName},
+	} {
+		if option.old != option.new {
+			r.log.Error().Msgf("%s stays %q: to use %q, stop and start lithos_tree", option.name, option.old, option.new)
+		}
+	}
+}
+
+// logProblems logs what is wrong with the configs, with file and line.
+func (r *Root) logProblems(problems configs.Problems) {
+	for _, p := range problems {
+		event := r.log.Error()
+		if p.Severity == configs.SeverityWarning {
+			event = r.log.Warn()
+		}
+		event.Msg(p.String())
+	}
+}
+
+// summary counts what a plan has.
+func summary(plan *configs.Plan) string {
+	containers := 0
+	for _, sb := range plan.Sandboxes {
+		for _, p := range sb.Processes {
+			if p.Kind != configs.KindCommand {
+				containers += len(p.Instances)
+			}
+		}
+	}
+	return fmt.Sprintf("%d containers in %d sandboxes", containers, len(plan.Sandboxes))
+}

@@ -1,0 +1,65 @@
+package root
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"lithos/actors"
+	"lithos/actors/logs"
+	"lithos/configs"
+)
+
+// Signals are what the daemon wants to hear of.
+var Signals = []os.Signal{
+	syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGINT,
+	syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+}
+
+// Config is what a daemon is made of.
+type Config struct {
+	Kernel *actors.Kernel
+	Logs   *logs.Set
+	// Plan is the first one; its master config is not broken.
+	Plan     *configs.Plan
+	Problems configs.Problems // of the Plan
+	Knot     string           // absolute path of lithos_knot
+	Term     string           // TERM for the programs
+	// Signals brings the daemon's signals ([Signals]). A SIGCHLD may stand
+	// for several.
+	Signals <-chan os.Signal
+	// Prepare makes the directories of a master config, at a reload.
+	Prepare func(*configs.Master) error
+}
+
+// RecordsDir is where the containers' records lie, where containers can't
+// write.
+func RecordsDir(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "containers") }
+
+// Run is the daemon's life: it starts what the plan asks for and returns when
+// it has been told to stop and nothing is left; an error says what is.
+func Run(config Config) error {
+	system := actors.NewSystem(config.Logs.Master())
+	done := make(chan error, 1)
+	r := newRoot(config, done)
+	pid, err := system.Root.SpawnNamed(actors.TopProps("root", r.log, r), "root")
+	if err != nil {
+		return fmt.Errorf("cannot start the root actor: %w", err)
+	}
+	for {
+		select {
+		case sig := <-config.Signals:
+			system.Root.Send(pid, &SignalReceived{sig})
+		case err := <-done:
+			if err == nil {
+				// The spawner's own stop runs on its thread, so that
+				// one ends last. What is abandoned may hang.
+				system.Root.Stop(pid)
+				<-r.stopped
+				r.dispatch.Close()
+			}
+			return err
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package root
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors/sandbox"
+	"lithos/configs"
+)
+
+// The stop's patience beyond the longest kill-timeout (N4), and after the KILL
+// that follows.
+const (
+	stopGrace    = time.Second
+	abandonGrace = 10 * time.Second
+)
+
+// stop ends everything; the daemon is done when nothing is left.
+func (r *Root) stop(ctx actor.Context, sig os.Signal) {
+	r.stopping = true
+	deadline := r.longestKillTimeout() + stopGrace
+	r.log.Warn().Msgf("Got %v: ending %d containers, with a deadline of %s", sig, len(r.table), deadline)
+	for _, c := range r.sandboxes {
+		c.wanted = nil
+		ctx.Send(c.pid, &sandbox.EndSandbox{})
+	}
+	r.services.Timers.SendOnce(deadline, ctx.Self(), &stopDeadlineElapsed{})
+	r.finishIfEmpty()
+}
+
+// longestKillTimeout is that of what runs and of what may be about to.
+func (r *Root) longestKillTimeout() time.Duration {
+	longest := time.Duration(0)
+	for _, e := range r.table {
+		longest = max(longest, e.killTimeout)
+	}
+	if len(r.strays) > 0 {
+		longest = max(longest, strayTimeout)
+	}
+	if r.plan == nil {
+		return longest
+	}
+	for _, sb := range r.plan.Sandboxes {
+		for _, p := range sb.Processes {
+			if p.Kind == configs.KindCommand {
+				continue
+			}
+			for _, inst := range p.Instances {
+				longest = max(longest, inst.Container.KillTimeout)
+			}
+		}
+	}
+	return longest
+}
+
+// killEverything is the end of the stop's patience.
+func (r *Root) killEverything(ctx actor.Context) {
+	if r.finished {
+		return
+	}
+	if names := r.livingNames(); len(names) > 0 {
+		r.log.Error().Msgf("The stop's deadline is over, killing what is left: %s", strings.Join(names, ", "))
+	}
+	for pid, e := range r.table {
+		if err := r.config.Kernel.Signal(e.pidfd, syscall.SIGKILL); err != nil {
+			r.log.Error().Msgf("Cannot kill %q (pid %d): %v", e.name, pid, err)
+		}
+	}
+	for _, stray := range r.strays {
+		r.killStray(stray)
+	}
+	r.services.Timers.SendOnce(abandonGrace, ctx.Self(), &stopAbandoned{})
+}
+
+// abandon gives up on what a KILL does not end, such as a process that waits
+// for a dead file server.
+func (r *Root) abandon() {
+	r.finish(fmt.Errorf("these did not end %s after they were killed, or can't be cleaned up: %s",
+		abandonGrace, strings.Join(append(r.livingNames(), r.sandboxNames()...), ", ")))
+}
+
+func (r *Root) sandboxNames() []string {
+	names := make([]string, 0, len(r.sandboxes))
+	for name := range r.sandboxes {
+		names = append(names, "sandbox "+name)
+	}
+	return names
+}
+
+func (r *Root) finishIfEmpty() {
+	if r.stopping && r.ready && len(r.sandboxes) == 0 && len(r.strays) == 0 {
+		r.finish(nil)
+	}
+}
+
+// finish ends the daemon.
+func (r *Root) finish(err error) {
+	if r.finished {
+		return
+	}
+	r.finished = true
+	if err == nil {
+		r.log.Warn().Msg("Everything has ended")
+	}
+	r.done <- err
+}

@@ -1,0 +1,203 @@
+package sandbox
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/actors/logs"
+	"lithos/actors/process"
+	"lithos/configs"
+)
+
+// Sandbox is the actor.
+type Sandbox struct {
+	name     string
+	services *Services
+	log      zerolog.Logger // the root's, until this sandbox's own is open
+
+	logFile   *logs.Sandbox
+	env       *process.Env
+	instances map[string]*instance
+	counters  map[string]*actors.Counters // by process
+	ending    bool
+}
+
+// instance is what the sandbox knows of a process actor.
+type instance struct {
+	pid    *actor.PID
+	wanted *configs.Instance // nil = it is to end
+}
+
+// New makes the actor.
+func New(name string, services *Services, log zerolog.Logger) *Sandbox {
+	return &Sandbox{
+		name:      name,
+		services:  services,
+		log:       log,
+		instances: make(map[string]*instance),
+		counters:  make(map[string]*actors.Counters),
+	}
+}
+
+// Receive implements actor.Actor.
+func (s *Sandbox) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *ApplySandbox:
+		s.apply(ctx, m)
+	case *EndSandbox:
+		s.end(ctx)
+	case *TerminateAgain:
+		for _, inst := range s.instances {
+			ctx.Send(inst.pid, &process.TerminateAgain{})
+		}
+	case *LeaveSandbox:
+		if s.ending && len(s.instances) == 0 {
+			ctx.Stop(ctx.Self())
+		}
+	case *process.InstanceRetired:
+		if inst := s.instances[m.Name]; inst != nil && inst.wanted == nil {
+			ctx.Send(inst.pid, &process.LeaveInstance{})
+		}
+	case *actor.Terminated:
+		s.instanceLeft(ctx, m.Who)
+	case *actor.Stopped:
+		if s.logFile != nil {
+			s.logFile.Close()
+		}
+	}
+}
+
+// apply starts, updates, replaces and retires.
+func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
+	s.ending = false
+	s.openLog(m.Sandbox.Config)
+	s.env = &process.Env{
+		Kernel:   s.services.Kernel,
+		Timers:   s.services.Timers,
+		Listener: s.services.Listener,
+		Spawner:  s.services.Spawner,
+		Log:      s.log,
+		Cleaners: s.services.Cleaners,
+		Paths:    m.Paths,
+	}
+	if m.ConfigLogDir != "" {
+		if err := logConfig(m.ConfigLogDir, m.Sandbox); err != nil {
+			s.log.Error().Msgf("Cannot write the config log of sandbox %q: %v", s.name, err)
+		}
+	}
+	wanted := make(map[string]bool)
+	for _, p := range m.Sandbox.Processes {
+		// Commands are lithos_cmd's to start (D2, N14).
+		if p.Kind == configs.KindCommand {
+			continue
+		}
+		for _, inst := range p.Instances {
+			wanted[inst.Name] = true
+			s.want(ctx, inst)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.instances)) {
+		if !wanted[name] {
+			s.retire(ctx, name)
+		}
+	}
+}
+
+func (s *Sandbox) openLog(c *configs.SandboxConfig) {
+	var err error
+	if s.logFile == nil {
+		s.logFile, err = s.services.Logs.Sandbox(s.name, c)
+	} else {
+		err = s.logFile.Reload(c)
+	}
+	s.log = s.logFile.Logger()
+	if err != nil {
+		s.log.Error().Msgf("Sandbox %q goes on without its own log: %v; see log-file in its config", s.name, err)
+	}
+}
+
+// want has an instance run: started, replaced if the container changed, or
+// only updated.
+func (s *Sandbox) want(ctx actor.Context, wanted *configs.Instance) {
+	inst := s.instances[wanted.Name]
+	if inst == nil {
+		inst = &instance{pid: s.spawn(ctx, wanted)}
+		if inst.pid == nil {
+			return
+		}
+		s.instances[wanted.Name] = inst
+	}
+	before := inst.wanted
+	inst.wanted = wanted
+	switch {
+	case before != nil && before.Fingerprint == wanted.Fingerprint:
+		ctx.Send(inst.pid, &process.UpdateInstance{Instance: wanted, Env: s.env})
+		return
+	case before != nil:
+		s.log.Warn().Msgf("The config of container %q changed: replacing it", wanted.Name)
+	}
+	ctx.Send(inst.pid, &process.RunInstance{Instance: wanted, Env: s.env})
+}
+
+func (s *Sandbox) spawn(ctx actor.Context, inst *configs.Instance) *actor.PID {
+	counters := s.counters[inst.Process]
+	if counters == nil {
+		counters = &actors.Counters{}
+		s.counters[inst.Process] = counters
+	}
+	pid, err := ctx.SpawnNamed(actors.ChildProps("process "+inst.Name, s.log, process.New(inst.Name, counters)),
+		filepath.Base(inst.Name))
+	if err != nil {
+		s.log.Error().Msgf("Cannot supervise %q: %v", inst.Name, err)
+		return nil
+	}
+	return pid
+}
+
+func (s *Sandbox) retire(ctx actor.Context, name string) {
+	inst := s.instances[name]
+	if inst.wanted == nil {
+		return
+	}
+	inst.wanted = nil
+	s.log.Warn().Msgf("Container %q is to run no more: ending it", name)
+	ctx.Send(inst.pid, &process.RetireInstance{})
+}
+
+func (s *Sandbox) end(ctx actor.Context) {
+	s.ending = true
+	for _, inst := range s.instances {
+		if inst.wanted != nil {
+			inst.wanted = nil
+			ctx.Send(inst.pid, &process.RetireInstance{})
+		}
+	}
+	s.reportEnd(ctx)
+}
+
+// instanceLeft follows the end of a process actor. If the instance came to be
+// wanted again after it had been told to leave, another actor takes over.
+func (s *Sandbox) instanceLeft(ctx actor.Context, who *actor.PID) {
+	for name, inst := range s.instances {
+		if !inst.pid.Equal(who) {
+			continue
+		}
+		delete(s.instances, name)
+		if inst.wanted != nil {
+			s.want(ctx, inst.wanted)
+		}
+		break
+	}
+	s.reportEnd(ctx)
+}
+
+func (s *Sandbox) reportEnd(ctx actor.Context) {
+	if s.ending && len(s.instances) == 0 {
+		ctx.Send(ctx.Parent(), &SandboxEnded{s.name})
+	}
+}

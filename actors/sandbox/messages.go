@@ -1,0 +1,43 @@
+package sandbox
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+
+	"lithos/actors"
+	"lithos/actors/logs"
+	"lithos/actors/process"
+	"lithos/configs"
+)
+
+// Services are what the root shares with its sandboxes. It is never changed.
+type Services struct {
+	Kernel   *actors.Kernel
+	Timers   *scheduler.TimerScheduler
+	Listener *actor.PID
+	Spawner  *actor.PID
+	Logs     *logs.Set
+	Cleaners chan struct{}
+}
+
+// ApplySandbox brings what the sandbox is to run from now on; none of it is
+// broken.
+type ApplySandbox struct {
+	Sandbox *configs.Sandbox
+	Paths   process.Paths
+	// ConfigLogDir is where to note what was loaded (P7), "" = nowhere;
+	// also for a load that changed nothing.
+	ConfigLogDir string
+}
+
+// EndSandbox ends all its containers; the answer is [SandboxEnded].
+type EndSandbox struct{}
+
+// TerminateAgain passes on a further TERM while containers are being ended.
+type TerminateAgain struct{}
+
+// LeaveSandbox ends the actor if nothing runs and nothing is to.
+type LeaveSandbox struct{}
+
+// SandboxEnded goes to the root: no container is left.
+type SandboxEnded struct{ Name string }

@@ -1,0 +1,44 @@
+package spawner
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/spawn"
+)
+
+// StartContainer asks for one fork. The answer is [ContainerForked] or
+// [ForkFailed], to ReplyTo, with the same Gen.
+type StartContainer struct {
+	Gen     uint32
+	Request *spawn.Request
+	ReplyTo *actor.PID
+}
+
+// ContainerForked says that PID 1 of a container runs. It goes to the process
+// actor and then to the root.
+type ContainerForked struct {
+	Gen   uint32
+	Name  string
+	Child *spawn.Child
+	// Before is when the fork was begun: a death of the same pid that was
+	// seen earlier was another process's.
+	Before time.Time
+	Owner  *actor.PID
+	// KillTimeout is what PID 1 gives its program.
+	KillTimeout time.Duration
+}
+
+// ForkFailed says that there is no container.
+type ForkFailed struct {
+	Gen uint32
+	Err error
+}
+
+// SettleForks asks for [ForksSettled]: by then every fork that was begun
+// before has been reported.
+type SettleForks struct{ Token uint32 }
+
+// ForksSettled answers [SettleForks], to the root.
+type ForksSettled struct{ Token uint32 }
