@@ -2,6 +2,9 @@ package configs
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -49,10 +52,31 @@ func (c *collector) add(s Severity, at place, text string) {
 		c.errors++
 	}
 	c.list = append(c.list, Problem{
-		File: c.file, Line: at.line, Column: at.column, Path: at.path,
-		Text: text, Severity: s,
+		File: c.file, Line: at.line, Column: at.column, Path: printable(at.path),
+		Text: printable(text), Severity: s,
 		Sandbox: c.sandbox, Process: c.process,
 	})
+}
+
+// printable keeps what comes from a hostile file from making lines of its own
+// in a log or moving the cursor of a terminal.
+func printable(s string) string {
+	const most = 1000
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // refuse reports something right that can't be run.

@@ -5,5 +5,82 @@
 // check, so that what one program accepts is what every program runs: it is
 // the same call, [Load]. It makes no system call but to read files, the ones
 // of an image only inside that image's directory; it knows nothing of how a
-// container is made.
+// container is made. It is a leaf: it imports no other package of lithos.
+//
+// # How it is put together
+//
+//	bytes ─ parseYAML ─► *yaml.Node ─ value, object ─► readMaster, readSandbox,
+//	        (limits,                  (positions,      readProcesses, readTemplate
+//	         one document)             unknown keys)          │
+//	                                                          ▼
+//	                     Plan ◄─ recipe.instance ◄─ resolver (one process with its
+//	                                                sandbox and container config)
+//
+// A container config is read once for each file, however many processes use
+// it. What is wrong with it is told for each of them: every process that is
+// Broken has an error that names it.
+//
+// # What breaks what
+//
+//   - The master config, or the directory of sandboxes: there is no plan.
+//   - A sandbox config: that sandbox is Broken.
+//   - A process config that is missing or can't be parsed: the sandbox's
+//     ProcessesBroken is set. "No processes" is an empty file or `{}`; a
+//     missing file is not that, since it is what a failed copy leaves.
+//   - An entry of it, its image or its container config: that process is
+//     Broken.
+//
+// # Choices where the manual is silent
+//
+// The language:
+//   - null is absence: the default applies. Only cgroup-name and
+//     config-log-dir mean "off" by it. An element of a list, or a value of
+//     environ and other free mappings, can't be null.
+//   - Keys that begin with an underscore are ignored, so that anchors can be
+//     kept there; in a process config too, with a warning if such an entry has
+//     image and config.
+//   - A number with a leading zero is decimal, as in the original, and a
+//     warning says so.
+//   - One file is one document of at most 1 MiB, 262144 lines and punctuation
+//     marks, as many values after the expansion of aliases, and 100 levels.
+//   - The library tells syntax errors without a column; the place is found by
+//     searching the shortest beginning of the file that gives the same error.
+//   - At most 100 problems of one file are told.
+//
+// Names and paths:
+//   - A sandbox is `^[0-9A-Za-z_][0-9A-Za-z_.-]*$`, a process
+//     `^[0-9A-Za-z_-]+$`, both at most 110 bytes. Hidden files and those that
+//     don't end in .yaml are no sandboxes.
+//   - An image is exactly image-dir-levels directories below image-dir, without
+//     `.`, `..`, doubled or trailing slashes, and no symbolic link among them:
+//     lithos_clean could not tell that a link's target is in use, and one
+//     image could show its inside as another. image-dir itself may be reached
+//     by links.
+//   - A path inside a container must not have `..` in it where it is a mount
+//     point or a virtual directory; doubled and trailing slashes are taken out.
+//     The path of a container config is kept as written and resolved with the
+//     image as the root.
+//   - The virtual path of !Readonly is looked up in readonly-paths as a whole
+//     and then in writable-paths; in each the longest prefix wins.
+//
+// Values:
+//   - !Tmpfs and !Statedir are executable unless `exec: false`, as in the
+//     original; !Readonly and !Persistent only with `exec: true`. To say it,
+//     !Readonly may be a mapping {path, exec}.
+//   - Fewer ip-addresses than instances are an error, more are a warning.
+//   - instances is at most 65535, normal-exit-codes are 0 to 255, memory-limit
+//     is at least 1, the size of a !Tmpfs too, since 0 means no limit to the
+//     kernel. A socket's descriptor is below fileno-limit.
+//   - uid-map and gid-map come together.
+//   - LITHOS_NAME and LITHOS_CONFIG in environ are ignored, with a warning.
+//   - `mount: true` of resolv-conf without copy-from-host is an error: there is
+//     nothing to mount.
+//   - Two ports of one process may not become the same number.
+//   - A config-wide check that needs another file (an id in a range, a port, a
+//     virtual path) is made only when both files could be read.
+//
+// The fingerprint of an instance covers its [Container] and the devfs-dir. Not
+// in it are kind, kill-timeout, normal-exit-codes, metadata and, unless
+// restart-process-only is set, restart-timeout: they matter to the supervisor
+// only.
 package configs

@@ -91,7 +91,7 @@ func readVolume(v value) (volumeConfig, bool) {
 		vol.setPath(o.get("path").insidePath("/"))
 		ok = (kind != VolumeReadonly || o.get("path").required()) && ok
 	} else {
-		vol.Size = o.get("size").integer(defaultTmpfsSize, 0, maxTmpfsSize)
+		vol.Size = o.get("size").integer(defaultTmpfsSize, 1, maxTmpfsSize) // 0 is "no limit" to the kernel
 	}
 	vol.Mkdir = o.get("mkdir").boolean(false)
 	vol.Mode = uint32(o.get("mode").integer(defaultMode, 0, maxMode))
