@@ -68,7 +68,11 @@ func TestRemoveAll_KindsOfFiles(t *testing.T) {
 // The standard library's RemoveAll holds a descriptor for each level.
 func TestI1_RemoveAllSurvivesAVeryDeepTree(t *testing.T) {
 	const depth = 100_000
-	path := filepath.Join(t.TempDir(), "victim")
+	// On a tmpfs, where state directories are, and twenty times faster.
+	shm, err := os.MkdirTemp("/dev/shm", "lithos-test-")
+	must(t, err)
+	path := filepath.Join(shm, "victim")
+	t.Cleanup(func() { RemoveAll(shm) })
 	must(t, os.Mkdir(path, 0o755))
 	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY, 0)
 	must(t, err)

@@ -41,7 +41,8 @@ func New(fstype string, attr Attr, options ...Option) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(fs)
-	for _, o := range options {
+	// What mountinfo shows as the source; by name as with mount(8).
+	for _, o := range append([]Option{{"source", fstype}}, options...) {
 		_, err := retry("fsconfig", func() (int, error) {
 			if o.Value == "" {
 				return 0, unix.FsconfigSetFlag(fs, o.Key)
@@ -85,15 +86,16 @@ func explain(err error, fs int, path string) error {
 	return e
 }
 
-// SetAttr sets flags of the mount whose root is fd, and with recursive of the
-// mounts below it. No flag is taken away.
-func SetAttr(fd int, attr Attr, recursive bool) error {
+// SetAttr gives flags to the mount whose root is fd and takes others away from
+// it, and with recursive does so to the mounts below it too.
+func SetAttr(fd int, set, clear Attr, recursive bool) error {
 	flags := uint(unix.AT_EMPTY_PATH)
 	if recursive {
 		flags |= unix.AT_RECURSIVE
 	}
 	_, err := retry("mount_setattr", func() (int, error) {
-		return 0, unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: uint64(attr)})
+		return 0, unix.MountSetattr(fd, "", flags,
+			&unix.MountAttr{Attr_set: uint64(set), Attr_clr: uint64(clear)})
 	})
 	return err
 }

@@ -1,0 +1,39 @@
+// Package knot is all that PID 1 of a container (lithos_knot) does: it reads
+// the Spec, builds the container, runs the program, and goes with it.
+//
+//	fd 3 ──► Spec ──► build (mount namespace, host still visible)
+//	                    state dir, resolv.conf, hosts
+//	                    image, dev, devpts, sys, proc, volumes, /etc files
+//	                  pivot_root: the host is gone
+//	                  fork and exec of the program (pid 2)
+//	                  reap, forward TERM, kill-timeout, restart-process-only
+//	fd 4 ◄── started, failed, killing, exited
+//
+// It takes no decision: those are made when the Spec is. It is small, because
+// each container has one: no fmt, no JSON package, no net, no logger.
+//
+// # What was chosen where the manual is silent
+//
+//   - The image is mounted read-only, nosuid and nodev, with all mounts below
+//     it. nosuid costs nothing: no_new_privs is set anyway.
+//   - devfs-dir is mounted without the mounts below it, so that a host's /dev
+//     does not bring the host's /dev/shm along; read-only, nosuid, noexec.
+//   - The clearing of nodev on it makes a devfs-dir on a nodev mount work.
+//   - proc is writable, but for a program of user 0 the files in it that act on
+//     the whole host (sys, sysrq-trigger, bus, fs, irq, asound) are read-only.
+//   - resolv.conf and hosts are made in the state dir whether or not they are
+//     mounted. With "mount: true" and nothing to put in, the file is empty.
+//   - public-hostname is looked up in the host's /etc/hosts, not in the DNS: a
+//     start must not wait for a name server. Where it is not there, it is the
+//     address that the host would use to reach other networks, and where it
+//     reaches none, 127.0.0.1.
+//   - stdout-stderr-file is opened with the ids of the program: its path is the
+//     image's choice and its directory the program's, and so they can't make
+//     root write anywhere. A FIFO is refused rather than waited for.
+//   - The bounding set is what docker gives, less MKNOD, AUDIT_WRITE, NET_RAW
+//     and SYS_CHROOT.
+//   - The umask of the program is 022, its signals are as for a login.
+//   - INT is a request to stop like TERM and is forwarded as INT; an interactive
+//     container leaves it to the terminal, which gave it to the program already.
+//   - If TERM comes before the program was started, it isn't started.
+package knot

@@ -1,0 +1,98 @@
+package knot
+
+import (
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+)
+
+// The lines that come between the program's own in its log (checklist P2), for
+// those who look there first.
+
+// logLine writes one, in one piece. A full disk is no reason to end.
+func (k *knot) logLine(line []byte) {
+	if k.log >= 0 {
+		_ = writeAll(k.log, line)
+	}
+}
+
+// begin is `<RFC3339>: ----- `; at second precision, in UTC.
+func begin(b []byte, at time.Time) []byte {
+	b = at.UTC().AppendFormat(b, time.RFC3339)
+	return append(b, ": ----- "...)
+}
+
+func startingLine(b []byte, at time.Time, spec *wire.Spec) []byte {
+	b = append(begin(b, at), "Starting "...)
+	b = strconv.AppendQuote(b, spec.Name)
+	b = append(b, ": "...)
+	b = appendCommand(b, spec)
+	return append(b, " -----\n"...)
+}
+
+// appendCommand is the executable with its arguments, quoted so that it is one
+// line, and can't be taken for another.
+func appendCommand(b []byte, spec *wire.Spec) []byte {
+	b = strconv.AppendQuote(b, spec.Executable)
+	if len(spec.Argv) > 1 {
+		for _, arg := range spec.Argv[1:] {
+			b = strconv.AppendQuote(append(b, ' '), arg)
+		}
+	}
+	return b
+}
+
+func failedLine(b []byte, at time.Time, spec *wire.Spec, err error) []byte {
+	b = appendProcess(begin(b, at), spec)
+	b = append(b, "did not start: "...)
+	b = append(b, err.Error()...)
+	return append(b, " -----\n"...)
+}
+
+func endedLine(b []byte, at time.Time, spec *wire.Spec, r *run) []byte {
+	b = appendProcess(begin(b, at), spec)
+	b = appendStatus(b, r.status)
+	b = appendUptime(b, at, r)
+	return append(b, " -----\n"...)
+}
+
+func killingLine(b []byte, at time.Time, spec *wire.Spec, r *run) []byte {
+	b = appendProcess(begin(b, at), spec)
+	b = append(b, "did not respond to SIGTERM in "...)
+	b = append(b, spec.KillTimeout.String()...)
+	b = appendUptime(b, at, r)
+	return append(b, ". Killing.. -----\n"...)
+}
+
+func appendProcess(b []byte, spec *wire.Spec) []byte {
+	b = append(b, "Process "...)
+	b = strconv.AppendQuote(b, spec.Name)
+	return append(b, ' ')
+}
+
+func appendUptime(b []byte, at time.Time, r *run) []byte {
+	b = append(b, ", uptime "...)
+	b = strconv.AppendInt(b, int64(at.Sub(r.began)/time.Second), 10)
+	return append(b, 's')
+}
+
+// appendStatus is "exited with code 1" or "killed by SIGKILL".
+func appendStatus(b []byte, s syscall.WaitStatus) []byte {
+	if s.Exited() {
+		return strconv.AppendInt(append(b, "exited with code "...), int64(s.ExitStatus()), 10)
+	}
+	b = append(b, "killed by "...)
+	if name := unix.SignalName(s.Signal()); name != "" {
+		b = append(b, name...)
+	} else {
+		b = strconv.AppendInt(append(b, "signal "...), int64(s.Signal()), 10)
+	}
+	if s.CoreDump() {
+		b = append(b, " (core dumped)"...)
+	}
+	return b
+}

@@ -1,0 +1,110 @@
+package knot
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+	"lithos/sysx/cred"
+	"lithos/sysx/forkexec"
+)
+
+// bounding is the most that a program can have (checklist K10): what docker
+// gives, less MKNOD, AUDIT_WRITE, NET_RAW and SYS_CHROOT.
+var bounding = cred.Of(unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, unix.CAP_FOWNER,
+	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SETFCAP,
+	unix.CAP_NET_BIND_SERVICE, unix.CAP_KILL)
+
+// start is what all starts of the program have in common.
+type start struct {
+	attr    forkexec.Attr
+	chdir   int // index of the step that enters the workdir
+	stdio   [3]int
+	ownLogs bool // 1 and 2 are opened anew at each start
+}
+
+// newStart lays out the steps between fork and exec.
+func newStart(spec *wire.Spec, log int) (*start, error) {
+	s := &start{stdio: inherited(), ownLogs: spec.StdoutStderrFile != "" && !spec.Interactive}
+	if !spec.Interactive && log >= 0 {
+		s.stdio[1], s.stdio[2] = log, log
+	}
+	first := new(forkexec.Plan)
+	cgroupFDs := wire.FDSockets + len(spec.Sockets)
+	s.attr = forkexec.Attr{
+		Path: spec.Executable, Argv: spec.Argv, Env: spec.Env, PIDEnv: spec.PIDVars,
+		TID:   wire.ProgramPID,
+		Steps: first,
+		Last:  new(forkexec.Plan),
+	}
+	for i := range spec.CgroupFDs {
+		if i == 0 && spec.CgroupV2 {
+			s.attr.UseCgroupFD, s.attr.CgroupFD = true, cgroupFDs
+			continue
+		}
+		first.Write("the cgroup's tasks file", cgroupFDs+i, []byte("0"))
+	}
+	first.DefaultSignals()
+	first.Sigmask(0)
+	if !spec.Interactive {
+		first.Setsid()
+	}
+	// Not before the descriptors are in their places: those may be above it.
+	s.attr.Last.Setrlimit(forkexec.RlimitNofile, spec.FilenoLimit, spec.FilenoLimit)
+	id := cred.Identity{UID: spec.UserID, GID: spec.GroupID, Bounding: bounding}
+	if err := id.AddTo(s.attr.Last); err != nil {
+		return nil, wrap(err, "cannot read the capabilities of PID 1")
+	}
+	s.chdir = first.Len() + s.attr.Last.Len()
+	s.attr.Last.Chdir(spec.Workdir)
+	return s, nil
+}
+
+// descriptors is the list of what the program has open.
+func (s *start) descriptors(spec *wire.Spec, output int) []int {
+	fds := []int{s.stdio[0], s.stdio[1], s.stdio[2]}
+	if s.ownLogs {
+		fds[1], fds[2] = output, output
+	}
+	for i, target := range spec.Sockets {
+		for len(fds) <= target {
+			fds = append(fds, -1)
+		}
+		fds[target] = wire.FDSockets + i
+	}
+	return fds
+}
+
+// startProgram runs the program and gives its pid.
+func (k *knot) startProgram() (int, error) {
+	output, opened, err := k.output()
+	if err != nil {
+		return 0, err
+	}
+	if opened {
+		defer unix.Close(output)
+	}
+	k.start.attr.FDs = k.start.descriptors(k.spec, output)
+	pid, _, err := forkexec.Start(&k.start.attr)
+	if err != nil {
+		return 0, k.explainStart(err)
+	}
+	return pid, nil
+}
+
+// explainStart says what is wrong with the program, by looking.
+func (k *knot) explainStart(err error) error {
+	e, ok := err.(*forkexec.Error)
+	if !ok {
+		return err
+	}
+	switch {
+	case e.Step == k.start.chdir:
+		return wrap(e.Errno, "cannot enter the workdir "+k.spec.Workdir+" as user "+
+			strconv.FormatUint(uint64(k.spec.UserID), 10))
+	case e.Step < 0 && e.Name == "exec "+k.spec.Executable:
+		return wrap(explainExec(k.spec.Executable, e.Errno), "cannot run "+k.spec.Executable)
+	}
+	return wrap(e, "cannot run "+k.spec.Executable)
+}

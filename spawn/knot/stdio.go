@@ -1,0 +1,92 @@
+package knot
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+	"lithos/sysx/cred"
+)
+
+// logMode is the mode of a new log file.
+const logMode = 0o644
+
+// openLog opens a file that is appended to and doesn't block: a regular file or
+// a character device. The descriptor is above those of stdio.
+func openLog(path string) (int, error) {
+	fd, err := openRetry(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if err == unix.ENXIO || err == unix.ENODEV {
+		return -1, errKind
+	}
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && kind != unix.S_IFCHR {
+		unix.Close(fd)
+		return -1, errKind
+	}
+	// The flag is for the opening only.
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err == nil {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&^unix.O_NONBLOCK)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+var errKind = errors.New("it is neither a regular file nor a character device")
+
+func openRetry(path string, flags int) (int, error) {
+	for {
+		fd, err := unix.Open(path, flags, logMode)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// output opens what the program gets as 1 and 2: stdout-stderr-file anew at
+// each start, by the rights of the program, or what there is for all starts.
+func (k *knot) output() (fd int, opened bool, err error) {
+	path := k.spec.StdoutStderrFile
+	if path == "" || k.spec.Interactive {
+		return k.log, false, nil
+	}
+	err = cred.As(k.spec.UserID, k.spec.GroupID, func() (err error) {
+		fd, err = openLog(path)
+		return err
+	})
+	if err != nil {
+		fd = -1
+		err = wrap(hint(hint(err,
+			unix.EACCES, "the program's user has to be able to write it"),
+			unix.EROFS, "it has to lie on a writable volume"),
+			"cannot open stdout-stderr-file "+path)
+	}
+	return fd, err == nil, err
+}
+
+// inherited are 0, 1 and 2 for a program that has no log: as PID 1 got them,
+// but for the record file, which is not for the program to write.
+func inherited() [3]int {
+	fds := [3]int{0, 1, 2}
+	var record, st unix.Stat_t
+	if unix.Fstat(wire.FDRecord, &record) != nil {
+		return fds
+	}
+	for i, fd := range fds {
+		if unix.Fstat(fd, &st) == nil && st.Dev == record.Dev && st.Ino == record.Ino {
+			fds[i] = 0
+		}
+	}
+	return fds
+}

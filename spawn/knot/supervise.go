@@ -1,0 +1,191 @@
+package knot
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+)
+
+// supervise starts the program and ends when the container has to. An error is
+// that the program couldn't be started.
+func (k *knot) supervise() (code int, err error) {
+	for starts := 0; ; starts++ {
+		if k.sig.stop() {
+			return wire.ExitNormal, nil
+		}
+		k.boundRecord(starts)
+		r, err := k.begin()
+		if err != nil {
+			return 0, err
+		}
+		if !k.watch(r) {
+			return wire.ExitKilled, nil
+		}
+		if code := k.exitCode(r); !k.spec.RestartProcessOnly || k.spec.Command || r.asked {
+			return code, nil
+		}
+		if k.waitToRestart(r.began.Add(k.spec.RestartTimeout)) {
+			return wire.ExitNormal, nil
+		}
+		tidy(starts)
+	}
+}
+
+// run is one run of the program.
+type run struct {
+	pid    int
+	began  time.Time
+	asked  bool // TERM or INT was forwarded
+	status syscall.WaitStatus
+	usage  syscall.Rusage
+}
+
+// begin starts the program.
+func (k *knot) begin() (*run, error) {
+	r := &run{began: k.now()}
+	// Before it: what the program writes comes after it.
+	k.logLine(startingLine(nil, r.began, k.spec))
+	pid, err := k.startProgram()
+	if err != nil {
+		k.logLine(failedLine(nil, k.now(), k.spec, err))
+		return nil, err
+	}
+	r.pid = pid
+	appendRecord(wire.AppendStarted(nil, &wire.ProgramStarted{PID: pid, At: r.began}))
+	return r, nil
+}
+
+// watch reaps, and forwards what asks to stop, until the program has ended;
+// false if it didn't within its kill-timeout. A second TERM is not forwarded
+// and does not lengthen the timeout (checklist N5).
+func (k *knot) watch(r *run) bool {
+	var timeout <-chan time.Time
+	for {
+		if k.reap(r) {
+			k.ended(r)
+			return true
+		}
+		select {
+		case <-k.sig.child:
+		case <-k.sig.term:
+			k.forward(r, unix.SIGTERM, &timeout)
+		case <-k.sig.intr:
+			k.forward(r, unix.SIGINT, &timeout)
+		case <-timeout:
+			if k.reap(r) {
+				k.ended(r)
+				return true
+			}
+			appendRecord(wire.AppendKilling(nil))
+			k.logLine(killingLine(nil, k.now(), k.spec, r))
+			return false
+		}
+	}
+}
+
+// forward asks the program to stop, the first time.
+func (k *knot) forward(r *run, sig syscall.Signal, timeout *<-chan time.Time) {
+	if r.asked {
+		return
+	}
+	r.asked = true
+	// It can't be somebody else's pid: nobody else reaps.
+	_ = unix.Kill(r.pid, sig)
+	*timeout = time.After(k.spec.KillTimeout)
+}
+
+// reap takes all zombies, the container's orphans too (checklist N10), and
+// tells whether the program was among them. r may be nil.
+func (k *knot) reap(r *run) (ended bool) {
+	for {
+		var status syscall.WaitStatus
+		var usage syscall.Rusage
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, &usage)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return ended
+		}
+		if r != nil && pid == r.pid {
+			r.status, r.usage, ended = status, usage, true
+		}
+	}
+}
+
+// ended writes down how the program ended.
+func (k *knot) ended(r *run) {
+	now := k.now()
+	e := wire.ProgramExited{
+		Code:     r.status.ExitStatus(), // -1 if it didn't exit
+		Asked:    r.asked,
+		UserTime: time.Duration(r.usage.Utime.Nano()),
+		SysTime:  time.Duration(r.usage.Stime.Nano()),
+		MaxRSS:   r.usage.Maxrss << 10, // the kernel counts kB
+		Uptime:   now.Sub(r.began),
+		At:       now,
+	}
+	if r.status.Signaled() {
+		e.Signal = int(r.status.Signal())
+	}
+	appendRecord(wire.AppendExited(nil, &e))
+	k.logLine(endedLine(nil, now, k.spec, r))
+}
+
+// exitCode is what PID 1 says about a run (checklist N6, N9, E22).
+func (k *knot) exitCode(r *run) int {
+	switch {
+	case r.asked, r.status.Signaled() && r.status.Signal() == syscall.SIGTERM:
+		return wire.ExitNormal
+	case !r.status.Exited():
+		return wire.ExitAbnormal
+	case len(k.spec.NormalExitCodes) == 0:
+		if k.spec.Command && r.status.ExitStatus() == 0 {
+			return wire.ExitNormal
+		}
+		return wire.ExitAbnormal
+	}
+	for _, c := range k.spec.NormalExitCodes {
+		if c == r.status.ExitStatus() {
+			return wire.ExitNormal
+		}
+	}
+	return wire.ExitAbnormal
+}
+
+// waitToRestart waits until the next start may be; true if it was asked to
+// stop. What the program left running goes on, and is reaped.
+func (k *knot) waitToRestart(until time.Time) (stop bool) {
+	timer := time.NewTimer(until.Sub(k.now()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return false
+		case <-k.sig.child:
+			k.reap(nil)
+		case <-k.sig.term:
+			return true
+		case <-k.sig.intr:
+			return true
+		}
+	}
+}
+
+// boundRecord keeps the record from growing with each restart, see
+// wire.MaxRecord.
+func (k *knot) boundRecord(starts int) {
+	var st unix.Stat_t
+	if starts == 0 || unix.Fstat(wire.FDRecord, &st) != nil {
+		return
+	}
+	if k.record0 == 0 {
+		k.record0 = st.Size
+	}
+	if st.Size > wire.MaxRecord {
+		_ = unix.Ftruncate(wire.FDRecord, k.record0)
+	}
+}

@@ -1,0 +1,70 @@
+package cred
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/sysx/forkexec"
+)
+
+// Set is a set of capabilities, bit n for capability n.
+type Set uint64
+
+// Of makes a set of unix.CAP_… numbers.
+func Of(caps ...int) Set {
+	var s Set
+	for _, c := range caps {
+		s |= 1 << c
+	}
+	return s
+}
+
+// Has tells whether one capability is in the set.
+func (s Set) Has(c int) bool { return s&(1<<c) != 0 }
+
+// Identity is what a program runs as.
+type Identity struct {
+	UID, GID uint32
+	// Bounding is the most that the program or anything it executes can ever
+	// have. A program of user 0 has all of it, any other nothing.
+	Bounding Set
+}
+
+// AddTo adds the steps by which a child takes the identity for good: the
+// bounding set reduced, inheritable and ambient sets and the supplementary
+// groups empty, the ids set, no_new_privs. Steps that need privileges come
+// before.
+//
+// Preconditions: the child has CAP_SETPCAP, CAP_SETGID and CAP_SETUID.
+func (id Identity) AddTo(p *forkexec.Plan) error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return err
+	}
+	for c := 0; c < 64; c++ {
+		has, err := bounded(c)
+		if err != nil {
+			break // one past the last that the kernel knows
+		}
+		if has && !id.Bounding.Has(c) {
+			p.Prctl("PR_CAPBSET_DROP "+strconv.Itoa(c), unix.PR_CAPBSET_DROP, uintptr(c))
+		}
+	}
+	p.Capset(both(data[0].Effective, data[1].Effective), both(data[0].Permitted, data[1].Permitted), 0)
+	p.Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+	p.ClearGroups()
+	p.Setresgid(id.GID)
+	p.Setresuid(id.UID)
+	p.Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	return nil
+}
+
+func both(low, high uint32) uint64 { return uint64(high)<<32 | uint64(low) }
+
+// bounded tells whether a capability is in the bounding set of the thread.
+func bounded(c int) (bool, error) {
+	n, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+	return n == 1, err
+}
