@@ -6,10 +6,10 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The checkout may belong to another user than root.
+VERSION := $(shell git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null || echo dev)
 
-# A checkout that belongs to another user than root has no readable history
-# for git; the version above is all that is taken from there.
+# That is all that is taken from git: go build would fail on such a checkout.
 export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
 
 programs := $(notdir $(wildcard cmd/lithos_*))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -111,11 +112,17 @@ func portIsFree(port int) bool {
 	return true
 }
 
+// plainPath is a path that needs no quotes anywhere.
+var plainPath = regexp.MustCompile(`^[\w./+-]+$`)
+
 // givenDir prepares DEMO_DIR. It has to be new or empty, so that everything
 // in it may be removed at the end.
 func givenDir(dir string) (path string, existed bool, err error) {
 	if path, err = filepath.Abs(dir); err != nil {
 		return "", false, err
+	}
+	if !plainPath.MatchString(path) {
+		return "", false, fmt.Errorf("DEMO_DIR %q has characters that would have to be quoted in configs and commands: name another", path)
 	}
 	switch entries, err := os.ReadDir(path); {
 	case err == nil && len(entries) > 0:
