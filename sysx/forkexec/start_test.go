@@ -474,7 +474,7 @@ func TestStart_Stress(t *testing.T) {
 	var starts sync.WaitGroup
 	for g := range 8 {
 		starts.Go(func() {
-			for i := range 250 {
+			for i := range 150 {
 				a := &Attr{Path: "/bin/true", Argv: []string{"true"}, Env: []string{strings.Repeat("x", 100)},
 					PIDEnv: []string{"P"}, PIDFD: true, Steps: plan, FDs: []int{0, 1, 2, 2, 0}}
 				bad := (g+i)%5 == 0

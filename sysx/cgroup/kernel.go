@@ -1,0 +1,114 @@
+package cgroup
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernel is what this package does to the file system, so that a test can
+// pretend another host.
+type kernel struct {
+	mkdir func(dir string) error
+	rmdir func(dir string) error
+	write func(file, value string) error
+	read  func(file string) (string, error)
+	// list gives the names of the directories in dir.
+	list func(dir string) ([]string, error)
+	// delegated says whether the group is marked as handed over to us.
+	delegated func(dir string) bool
+}
+
+var realKernel = kernel{
+	mkdir: func(dir string) error { return os.Mkdir(dir, 0o755) },
+	rmdir: unix.Rmdir,
+	write: write,
+	read: func(file string) (string, error) {
+		text, err := os.ReadFile(file)
+		return strings.TrimSpace(string(text)), err
+	},
+	list:      list,
+	delegated: delegated,
+}
+
+// write is one write(2): the kernel takes each as a whole.
+func write(file, value string) error {
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+func list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// delegated looks for the mark that systemd sets on groups of units with
+// Delegate=yes.
+func delegated(dir string) bool {
+	for _, name := range []string{"trusted.delegate", "user.delegate"} {
+		var value [8]byte
+		if n, err := unix.Getxattr(dir, name, value[:]); err == nil && string(value[:n]) == "1" {
+			return true
+		}
+	}
+	return false
+}
+
+// ensure makes a directory; one that exists is as good.
+func (k kernel) ensure(dir string) error {
+	if err := k.mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// words reads a file of names.
+func (k kernel) words(file string) ([]string, error) {
+	text, err := k.read(file)
+	return strings.Fields(text), err
+}
+
+// ensureCpuset gives a new version 1 group the CPUs and memory nodes of its
+// parent: without any it takes no processes.
+func (k kernel) ensureCpuset(dir string) error {
+	for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
+		own, err := k.read(path.Join(dir, name))
+		if err != nil || own != "" {
+			return err
+		}
+		value, err := k.read(path.Join(path.Dir(dir), name))
+		if err != nil {
+			return err
+		}
+		if err := k.write(path.Join(dir, name), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeGroup makes one group of a hierarchy.
+func (k kernel) makeGroup(h hierarchy, dir string) error {
+	if err := k.ensure(dir); err != nil {
+		return err
+	}
+	if slices.Contains(h.controllers, "cpuset") {
+		return k.ensureCpuset(dir)
+	}
+	return nil
+}

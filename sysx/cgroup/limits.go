@@ -1,0 +1,171 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+)
+
+// Limits are what a group is held to.
+type Limits struct {
+	// Memory with swap, bytes; 0 = no limit. The kernel counts pages.
+	Memory int64
+	// CPUShares is the share of CPU time under contention as version 1 counts
+	// it, 2..262144; 0 = leave it. On version 2 it becomes a weight of
+	// 1..10000, 1+((shares-2)*9999)/262142, as container runtimes have it:
+	// 1024 is 39.
+	CPUShares uint64
+}
+
+// DefaultCPUShares is what the kernel gives a new group of version 1.
+const DefaultCPUShares = 1024
+
+// SetLimits sets the limits of the group, which must exist, and reads them
+// back. It returns an error for each that is not in force now.
+func (g Group) SetLimits(l Limits) []error {
+	var errs []error
+	if err := g.setMemory(l.Memory); err != nil {
+		errs = append(errs, fmt.Errorf("the memory limit of %d bytes is not enforced: %w", l.Memory, err))
+	}
+	if err := g.setCPU(l.CPUShares); err != nil {
+		errs = append(errs, fmt.Errorf("the CPU share of %d is not enforced: %w", l.CPUShares, err))
+	}
+	return errs
+}
+
+// branch is the one that has a controller; the error says why there is none.
+func (t *Tree) branch(controller string) (branch, error) {
+	for _, b := range t.branches {
+		if slices.Contains(b.limits, controller) {
+			return b, nil
+		}
+	}
+	for _, u := range t.unavailable {
+		if u.Controller == controller {
+			return branch{}, fmt.Errorf("no controller %s: %w", controller, u.Err)
+		}
+	}
+	return branch{}, fmt.Errorf("the controller %s is switched off", controller)
+}
+
+func (g Group) setMemory(limit int64) error {
+	b, err := g.t.branch("memory")
+	if err != nil {
+		if limit == 0 {
+			return nil
+		}
+		return err
+	}
+	dir := path.Join(b.dir, g.name)
+	if b.v2 {
+		return g.setMemoryV2(dir, limit)
+	}
+	return g.setMemoryV1(dir, limit)
+}
+
+// setMemoryV1 keeps to the order that the kernel wants: memory with swap is
+// never less than memory alone.
+func (g Group) setMemoryV1(dir string, limit int64) error {
+	memory, both := path.Join(dir, "memory.limit_in_bytes"), path.Join(dir, "memory.memsw.limit_in_bytes")
+	order := []string{memory, both}
+	now, err := g.t.k.read(both)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		order = order[:1] // the kernel doesn't count swap
+	case err != nil:
+		return err
+	case limit == 0 || limit > bytes(now):
+		order = []string{both, memory}
+	}
+	value := "-1"
+	if limit != 0 {
+		value = strconv.FormatInt(limit, 10)
+	}
+	for _, file := range order {
+		if err := g.t.k.write(file, value); err != nil {
+			return err
+		}
+		if err := g.checkBytes(file, limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setMemoryV2 allows no swap: version 2 can't limit the sum.
+func (g Group) setMemoryV2(dir string, limit int64) error {
+	value, swap := "max", "max"
+	if limit != 0 {
+		value, swap = strconv.FormatInt(limit, 10), "0"
+	}
+	file := path.Join(dir, "memory.swap.max")
+	if err := g.t.k.write(file, swap); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file = path.Join(dir, "memory.max")
+	if err := g.t.k.write(file, value); err != nil {
+		return err
+	}
+	return g.checkBytes(file, limit)
+}
+
+// unlimited is less than what version 1 shows for "no limit", and more than
+// any memory.
+const unlimited = 1 << 62
+
+// bytes reads a value that the kernel shows.
+func bytes(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return unlimited // "max"
+	}
+	return n
+}
+
+func (g Group) checkBytes(file string, limit int64) error {
+	text, err := g.t.k.read(file)
+	if err != nil {
+		return err
+	}
+	got := bytes(text)
+	page := int64(os.Getpagesize())
+	if limit == 0 && got >= unlimited || limit != 0 && got == min(limit, unlimited)/page*page ||
+		limit >= unlimited && got >= unlimited {
+		return nil
+	}
+	return fmt.Errorf("%s is %s afterwards", file, text)
+}
+
+// Weight is the cpu.weight of version 2 for a number of shares.
+func Weight(shares uint64) uint64 {
+	shares = min(max(shares, 2), 262144)
+	return 1 + (shares-2)*9999/262142
+}
+
+func (g Group) setCPU(shares uint64) error {
+	if shares == 0 {
+		return nil
+	}
+	b, err := g.t.branch("cpu")
+	if err != nil {
+		if shares == DefaultCPUShares {
+			return nil
+		}
+		return err
+	}
+	file, value := path.Join(b.dir, g.name, "cpu.shares"), strconv.FormatUint(shares, 10)
+	if b.v2 {
+		file, value = path.Join(b.dir, g.name, "cpu.weight"), strconv.FormatUint(Weight(shares), 10)
+	}
+	if err := g.t.k.write(file, value); err != nil {
+		return err
+	}
+	if got, err := g.t.k.read(file); err != nil || got != value {
+		return errors.Join(err, fmt.Errorf("%s is %s afterwards", file, got))
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Leaf is the group on version 2 where the process that opened the tree sits.
+const Leaf = "supervisor"
+
+// Config says which tree.
+type Config struct {
+	// Name of the group that the tree is in, "lithos.slice"; may have slashes.
+	Name string
+	// Controllers as version 1 names them, and "name"; an element may be
+	// several joined by commas.
+	Controllers []string
+	// Stay leaves this process where it is. On version 2 the limits of a
+	// delegated group can't be used then, unless it was moved before.
+	Stay bool
+}
+
+// Tree is where groups are made. Its methods can be used from any goroutine.
+type Tree struct {
+	k           kernel
+	branches    []branch
+	unavailable []Unavailable
+}
+
+// branch is the tree's part in one hierarchy.
+type branch struct {
+	hierarchy
+	dir string // of the group Config.Name
+	// limits are the controllers that the groups in dir have; nil in a
+	// hierarchy that only gives names.
+	limits []string
+}
+
+// Unavailable is a controller that was asked for and is not there.
+type Unavailable struct {
+	Controller string
+	Err        error
+}
+
+// Open finds the hierarchies, makes the group that the tree is in, and on
+// version 2 moves this process to a leaf of it. The error says why none of the
+// controllers can be used.
+func Open(c Config) (*Tree, error) {
+	var text [3]string
+	for i, file := range []string{"/proc/self/mountinfo", "/proc/1/cgroup", "/proc/self/cgroup"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot find the control groups: %w", err)
+		}
+		text[i] = string(b)
+	}
+	return open(realKernel, c, text[0], text[1], text[2])
+}
+
+func open(k kernel, c Config, mountinfo, initGroups, ownGroups string) (*Tree, error) {
+	if !filepath.IsLocal(c.Name) || path.Clean(c.Name) != c.Name || c.Name == "." {
+		return nil, fmt.Errorf("cannot name a control group %q", c.Name)
+	}
+	o := &opening{k: k, c: c, all: parseMounts(mountinfo),
+		initGroups: parseMembership(initGroups), ownGroups: parseMembership(ownGroups)}
+	o.placeV2()
+	wanted := make([][]string, len(o.all))
+	t := &Tree{k: k}
+	for _, joined := range c.Controllers {
+		for name := range strings.SplitSeq(joined, ",") {
+			if i := find(o.all, name, o.offered); i >= 0 {
+				wanted[i] = append(wanted[i], name)
+				continue
+			}
+			t.lacks(errors.New("the kernel has no such controller, or it is not mounted"), name)
+		}
+	}
+	for i, h := range o.all {
+		if wanted[i] == nil {
+			continue
+		}
+		b, err := o.branch(t, h, wanted[i])
+		if err != nil {
+			t.lacks(err, wanted[i]...)
+			continue
+		}
+		t.branches = append(t.branches, b)
+	}
+	if len(t.branches) == 0 {
+		return nil, fmt.Errorf("cannot use control groups: %w", t.why())
+	}
+	return t, nil
+}
+
+func (t *Tree) lacks(err error, controllers ...string) {
+	for _, c := range controllers {
+		t.unavailable = append(t.unavailable, Unavailable{c, err})
+	}
+}
+
+func (t *Tree) why() error {
+	if len(t.unavailable) == 0 {
+		return errors.New("no controllers were asked for")
+	}
+	var errs []error
+	for _, u := range t.unavailable {
+		errs = append(errs, fmt.Errorf("%s: %w", u.Controller, u.Err))
+	}
+	return errors.Join(errs...)
+}
+
+// Unavailable lists the controllers that were asked for and can't be used.
+func (t *Tree) Unavailable() []Unavailable { return slices.Clone(t.unavailable) }
+
+// Dirs lists the directories of the tree, one a hierarchy.
+func (t *Tree) Dirs() []string {
+	var dirs []string
+	for _, b := range t.branches {
+		dirs = append(dirs, b.dir)
+	}
+	return dirs
+}
+
+// opening is what [open] found out.
+type opening struct {
+	k                     kernel
+	c                     Config
+	all                   []hierarchy
+	initGroups, ownGroups membership
+
+	// Of version 2, where mounted: the group to build on, what it offers, and
+	// whether this process may leave its group.
+	parent  string
+	offered []string
+	move    bool
+}
+
+// placeV2 chooses the group of version 2 that the tree is built on.
+func (o *opening) placeV2() {
+	at := slices.IndexFunc(o.all, func(h hierarchy) bool { return h.v2 })
+	if at < 0 {
+		return
+	}
+	h := o.all[at]
+	own := h.path(o.ownGroups.group(h))
+	if above, ok := strings.CutSuffix(own, "/"+path.Join(o.c.Name, Leaf)); ok {
+		o.parent = above // an earlier life of this process made it
+	} else if own != h.mount && o.k.delegated(own) {
+		o.parent, o.move = own, true
+	} else {
+		o.parent, o.move = h.mount, own == h.mount
+	}
+	o.offered, _ = o.k.words(path.Join(o.parent, "cgroup.controllers"))
+}
+
+// branch makes the tree's group in h.
+func (o *opening) branch(t *Tree, h hierarchy, controllers []string) (branch, error) {
+	b := branch{hierarchy: h}
+	if !h.v2 {
+		b.dir = h.path(o.initGroups.group(h))
+		for part := range strings.SplitSeq(o.c.Name, "/") {
+			b.dir = path.Join(b.dir, part)
+			if err := o.k.makeGroup(h, b.dir); err != nil {
+				return b, err
+			}
+		}
+		b.limits = controllers
+		return b, nil
+	}
+	levels := []string{o.parent}
+	for part := range strings.SplitSeq(o.c.Name, "/") {
+		levels = append(levels, path.Join(levels[len(levels)-1], part))
+	}
+	b.dir = levels[len(levels)-1]
+	for _, dir := range levels[1:] {
+		if err := o.k.ensure(dir); err != nil {
+			return b, err
+		}
+	}
+	if err := o.moveToLeaf(path.Join(b.dir, Leaf)); err != nil {
+		return b, err
+	}
+	for _, name := range controllers {
+		if name == "name" || name == "cpuacct" {
+			continue
+		}
+		if err := o.enable(levels, v2Name(name)); err != nil {
+			t.lacks(err, name)
+			continue
+		}
+		b.limits = append(b.limits, name)
+	}
+	return b, nil
+}
+
+func (o *opening) moveToLeaf(leaf string) error {
+	if !o.move || o.c.Stay {
+		return nil
+	}
+	if err := o.k.ensure(leaf); err != nil {
+		return err
+	}
+	return o.k.write(path.Join(leaf, "cgroup.procs"), strconv.Itoa(os.Getpid()))
+}
+
+// enable hands a controller down from each level to the next.
+func (o *opening) enable(levels []string, controller string) error {
+	for _, dir := range levels {
+		file := path.Join(dir, "cgroup.subtree_control")
+		have, err := o.k.words(file)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(have, controller) {
+			continue
+		}
+		if err := o.k.write(file, "+"+controller); err != nil {
+			return fmt.Errorf("%w (are there processes in %s itself?)", err, dir)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,406 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	mountV2      = "40 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
+	mountUnified = "41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n"
+	mountsV1     = `31 23 0:28 / /cg rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /cg/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpuacct,cpu
+35 31 0:32 / /cg/memory rw,relatime - cgroup cgroup rw,memory
+40 31 0:37 / /cg/systemd rw,relatime - cgroup cgroup rw,xattr,release_agent=/lib/x,name=systemd
+36 31 0:33 / /cg/cpuset rw,relatime - cgroup cgroup rw,cpuset
+`
+)
+
+var self = fmt.Sprint(os.Getpid())
+
+func TestParseMounts(t *testing.T) {
+	text := mountsV1 + `50 31 0:32 /docker/a /cg/other rw - cgroup cgroup rw,memory
+51 31 0:44 /docker/a /cg/pids rw - cgroup cgroup rw,pids
+52 31 0:44 / /with\040space rw - cgroup cgroup rw,pids
+53 31 0:45 / /proc rw - proc proc rw
+54 31 nonsense
+` + mountUnified
+	want := []hierarchy{
+		{controllers: []string{"cpu", "cpuacct"}, mount: "/cg/cpu,cpuacct", root: "/"},
+		{controllers: []string{"memory"}, mount: "/cg/memory", root: "/"},
+		{controllers: []string{"name=systemd"}, mount: "/cg/systemd", root: "/"},
+		{controllers: []string{"cpuset"}, mount: "/cg/cpuset", root: "/"},
+		{controllers: []string{"pids"}, mount: "/with space", root: "/"},
+		{v2: true, mount: "/cg/unified", root: "/"},
+	}
+	if got := parseMounts(text); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestHierarchyDir(t *testing.T) {
+	m := parseMembership("9:cpuacct,cpu:/a:b\n4:memory:/docker/x/y\n0::/user.slice\n\nnonsense\n")
+	tests := []struct {
+		h    hierarchy
+		want string
+	}{
+		{hierarchy{controllers: []string{"cpu", "cpuacct"}, mount: "/cg/cpu", root: "/"}, "/cg/cpu/a:b"},
+		{hierarchy{v2: true, mount: "/cg", root: "/"}, "/cg/user.slice"},
+		{hierarchy{controllers: []string{"memory"}, mount: "/cg/m", root: "/docker/x"}, "/cg/m/y"},
+		{hierarchy{controllers: []string{"memory"}, mount: "/cg/m", root: "/docker/x/y"}, "/cg/m"},
+		{hierarchy{controllers: []string{"memory"}, mount: "/cg/m", root: "/docker/xx"}, "/cg/m"},
+		{hierarchy{controllers: []string{"pids"}, mount: "/cg/p", root: "/"}, "/cg/p"},
+	}
+	for _, tt := range tests {
+		if got := tt.h.path(m.group(tt.h)); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.h, got, tt.want)
+		}
+	}
+	if got := (hierarchy{mount: "/cg", root: "/"}).path("/../../x"); got != "/cg" {
+		t.Errorf("a group outside the cgroup namespace is %s", got)
+	}
+}
+
+var defaults = []string{"name", "cpu", "cpuacct", "memory", "blkio"}
+
+func missing(t *Tree) string {
+	var names []string
+	for _, u := range t.Unavailable() {
+		names = append(names, u.Controller)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestB7_B8_M1_M2_Version2(t *testing.T) {
+	const all = "cpuset cpu io memory pids"
+	service := "/system.slice/lithos.service"
+	tests := []struct {
+		name, own, offered string
+		groups             []string
+		config             Config
+		prepare            func(f *fake)
+		dir                string // of the tree
+		leaf               string // where the process is afterwards
+		missing            string
+		enabled            []string // which groups hand down memory
+	}{
+		{name: "in the root group", own: "/", offered: all, config: Config{Name: "lithos.slice"},
+			dir: "/lithos.slice", leaf: "/lithos.slice/supervisor", enabled: []string{"", "/lithos.slice"}},
+		{name: "own group delegated", own: service, offered: all, groups: []string{"system.slice", service}, config: Config{Name: "lithos.slice"},
+			prepare: func(f *fake) { f.marked["/sys/fs/cgroup"+service] = true },
+			dir:     service + "/lithos.slice", leaf: service + "/lithos.slice/supervisor",
+			enabled: []string{service, service + "/lithos.slice"}},
+		{name: "own group not delegated", own: service, offered: all, groups: []string{"system.slice", service}, config: Config{Name: "lithos.slice"},
+			dir: "/lithos.slice", leaf: service, enabled: []string{"", "/lithos.slice"}},
+		{name: "already in the leaf", own: service + "/lithos.slice/supervisor", offered: all,
+			groups: []string{"system.slice", service, service + "/lithos.slice", service + "/lithos.slice/supervisor"},
+			config: Config{Name: "lithos.slice"},
+			dir:    service + "/lithos.slice", leaf: service + "/lithos.slice/supervisor",
+			enabled: []string{service, service + "/lithos.slice"}},
+		{name: "a name of two parts", own: "/", offered: all, config: Config{Name: "a/b"},
+			dir: "/a/b", leaf: "/a/b/supervisor", enabled: []string{"", "/a", "/a/b"}},
+		{name: "told to stay", own: "/", offered: all, config: Config{Name: "lithos.slice", Stay: true},
+			dir: "/lithos.slice", leaf: "/", enabled: []string{"", "/lithos.slice"}},
+		{name: "no memory controller", own: "/", offered: "cpu", config: Config{Name: "lithos.slice"},
+			dir: "/lithos.slice", leaf: "/lithos.slice/supervisor", missing: "memory blkio"},
+		{name: "delegated, but told to stay", own: service, offered: all, groups: []string{"system.slice", service},
+			config: Config{Name: "lithos.slice", Stay: true}, prepare: func(f *fake) { f.marked["/sys/fs/cgroup"+service] = true },
+			dir: service + "/lithos.slice", leaf: service, missing: "cpu memory blkio"},
+		{name: "only names", own: "/", offered: all, config: Config{Name: "lithos.slice", Controllers: []string{"name"}},
+			dir: "/lithos.slice", leaf: "/lithos.slice/supervisor"},
+		{name: "unknown and joined controllers", own: "/", offered: all,
+			config: Config{Name: "lithos.slice", Controllers: []string{"cpu,cpuacct", "memory", "nonsense"}},
+			dir:    "/lithos.slice", leaf: "/lithos.slice/supervisor", missing: "nonsense", enabled: []string{"", "/lithos.slice"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake()
+			f.v2("/sys/fs/cgroup", tt.offered, tt.groups...)
+			if tt.prepare != nil {
+				tt.prepare(f)
+			}
+			f.files[path.Join("/sys/fs/cgroup", tt.own)]["cgroup.procs"] = self
+			if tt.config.Controllers == nil {
+				tt.config.Controllers = defaults
+			}
+			tree, err := open(f.kernel(), tt.config, mountV2, "0::/init.scope\n", "0::"+tt.own+"\n")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := tree.Dirs(); !slices.Equal(got, []string{"/sys/fs/cgroup" + tt.dir}) {
+				t.Errorf("the tree is in %q", got)
+			}
+			if got := missing(tree); got != tt.missing {
+				t.Errorf("missing is %q, want %q", got, tt.missing)
+			}
+			var leaf string
+			var enabled []string
+			for dir, files := range f.files {
+				if files["cgroup.procs"] == self {
+					leaf = strings.TrimPrefix(dir, "/sys/fs/cgroup")
+				}
+				if strings.Contains(files["cgroup.subtree_control"], "memory") {
+					enabled = append(enabled, strings.TrimPrefix(dir, "/sys/fs/cgroup"))
+				}
+			}
+			slices.Sort(enabled)
+			if path.Join("/", leaf) != tt.leaf || !slices.Equal(enabled, tt.enabled) {
+				t.Errorf("the process is in %s, memory is handed down by %q", leaf, enabled)
+			}
+		})
+	}
+}
+
+func hybridFake() *fake {
+	f := newFake()
+	f.v1("/cg/cpu,cpuacct", "cpu", "cpuacct")
+	f.v1("/cg/memory", "memory")
+	f.v1("/cg/memory/init", "memory")
+	f.v1("/cg/systemd")
+	f.v1("/cg/cpuset", "cpuset")
+	f.files["/cg/cpuset"]["cpuset.cpus"], f.files["/cg/cpuset"]["cpuset.mems"] = "0-3", "0"
+	return f
+}
+
+func TestB8_M1_M2_Version1AndHybrid(t *testing.T) {
+	const groups = "5:cpu,cpuacct:/\n4:memory:/init\n1:name=systemd:/\n3:cpuset:/\n0::/\n"
+	f := hybridFake()
+	tree, err := open(f.kernel(), Config{Name: "lithos.slice", Controllers: append(defaults, "cpuset")}, mountsV1, groups, groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/cg/cpu,cpuacct/lithos.slice", "/cg/memory/init/lithos.slice", "/cg/systemd/lithos.slice", "/cg/cpuset/lithos.slice"}
+	if got := tree.Dirs(); !slices.Equal(got, want) {
+		t.Errorf("M1: the tree is in %q, want %q", got, want)
+	}
+	if got := missing(tree); got != "blkio" {
+		t.Errorf("missing is %q", got)
+	}
+	if err := tree.Group("web:a.0.scope").Create(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.files["/cg/cpuset/lithos.slice/web:a.0.scope"]["cpuset.cpus"]; got != "0-3" {
+		t.Errorf("a cpuset group would take no process: its cpus are %q", got)
+	}
+
+	// The rest of the controllers is in version 2.
+	f = hybridFake()
+	f.v2("/cg/unified", "io pids")
+	tree, err = open(f.kernel(), Config{Name: "lithos.slice", Controllers: defaults}, mountsV1+mountUnified, groups, groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tree.Dirs(); !slices.Contains(got, "/cg/unified/lithos.slice") || !slices.Contains(got, "/cg/memory/init/lithos.slice") || missing(tree) != "" {
+		t.Errorf("M2: the tree is in %q, missing is %q", got, missing(tree))
+	}
+	if got := f.files["/cg/unified/lithos.slice"]["cgroup.subtree_control"]; got != "io" {
+		t.Errorf("M2: version 2 hands down %q", got)
+	}
+}
+
+func TestOpen_Errors(t *testing.T) {
+	fails := newFake()
+	fails.v2("/sys/fs/cgroup", "memory")
+	k := fails.kernel()
+	k.mkdir = func(string) error { return unix.EROFS }
+	tests := []struct {
+		name, mounts string
+		k            kernel
+		config       Config
+		want         string
+	}{
+		{"nothing mounted", "", fails.kernel(), Config{"x", defaults, false}, "not mounted"},
+		{"read-only", mountV2, k, Config{"x", defaults, false}, "read-only file system"},
+		{"no controllers", mountV2, fails.kernel(), Config{"x", nil, false}, "no controllers were asked for"},
+		{"empty name", mountV2, fails.kernel(), Config{"", defaults, false}, "name"},
+		{"absolute name", mountV2, fails.kernel(), Config{"/x", defaults, false}, "name"},
+		{"name upwards", mountV2, fails.kernel(), Config{"a/../../x", defaults, false}, "name"},
+		{"name of a dot", mountV2, fails.kernel(), Config{".", defaults, false}, "name"},
+	}
+	for _, tt := range tests {
+		if _, err := open(tt.k, tt.config, tt.mounts, "0::/\n", "0::/\n"); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error is %v", tt.name, err)
+		}
+	}
+}
+
+func openFake(t *testing.T, f *fake, mounts string, controllers ...string) *Tree {
+	t.Helper()
+	tree, err := open(f.kernel(), Config{Name: "s", Controllers: controllers}, mounts, "0::/\n", "0::/\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
+func TestM5_M6_GroupsAreUsedAgainListedAndRemoved(t *testing.T) {
+	f := hybridFake()
+	f.v2("/cg/unified", "io")
+	tree := openFake(t, f, mountsV1+mountUnified, "name", "memory", "io")
+	for _, name := range []string{"b:x.0.scope", "a:x.0.scope", "b:x.0.scope"} {
+		if err := tree.Group(name).Create(); err != nil {
+			t.Fatalf("M5: %v", err)
+		}
+	}
+	delete(f.files, "/cg/memory/s/a:x.0.scope") // half removed
+	if got, err := tree.List(); err != nil || !slices.Equal(got, []string{"a:x.0.scope", "b:x.0.scope"}) {
+		t.Errorf("M6: the groups are %q, %v", got, err)
+	}
+	f.files["/cg/unified/s/b:x.0.scope"]["cgroup.procs"] = "17\n4"
+	f.files["/cg/systemd/s/b:x.0.scope"]["cgroup.procs"] = "17"
+	if pids, err := tree.Group("b:x.0.scope").PIDs(); err != nil || !slices.Equal(pids, []int{4, 17}) {
+		t.Errorf("the processes are %d, %v", pids, err)
+	}
+	if err := tree.Group("b:x.0.scope").TryRemove(); !errors.Is(err, ErrBusy) {
+		t.Errorf("removing a group with processes: %v", err)
+	}
+	f.files["/cg/unified/s/b:x.0.scope"]["cgroup.procs"] = ""
+	f.files["/cg/systemd/s/b:x.0.scope"]["cgroup.procs"] = ""
+	if err := f.mkdir("/cg/unified/s/b:x.0.scope/below"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a:x.0.scope", "b:x.0.scope", "never:made.0.scope"} {
+		if err := tree.Group(name).Remove(0); err != nil {
+			t.Errorf("M5: %v", err)
+		}
+	}
+	if got, err := tree.List(); err != nil || len(got) != 0 {
+		t.Errorf("left is %q, %v", got, err)
+	}
+}
+
+func TestCreate_BadNames(t *testing.T) {
+	f := newFake()
+	f.v2("/sys/fs/cgroup", "memory")
+	tree := openFake(t, f, mountV2, "name")
+	for _, name := range []string{"", ".", "..", "a/b", Leaf} {
+		if err := tree.Group(name).Create(); err == nil {
+			t.Errorf("a group was made by the name of %q", name)
+		}
+	}
+}
+
+func TestM3_LimitsOfVersion1(t *testing.T) {
+	f := hybridFake()
+	tree := openFake(t, f, mountsV1, "memory", "cpu")
+	g := tree.Group("g")
+	if err := g.Create(); err != nil {
+		t.Fatal(err)
+	}
+	files := f.files["/cg/memory/s/g"]
+	// Each from the one before: set, lower, raise, raise above memsw, none.
+	for _, limit := range []int64{64 << 20, 32 << 20, 48<<20 + 1, 1 << 33, 0, 4096, 0} {
+		if errs := g.SetLimits(Limits{Memory: limit}); errs != nil {
+			t.Fatalf("%d: %v", limit, errs)
+		}
+		want := fmt.Sprint(limit / 4096 * 4096)
+		if limit == 0 {
+			want = "9223372036854771712"
+		}
+		if files["memory.limit_in_bytes"] != want || files["memory.memsw.limit_in_bytes"] != want {
+			t.Errorf("%d: the limits are %v", limit, files)
+		}
+	}
+	for _, shares := range []uint64{2, 1024, 262144} {
+		if errs := g.SetLimits(Limits{CPUShares: shares}); errs != nil || f.files["/cg/cpu,cpuacct/s/g"]["cpu.shares"] != fmt.Sprint(shares) {
+			t.Errorf("shares %d: %v", shares, errs)
+		}
+	}
+	// The kernel takes 1 and 300000 without a word and makes other numbers of them.
+	for _, shares := range []uint64{1, 300000} {
+		if errs := g.SetLimits(Limits{CPUShares: shares}); len(errs) != 1 || !strings.Contains(errs[0].Error(), "cpu.shares is ") {
+			t.Errorf("shares %d: %v", shares, errs)
+		}
+	}
+	f.swapless = true
+	g = tree.Group("swapless")
+	if err := g.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if errs := g.SetLimits(Limits{Memory: 4096}); errs != nil || f.files["/cg/memory/s/swapless"]["memory.limit_in_bytes"] != "4096" {
+		t.Errorf("without swap accounting: %v", errs)
+	}
+}
+
+func TestM3_LimitsOfVersion2(t *testing.T) {
+	f := newFake()
+	f.v2("/sys/fs/cgroup", "memory cpu")
+	tree := openFake(t, f, mountV2, "memory", "cpu")
+	g := tree.Group("g")
+	if err := g.Create(); err != nil {
+		t.Fatal(err)
+	}
+	files := f.files["/sys/fs/cgroup/s/g"]
+	for _, tt := range []struct {
+		limits            Limits
+		max, swap, weight string
+	}{
+		{Limits{64<<20 + 5, 1024}, "67108864", "0", "39"},
+		{Limits{0, 2}, "max", "max", "1"},
+		{Limits{4096, 262144}, "4096", "0", "10000"},
+		{Limits{4096, 0}, "4096", "0", "10000"},
+	} {
+		if errs := g.SetLimits(tt.limits); errs != nil {
+			t.Errorf("%v: %v", tt.limits, errs)
+		}
+		if files["memory.max"] != tt.max || files["memory.swap.max"] != tt.swap || files["cpu.weight"] != tt.weight {
+			t.Errorf("%v: the files are %v", tt.limits, files)
+		}
+	}
+	f.swapless = true
+	g = tree.Group("swapless")
+	if err := g.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if errs := g.SetLimits(Limits{Memory: 4096}); errs != nil {
+		t.Errorf("without swap accounting: %v", errs)
+	}
+}
+
+func TestM3_LimitsThatCannotBeAppliedAreReported(t *testing.T) {
+	f := newFake()
+	f.v2("/sys/fs/cgroup", "cpu")
+	named := openFake(t, f, mountV2, "name")
+	lacking := openFake(t, f, mountV2, "memory", "cpu", "name")
+	lying := openFake(t, f, mountV2, "cpu")
+	lying.k.write = func(string, string) error { return nil }
+	failing := openFake(t, f, mountV2, "cpu")
+	failing.k.write = func(string, string) error { return unix.EBUSY }
+	if err := named.Group("g").Create(); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name   string
+		tree   *Tree
+		limits Limits
+		want   []string
+	}{
+		{"only names, nothing asked", named, Limits{0, DefaultCPUShares}, nil},
+		{"only names", named, Limits{4096, 512}, []string{
+			"the memory limit of 4096 bytes is not enforced: the controller memory is switched off",
+			"the CPU share of 512 is not enforced: the controller cpu is switched off"}},
+		{"no memory controller", lacking, Limits{4096, 512}, []string{
+			"the memory limit of 4096 bytes is not enforced: no controller memory: the kernel has no such controller, or it is not mounted"}},
+		{"a value that did not stick", lying, Limits{0, 77}, []string{"the CPU share of 77 is not enforced: /sys/fs/cgroup/s/g/cpu.weight is 20 afterwards"}},
+		{"an error", failing, Limits{0, 77}, []string{"the CPU share of 77 is not enforced: device or resource busy"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, err := range tt.tree.Group("g").SetLimits(tt.limits) {
+				got = append(got, err.Error())
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
