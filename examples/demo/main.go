@@ -34,9 +34,10 @@ func main() {
 	o.dir = os.Getenv("DEMO_DIR")
 	o.port = os.Getenv("DEMO_PORT")
 
-	// A Ctrl-C while the host is being made is kept until it can be cleaned.
+	// All that ends a program, so that none leaves the host behind. What comes
+	// while it is being made is kept until it can be taken away.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 
 	run := show
 	if *check {
