@@ -78,10 +78,10 @@ func TestE2_E5_E9_E10_E12_K1_K2_K10_TheProgramsSurroundings(t *testing.T) {
 		arguments: [e2e-program, report, /out/report, "a b", ""]
 		environ: {GREETING: hello, LITHOS_NAME: mine}
 		`)+dataVolume)
-	cmd := h.start()
+	h.start()
 	i := h.running("box/app.0")["box/app.0"]
 	s := h.seen("report")
-	if cmd == nil || s.UID != 1234 || s.GID != 4321 {
+	if s.UID != 1234 || s.GID != 4321 {
 		t.Errorf("E2 user %d group %d", s.UID, s.GID)
 	}
 	if len(s.Groups) != 0 {

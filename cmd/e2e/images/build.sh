@@ -36,8 +36,9 @@ command -v apt-get >/dev/null || die "this needs a Debian machine (apt-get is mi
 exec 9>"$out/.lock"
 command -v flock >/dev/null && flock 9
 
+# shellcheck disable=SC1091
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-stamp=$(cat "$here/build.sh" | sha256sum | cut -c1-16)-$codename-$(dpkg --print-architecture)
+stamp=$(sha256sum <"$here/build.sh" | cut -c1-16)-$codename-$(dpkg --print-architecture)
 
 # What a killed run left, by the name that only such runs use.
 for d in "$out"/.new.*; do
@@ -57,6 +58,7 @@ if [ "$(cat "$out/debian.stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$out/debian/
 	exit 0
 fi
 
+# shellcheck disable=SC2016 # apt-get expands these
 mirrors() {
 	apt-get indextargets --format '$(ORIGIN)|$(CREATED_BY)|deb $(REPO_URI) $(RELEASE) $(COMPONENT)' |
 		sed -n 's/^Debian|Packages|//p' | sort -u
@@ -83,7 +85,7 @@ fi
 say "unpacking $packages (half a minute with a near mirror)"
 # extract: nothing is configured, no maintainer script runs.
 mmdebstrap --quiet --variant=extract --format=directory \
-	--include="$(echo $packages | tr ' ' ',')" \
+	--include="$(echo "$packages" | tr ' ' ',')" \
 	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 	--aptopt='APT::Install-Recommends "false"' \
 	"$codename" "$work/root" "$work/sources.list" 9>&- >"$work/log" 2>&1 ||
