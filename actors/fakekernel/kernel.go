@@ -63,8 +63,8 @@ type Signal struct {
 
 // Kernel is the fake.
 type Kernel struct {
-	// Signals is to be given to the root.
-	Signals chan os.Signal
+	// Signals and Deaths are to be given to the root.
+	Signals, Deaths chan os.Signal
 	// Behave says what the n-th start (from 0) of a container does; nil is
 	// the zero Behaviour for all.
 	Behave func(name string, n int) Behaviour
@@ -92,6 +92,7 @@ type Kernel struct {
 func New() *Kernel {
 	return &Kernel{
 		Signals:   make(chan os.Signal, 64),
+		Deaths:    make(chan os.Signal, 1),
 		procs:     make(map[int]*Proc),
 		byHandle:  make(map[*os.File]*Proc),
 		sockets:   make(map[*os.File]actors.Socket),
@@ -229,7 +230,7 @@ func (k *Kernel) end(p *Proc, status syscall.WaitStatus) {
 	}
 	k.dead = append(k.dead, actors.Exit{PID: p.PID, Status: status})
 	select {
-	case k.Signals <- syscall.SIGCHLD:
+	case k.Deaths <- syscall.SIGCHLD:
 	default: // one that waits there stands for this one too
 	}
 }

@@ -45,6 +45,11 @@ func (l *Listener) Receive(ctx actor.Context) {
 		l.lease(ctx, m)
 	case *ReturnSockets:
 		l.giveBack(m.Owner)
+	case *LeaveListener:
+		for owner := range l.leases {
+			l.giveBack(owner)
+		}
+		ctx.Send(ctx.Parent(), &ListenerLeft{})
 	}
 }
 

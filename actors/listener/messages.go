@@ -20,6 +20,13 @@ type LeaseSockets struct {
 // ReturnSockets gives back what an owner has leased, if anything.
 type ReturnSockets struct{ Owner string }
 
+// LeaveListener asks, at the end, to close what is still open. It comes after
+// every [ReturnSockets]; the library's own Stop would overtake those.
+type LeaveListener struct{}
+
+// ListenerLeft answers [LeaveListener], to the parent.
+type ListenerLeft struct{}
+
 // SocketsLeased answers [LeaseSockets]: the files, in the order of the
 // request. They stay the listener's, and open until they are returned.
 type SocketsLeased struct {

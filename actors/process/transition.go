@@ -114,6 +114,8 @@ type Transition struct {
 	Effects []Effect
 }
 
+//go:generate go test . -run Diagram -update
+
 // Transitions is the whole behaviour; what is not in it is ignored.
 var Transitions = []Transition{
 	{Absent, Run, Opening, []Effect{OpenSockets}},

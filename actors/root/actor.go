@@ -45,8 +45,10 @@ type Root struct {
 	suspects  map[uint32][]actors.Child // lists that wait for the forks to settle
 	token     uint32
 
-	stopping bool
-	finished bool
+	stopping  bool
+	finishing bool // nothing is left but the listener
+	finished  bool
+	stopTimer scheduler.CancelFunc
 }
 
 // child is what the root knows of a sandbox actor.
@@ -105,6 +107,8 @@ func (r *Root) Receive(ctx actor.Context) {
 		}
 	case *actor.Terminated:
 		r.sandboxLeft(ctx, m.Who)
+	case *listener.ListenerLeft:
+		r.finish(nil)
 	case *stopDeadlineElapsed:
 		r.killEverything(ctx)
 	case *stopAbandoned:
@@ -141,7 +145,7 @@ func (r *Root) start(ctx actor.Context) {
 // advance does what waits for the leftovers to be gone.
 func (r *Root) advance(ctx actor.Context) {
 	if r.stopping {
-		r.finishIfEmpty()
+		r.finishIfEmpty(ctx)
 		return
 	}
 	r.apply(ctx, Merge(nil, r.config.Plan))
@@ -235,5 +239,5 @@ func (r *Root) sandboxLeft(ctx actor.Context, who *actor.PID) {
 		}
 		break
 	}
-	r.finishIfEmpty()
+	r.finishIfEmpty(ctx)
 }

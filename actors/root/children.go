@@ -38,7 +38,7 @@ func (r *Root) reap(ctx actor.Context) {
 		}
 		r.exited(ctx, exit)
 	}
-	r.finishIfEmpty()
+	r.finishIfEmpty(ctx)
 }
 
 func (r *Root) exited(ctx actor.Context, exit actors.Exit) {

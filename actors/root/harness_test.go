@@ -27,6 +27,7 @@ type host struct {
 	log    *logBuffer
 	config Config
 	done   chan error
+	endAt  time.Time // when the daemon ended
 }
 
 type logBuffer struct {
@@ -52,7 +53,7 @@ func start(t *testing.T, kernel *fakekernel.Kernel, plan *configs.Plan) *host {
 	h := &host{t: t, kernel: kernel, log: &logBuffer{}, done: make(chan error, 1)}
 	h.config = Config{
 		Kernel: kernel.Actors(), Logs: logs.To(h.log, zerolog.InfoLevel), Plan: plan,
-		Knot: "/usr/bin/lithos_knot", Signals: kernel.Signals,
+		Knot: "/usr/bin/lithos_knot", Signals: kernel.Signals, Deaths: kernel.Deaths,
 	}
 	go func() { h.done <- Run(h.config) }()
 	synctest.Wait()
@@ -87,6 +88,10 @@ func (h *host) ended() {
 	case <-time.After(48 * time.Hour):
 		h.t.Fatalf("the daemon does not end; log:\n%s", h.log)
 	}
+	h.endAt = time.Now()
+	// The actor library's dead letters, of late timers, have a goroutine
+	// that lives for a second.
+	sleep(2 * time.Second)
 	if left := h.kernel.LeftBehind(); len(left) > 0 {
 		h.t.Errorf("left behind: %v\nlog:\n%s", left, h.log)
 	}

@@ -11,9 +11,9 @@ import (
 	"lithos/configs"
 )
 
-// Signals are what the daemon wants to hear of.
+// Signals are what the daemon wants to hear of, besides SIGCHLD.
 var Signals = []os.Signal{
-	syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGINT,
+	syscall.SIGTERM, syscall.SIGINT,
 	syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
@@ -26,9 +26,10 @@ type Config struct {
 	Problems configs.Problems // of the Plan
 	Knot     string           // absolute path of lithos_knot
 	Term     string           // TERM for the programs
-	// Signals brings the daemon's signals ([Signals]). A SIGCHLD may stand
-	// for several.
-	Signals <-chan os.Signal
+	// Signals brings the daemon's signals ([Signals]), and Deaths SIGCHLD,
+	// of which one may stand for several: it has a channel of its own, so
+	// that many deaths can't crowd out a TERM.
+	Signals, Deaths <-chan os.Signal
 	// Prepare makes the directories of a master config, at a reload.
 	Prepare func(*configs.Master) error
 }
@@ -51,14 +52,16 @@ func Run(config Config) error {
 		select {
 		case sig := <-config.Signals:
 			system.Root.Send(pid, &SignalReceived{sig})
+		case sig := <-config.Deaths:
+			system.Root.Send(pid, &SignalReceived{sig})
 		case err := <-done:
 			if err == nil {
 				// The spawner's own stop runs on its thread, so that
 				// one ends last. What is abandoned may hang.
 				system.Root.Stop(pid)
 				<-r.stopped
-				r.dispatch.Close()
 			}
+			r.dispatch.Close()
 			return err
 		}
 	}

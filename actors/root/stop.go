@@ -9,6 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"lithos/actors/listener"
 	"lithos/actors/sandbox"
 	"lithos/configs"
 )
@@ -29,8 +30,8 @@ func (r *Root) stop(ctx actor.Context, sig os.Signal) {
 		c.wanted = nil
 		ctx.Send(c.pid, &sandbox.EndSandbox{})
 	}
-	r.services.Timers.SendOnce(deadline, ctx.Self(), &stopDeadlineElapsed{})
-	r.finishIfEmpty()
+	r.stopTimer = r.services.Timers.SendOnce(deadline, ctx.Self(), &stopDeadlineElapsed{})
+	r.finishIfEmpty(ctx)
 }
 
 // longestKillTimeout is that of what runs and of what may be about to.
@@ -74,7 +75,7 @@ func (r *Root) killEverything(ctx actor.Context) {
 	for _, stray := range r.strays {
 		r.killStray(stray)
 	}
-	r.services.Timers.SendOnce(abandonGrace, ctx.Self(), &stopAbandoned{})
+	r.stopTimer = r.services.Timers.SendOnce(abandonGrace, ctx.Self(), &stopAbandoned{})
 }
 
 // abandon gives up on what a KILL does not end, such as a process that waits
@@ -92,9 +93,12 @@ func (r *Root) sandboxNames() []string {
 	return names
 }
 
-func (r *Root) finishIfEmpty() {
-	if r.stopping && r.ready && len(r.sandboxes) == 0 && len(r.strays) == 0 {
-		r.finish(nil)
+// finishIfEmpty ends the daemon when nothing is left. The listener goes last:
+// what the containers gave back to it may still be in its mailbox.
+func (r *Root) finishIfEmpty(ctx actor.Context) {
+	if r.stopping && r.ready && !r.finishing && len(r.sandboxes) == 0 && len(r.strays) == 0 {
+		r.finishing = true
+		ctx.Send(r.services.Listener, &listener.LeaveListener{})
 	}
 }
 
@@ -104,6 +108,7 @@ func (r *Root) finish(err error) {
 		return
 	}
 	r.finished = true
+	r.stopTimer()
 	if err == nil {
 		r.log.Warn().Msg("Everything has ended")
 	}

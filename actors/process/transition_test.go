@@ -1,0 +1,375 @@
+package process
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// grid is what each cell of the table is to be, written down a second time by
+// what a container's life needs. A cell that is missing is to be ignored.
+var grid = map[Phase]map[Kind]string{
+	Absent: {
+		Run:    "Opening: OpenSockets",
+		Retire: "Absent: ReportRetired",
+		Leave:  "Absent: StopActor",
+	},
+	Waiting: {
+		Run:            "Opening: CancelRestart OpenSockets",
+		Retire:         "Leaving: CancelRestart CleanAll",
+		RestartElapsed: "Opening: OpenSockets",
+	},
+	Opening: {
+		Run:          "Opening: ReturnSockets OpenSockets",
+		Retire:       "Leaving: ReturnSockets CleanAll",
+		Leased:       "Forking: Fork",
+		LeaseRefused: "Waiting: NoteLeaseFailed ArmRestart",
+	},
+	Forking: {
+		Run:         "ForkingToReplace:",
+		Retire:      "ForkingToRetire:",
+		Forked:      "Running: NoteStart",
+		ForkRefused: "Cleaning: ReturnSockets NoteForkFailed Clean",
+	},
+	ForkingToReplace: {
+		Retire:      "ForkingToRetire:",
+		Forked:      "Replacing: NoteStart SendTerm ArmKill",
+		ForkRefused: "CleaningToReplace: ReturnSockets NoteForkFailed Clean",
+	},
+	ForkingToRetire: {
+		Run:         "ForkingToReplace:",
+		Forked:      "Retiring: NoteStart SendTerm ArmKill",
+		ForkRefused: "Leaving: ReturnSockets NoteForkFailed CleanAll",
+	},
+	Running: {
+		Run:    "Replacing: SendTerm ArmKill",
+		Retire: "Retiring: SendTerm ArmKill",
+		Exited: "Cleaning: ReturnSockets Clean NoteDeath",
+	},
+	Replacing: {
+		Retire:      "Retiring:",
+		Terminate:   "Replacing: SendTerm",
+		Exited:      "CleaningToReplace: CancelKill ReturnSockets Clean NoteDeath",
+		KillElapsed: "Replacing: SendKill",
+	},
+	Retiring: {
+		Run:         "Replacing:",
+		Terminate:   "Retiring: SendTerm",
+		Exited:      "Leaving: CancelKill ReturnSockets NoteDeath CleanAll",
+		KillElapsed: "Retiring: SendKill",
+	},
+	Cleaning: {
+		Run:     "CleaningToReplace:",
+		Retire:  "CleaningToRetire:",
+		Cleaned: "Waiting: ArmRestart",
+	},
+	CleaningToReplace: {
+		Retire:  "CleaningToRetire:",
+		Cleaned: "Opening: OpenSockets",
+	},
+	CleaningToRetire: {
+		Run:     "CleaningToReplace:",
+		Cleaned: "Leaving: CleanAll",
+	},
+	Leaving: {
+		Run:     "CleaningToReplace:",
+		Cleaned: "Absent: ReportRetired",
+	},
+}
+
+func words(s State, effects []Effect) string {
+	var names []string
+	for _, e := range effects {
+		names = append(names, e.String())
+	}
+	return strings.TrimSpace(s.Phase.String() + ": " + strings.Join(names, " "))
+}
+
+// someState has different generations everywhere, so that a mix-up shows.
+func someState(p Phase) State { return State{Phase: p, Start: 10, Restart: 20, Kill: 30, Clean: 40} }
+
+// current is an event that is not late in s.
+func current(s State, k Kind) Event {
+	switch k {
+	case Leased, LeaseRefused, Forked, ForkRefused, Exited:
+		return Event{k, s.Start}
+	case RestartElapsed:
+		return Event{k, s.Restart}
+	case KillElapsed:
+		return Event{k, s.Kill}
+	case Cleaned:
+		return Event{k, s.Clean}
+	}
+	return Event{Kind: k}
+}
+
+func TestEveryCell(t *testing.T) {
+	for p := range phaseCount {
+		for k := range kindCount {
+			before := someState(p)
+			after, effects := Next(before, current(before, k))
+			want, ok := grid[p][k]
+			if !ok {
+				if after != before || len(effects) > 0 {
+					t.Errorf("%s on %s: %s, want it ignored", p, k, words(after, effects))
+				}
+				continue
+			}
+			if got := words(after, effects); got != want {
+				t.Errorf("%s on %s:\n got %s\nwant %s", p, k, got, want)
+			}
+		}
+	}
+}
+
+func TestLateEventsAreNothing(t *testing.T) {
+	late := []Kind{Leased, LeaseRefused, Forked, ForkRefused, Exited, Cleaned, RestartElapsed, KillElapsed}
+	for p := range phaseCount {
+		for _, k := range late {
+			before := someState(p)
+			for _, gen := range []uint32{current(before, k).Gen - 1, current(before, k).Gen + 1, 0} {
+				if after, effects := Next(before, Event{k, gen}); after != before || effects != nil {
+					t.Errorf("%s on %s of generation %d: %s", p, k, gen, words(after, effects))
+				}
+			}
+		}
+	}
+}
+
+func TestGenerations(t *testing.T) {
+	tests := []struct {
+		from Phase
+		on   Kind
+		want State // how much each generation grows
+	}{
+		{Absent, Run, State{Start: 1}},
+		{Opening, Run, State{Start: 1}},
+		{Opening, LeaseRefused, State{Restart: 1}},
+		{Waiting, Run, State{Start: 1, Restart: 1}},
+		{Waiting, Retire, State{Restart: 1, Clean: 1}},
+		{Running, Retire, State{Kill: 1}},
+		{Retiring, Exited, State{Kill: 1, Clean: 1}},
+		{Retiring, Run, State{}},
+		{Replacing, Retire, State{}},
+		{Cleaning, Cleaned, State{Restart: 1}},
+	}
+	for _, test := range tests {
+		before := someState(test.from)
+		after, _ := Next(before, current(before, test.on))
+		got := State{0, after.Start - before.Start, after.Restart - before.Restart, after.Kill - before.Kill, after.Clean - before.Clean}
+		if got != test.want {
+			t.Errorf("%s on %s: generations grow by %+v, want %+v", test.from, test.on, got, test.want)
+		}
+	}
+}
+
+// world is what is going on outside of a process actor, as far as its effects
+// have brought it about.
+type world struct {
+	phase           Phase
+	leasing, leased bool
+	forking, living bool
+	cleaning, dirty bool // dirty: a state dir or cgroup may be there
+	restartArmed    bool
+	killArmed       bool
+	desired         bool // the last command was Run
+}
+
+// possible are the events that may come in a world, commands last.
+func (w world) possible() (events []Kind) {
+	for _, e := range []struct {
+		may  bool
+		kind []Kind
+	}{
+		{w.leasing, []Kind{Leased, LeaseRefused}},
+		{w.forking, []Kind{Forked, ForkRefused}},
+		{w.living, []Kind{Exited}},
+		{w.cleaning, []Kind{Cleaned}},
+		{w.restartArmed, []Kind{RestartElapsed}},
+		{w.killArmed, []Kind{KillElapsed}},
+	} {
+		if e.may {
+			events = append(events, e.kind...)
+		}
+	}
+	return events
+}
+
+// step is what an event makes of a world; the text says what is wrong with it.
+func (w world) step(k Kind) (next world, wrong string) {
+	switch k {
+	case Run:
+		w.desired = true
+	case Retire:
+		w.desired = false
+	case Leased:
+		w.leasing, w.leased = false, true
+	case LeaseRefused:
+		w.leasing = false
+	case Forked:
+		w.forking, w.living, w.dirty = false, true, true
+	case ForkRefused:
+		w.forking, w.dirty = false, true
+	case Exited:
+		w.living = false
+	case Cleaned:
+		w.cleaning = false
+	case RestartElapsed:
+		w.restartArmed = false
+	case KillElapsed:
+		w.killArmed = false
+	}
+	s := someState(w.phase)
+	after, effects := Next(s, current(s, k))
+	w.phase = after.Phase
+	for _, effect := range effects {
+		var text string
+		w, text = w.do(effect)
+		if text != "" {
+			return w, text
+		}
+	}
+	return w, w.contradiction()
+}
+
+func (w world) do(effect Effect) (world, string) {
+	switch effect {
+	case OpenSockets:
+		if w.leased || w.living || w.cleaning || w.dirty {
+			return w, "a start is begun while the last container is there"
+		}
+		w.leasing = true
+	case ReturnSockets:
+		if w.living || w.forking {
+			return w, "sockets are returned while they are in use"
+		}
+		w.leased, w.leasing = false, false
+	case Fork:
+		if !w.leased || w.forking || w.living || w.dirty {
+			return w, "a fork without sockets, or a second one"
+		}
+		w.forking = true
+	case SendTerm, SendKill:
+		if !w.living {
+			return w, "a signal to nobody"
+		}
+	case ArmKill:
+		w.killArmed = true
+	case CancelKill:
+		w.killArmed = false
+	case ArmRestart:
+		w.restartArmed = true
+	case CancelRestart:
+		w.restartArmed = false
+	case Clean, CleanAll:
+		if w.cleaning || w.living || w.forking {
+			return w, "a clean-up beside another, or of what lives"
+		}
+		w.cleaning = true
+		w.dirty = false
+	case ReportRetired:
+		if w.leased || w.leasing || w.living || w.forking || w.cleaning || w.dirty || w.restartArmed || w.killArmed {
+			return w, "reported as retired, but something is left"
+		}
+	}
+	return w, ""
+}
+
+// contradiction is what must not be in any world.
+func (w world) contradiction() string {
+	switch {
+	case w.phase != Absent && len(w.possible()) == 0:
+		return "nothing will ever happen again"
+	case w.phase == Absent && w.desired:
+		return "it is wanted, but absent"
+	case w.killArmed && !w.living:
+		return "a kill timer runs for nobody"
+	case w.living != slices.Contains([]Phase{Running, Replacing, Retiring}, w.phase):
+		return "the phase does not say whether it lives"
+	}
+	return ""
+}
+
+// TestEveryWorld walks through everything that can happen, in every order,
+// and looks for a start on top of a living container, a signal to nobody, a
+// leak, or a state without a way out.
+func TestEveryWorld(t *testing.T) {
+	type edge struct {
+		from world
+		on   Kind
+	}
+	seen := map[world]edge{}
+	trace := func(w world, on Kind) string {
+		steps := []string{on.String()}
+		for w != (world{}) {
+			e := seen[w]
+			steps = append(steps, e.on.String())
+			w = e.from
+		}
+		slices.Reverse(steps)
+		return strings.Join(steps, " ")
+	}
+	todo := []world{{}}
+	phases := map[Phase]bool{}
+	for len(todo) > 0 {
+		w := todo[0]
+		todo = todo[1:]
+		phases[w.phase] = true
+		for _, k := range append(w.possible(), Run, Retire, Terminate) {
+			next, wrong := w.step(k)
+			if wrong != "" {
+				t.Fatalf("%s: %s (%+v)", trace(w, k), wrong, next)
+			}
+			if _, ok := seen[next]; !ok && next != (world{}) {
+				seen[next] = edge{w, k}
+				todo = append(todo, next)
+			}
+		}
+	}
+	if len(phases) != int(phaseCount) {
+		t.Errorf("only %d of %d phases can be reached", len(phases), phaseCount)
+	}
+	t.Logf("%d worlds", len(seen)+1)
+}
+
+// TestRetireEnds: whatever is going on, after Retire every run of events that
+// are not commands leads to Absent.
+func TestRetireEnds(t *testing.T) {
+	memo := map[world]bool{}
+	var ends func(w world, depth int) bool
+	ends = func(w world, depth int) bool {
+		if done, ok := memo[w]; ok {
+			return done
+		}
+		if depth > 40 {
+			return false
+		}
+		if w.phase == Absent && len(w.possible()) == 0 {
+			return true
+		}
+		for _, k := range w.possible() {
+			next, _ := w.step(k)
+			if next != w && !ends(next, depth+1) {
+				return false
+			}
+		}
+		memo[w] = true
+		return true
+	}
+	var walk func(w world)
+	visited := map[world]bool{}
+	walk = func(w world) {
+		if visited[w] {
+			return
+		}
+		visited[w] = true
+		if retired, _ := w.step(Retire); !ends(retired, 0) {
+			t.Errorf("does not end after Retire in %+v", w)
+		}
+		for _, k := range append(w.possible(), Run, Retire) {
+			next, _ := w.step(k)
+			walk(next)
+		}
+	}
+	walk(world{})
+}
