@@ -70,7 +70,8 @@ func init() {
 		"eprint":  func(s string) { fmt.Fprintln(os.Stderr, s) },
 		"exit":    func(s string) { os.Exit(number(s)) },
 		"sleep":   func(s string) { d, err := time.ParseDuration(s); check(err); time.Sleep(d) },
-		"forever": func(string) { select {} },
+		// No select {}: where nothing else is under way, Go calls it a deadlock and exits with 2.
+		"forever": func(string) { for { time.Sleep(time.Hour) } },
 		"ignore":  func(s string) { signal.Ignore(signalOf(s)) },
 		"reset":   func(s string) { signal.Reset(signalOf(s)) },
 		"on":      onSignal,
