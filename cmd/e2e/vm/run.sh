@@ -28,6 +28,18 @@ list_packages() {
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" | sed "s,^$repo/,,"
 }
 
+# Programs that tests build for themselves on a machine with Go: those in their testdata, and ours that they name.
+build_helpers() {
+	local built=$1 package dir
+	while read -r package; do
+		[ ! -d "$package/testdata" ] || find "$package/testdata" -name main.go -printf '%h\n'
+		grep -hoE 'lithos/cmd/lithos_[a-z]+' "$package"/*_test.go | cut -d/ -f2- || :
+	done <"$vm/suite" | sort -u | while read -r dir; do
+		mkdir -p "$built/$(dirname "$dir")"
+		CGO_ENABLED=0 go build -trimpath -o "$built/$dir" "./$dir"
+	done
+}
+
 # A plain small host: busybox, /etc, our binaries, the test binaries with their testdata.
 stage_root() {
 	local root=$vm/root package name
@@ -47,6 +59,8 @@ stage_root() {
 	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 	cp -r "$bin_dir/." "$root/lithos/bin"
+	install -m 755 "$here/guest/go" "$root/usr/bin/go"
+	build_helpers "$root/lithos/built"
 	cp "$vm/suite" "$root/lithos/suite"
 	while read -r package; do
 		mkdir -p "$root/lithos/src/$package"
