@@ -9,19 +9,12 @@ import (
 )
 
 func TestA3_KebabAndSnakeCase(t *testing.T) {
-	h := hostConfig{
+	plan, _ := hostConfig{
 		master:    "default_log_dir: /logs\ncgroup-name: null\nstdio_log-dir: /out\n",
-		sandbox:   "image_dir_levels: 1\nallow_tcp_ports: [80]\ndefault_user: 7\ndefault-user_: 1\n",
+		sandbox:   "image_dir_levels: 1\nallow_tcp_ports: [80]\ndefault_user: 7\n",
 		entry:     "extra_secrets_namespaces: [a]\n",
 		container: "memory_limit: 1Mi\ntcp-ports:\n  80: {fd: 3, reuse_port: true, set-non_block: true}\nresolv_conf: {copy_from_host: false}\n",
-	}
-	h.sandbox = strings.ReplaceAll(h.sandbox, "default-user_: 1\n", "")
-	files := h.files()
-	files["sandboxes/web.yaml"] = strings.Replace(files["sandboxes/web.yaml"], "\ndefault-user: 1\n", "", 1)
-	files["sandboxes/web.yaml"] = strings.Replace(files["sandboxes/web.yaml"], "\nallow-tcp-ports: [1-65535]\n", "", 1)
-	dir := writeTree(t, files)
-	plan, problems := Load(Options{MasterFile: dir + "/master.yaml"})
-	wantProblems(t, problems)
+	}.good(t)
 	equal(t, "default_log_dir", plan.Master.DefaultLogDir, "/logs")
 	equal(t, "stdio_log-dir", plan.Master.StdioLogDir, "/out")
 	c := plan.Sandboxes[0].Processes[0].Instances[0].Container

@@ -39,6 +39,8 @@ type hostConfig struct {
 const hostSandbox = `image-dir: HOST/images
 allow-users: [1-1000]
 allow-groups: [0-1000]
+default-user: 1
+allow-tcp-ports: [1-65535]
 `
 
 func (h hostConfig) files() map[string]string {
@@ -47,14 +49,8 @@ func (h hostConfig) files() map[string]string {
 		process = "app:\n  image: v1\n  config: /config/app.yaml\n" + indent(h.entry)
 	}
 	sandbox := h.sandbox
-	if !strings.Contains(sandbox, "default-user") {
-		sandbox += "\ndefault-user: 1\n"
-	}
-	if !strings.Contains(sandbox, "allow-tcp-ports") {
-		sandbox += "\nallow-tcp-ports: [1-65535]\n"
-	}
 	for line := range strings.Lines(hostSandbox) {
-		if key, _, _ := strings.Cut(line, ":"); !strings.Contains(sandbox, key+":") {
+		if key, _, _ := strings.Cut(line, ":"); !strings.Contains(strings.ReplaceAll(sandbox, "_", "-"), key+":") {
 			sandbox += line
 		}
 	}
@@ -200,5 +196,12 @@ func checkBreakage(t testing.TB, plan *Plan, problems Problems) {
 				t.Errorf("process %s is broken and has instances", p.Name)
 			}
 		}
+	}
+}
+
+func writeFile(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -35,6 +35,9 @@ func readProcesses(v value) (list []*processEntry, ok bool) {
 		if e.twice {
 			attribute(c.list, e.name)
 		}
+		if e.name == "" {
+			e.errorf("a process has no name")
+		}
 	}
 	for _, p := range c.list {
 		if p.Process == "" && p.Severity == SeverityError {

@@ -148,6 +148,9 @@ func locateSyntaxError(data []byte, err error) (place, string) {
 			}
 		}
 	}
+	if strings.Contains(text, "expected whitespace or line break") {
+		text += "; after a tag such as !TcpPort there must be a blank, before a closing brace too"
+	}
 	return at, "not valid YAML: " + text
 }
 
