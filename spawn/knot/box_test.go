@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	_ "lithos/spawn/knot" // so that go test knows when a result is out of date
 	"lithos/spawn/wire"
 	"lithos/sysx/devfs"
 	"lithos/sysx/forkexec"

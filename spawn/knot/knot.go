@@ -42,6 +42,7 @@ func Main() int {
 	if err := unix.CloseRange(wire.FDRecord, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fail(wrap(err, spec.Name+": cannot keep descriptors from the program"))
 	}
+	noHugePages()
 	if spec.Interactive {
 		sig.intr = nil // the terminal gives it to the program, too
 	}

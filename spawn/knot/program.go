@@ -45,6 +45,7 @@ func newStart(spec *wire.Spec, log int) (*start, error) {
 		}
 		first.Write("the cgroup's tasks file", cgroupFDs+i, []byte("0"))
 	}
+	first.Prctl("PR_SET_THP_DISABLE", unix.PR_SET_THP_DISABLE, 0, 0, 0, 0).IgnoreErr()
 	first.DefaultSignals()
 	first.Sigmask(0)
 	if !spec.Interactive {
@@ -87,6 +88,7 @@ func (k *knot) startProgram() (int, error) {
 	}
 	k.start.attr.FDs = k.start.descriptors(k.spec, output)
 	pid, _, err := forkexec.Start(&k.start.attr)
+	noHugePages() // the child's step acted on the memory that it shares with us
 	if err != nil {
 		return 0, k.explainStart(err)
 	}

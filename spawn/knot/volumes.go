@@ -112,8 +112,15 @@ func (b *builder) volumeDir(v *wire.Volume) (int, error) {
 	}
 	mkdir := v.Kind == wire.Persistent && v.Mkdir
 	source, err := openSource(v, mkdir, owner)
+	if err == unix.ENOENT {
+		paths := "writable-paths"
+		if v.Kind == wire.Readonly {
+			paths = "readonly-paths or writable-paths"
+		}
+		return -1, &wrapped{"no such directory on the host, make it or correct the sandbox's " + paths, err}
+	}
 	if err != nil {
-		return -1, wrap(err, v.Source)
+		return -1, err
 	}
 	if v.SubPath == "" {
 		return source, nil
