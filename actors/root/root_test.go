@@ -546,7 +546,8 @@ func TestP3_P8_StartsAtWarnDeathsAtError(t *testing.T) {
 func TestTwoHundred(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
-		random := rand.New(rand.NewPCG(1, 2))
+		// Two, since the kernel's is used on the spawner's goroutine.
+		random, killing := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 		k.Behave = func(string, int) fakekernel.Behaviour {
 			return fakekernel.Behaviour{
 				ForkTime:   time.Duration(random.IntN(3)) * time.Millisecond,
@@ -566,7 +567,7 @@ func TestTwoHundred(t *testing.T) {
 		}
 		for range 3 {
 			for _, p := range k.Living() {
-				sleep(time.Duration(random.IntN(30)) * time.Millisecond)
+				sleep(time.Duration(killing.IntN(30)) * time.Millisecond)
 				k.End(p.PID, syscall.WaitStatus(syscall.SIGKILL))
 			}
 			sleep(30 * time.Second)

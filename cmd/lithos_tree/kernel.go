@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/actors/root"
+	"lithos/configs"
+	"lithos/spawn"
+	"lithos/sysx/cgroup"
+	"lithos/sysx/proc"
+	"lithos/sysx/sock"
+)
+
+// kernel is the real one.
+type kernel struct {
+	master  *configs.Master
+	spawner *spawn.Spawner
+	log     zerolog.Logger
+}
+
+// newKernel opens the cgroups, if there are to be any, and readies the forks.
+func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, error) {
+	config := spawn.Config{Knot: knot}
+	if m.CgroupName != "" {
+		tree, err := cgroup.Open(cgroup.Config{Name: m.CgroupName, Controllers: m.CgroupControllers})
+		if err != nil {
+			return nil, fmt.Errorf("%w; mount the controllers, change cgroup-controllers in %s, or switch cgroups off with `cgroup-name: null`", err, m.File)
+		}
+		for _, u := range tree.Unavailable() {
+			log.Error().Msgf("Cgroup controller %s can't be used, containers with such a limit will be degraded: %v", u.Controller, u.Err)
+		}
+		config.Cgroups = tree
+	}
+	return &kernel{m, spawn.NewSpawner(config), log}, nil
+}
+
+// functions are the kernel as actors see it.
+func (k *kernel) functions() *actors.Kernel {
+	return &actors.Kernel{
+		Start:       k.spawner.Start,
+		Remove:      k.spawner.Remove,
+		ReadRecord:  spawn.ReadRecord,
+		Listen:      listen,
+		Close:       (*os.File).Close,
+		Signal:      signalProcess,
+		Wait:        k.wait,
+		Children:    children,
+		SignalChild: signalChild,
+		Load: func() (*configs.Plan, configs.Problems) {
+			return configs.Load(configs.Options{MasterFile: k.master.File})
+		},
+		Leftovers:   k.leftovers,
+		OpenProcess: proc.OpenSame,
+		AwaitEnd:    k.awaitEnd,
+		// Only an empty one can be removed, and only that is wanted.
+		RemoveDir: func(path string) { _ = os.Remove(path) },
+	}
+}
+
+func listen(s actors.Socket) (*os.File, error) {
+	return sock.Listen(sock.Options{
+		Addr:      s.Addr,
+		Backlog:   s.Backlog,
+		ReuseAddr: s.ReuseAddr,
+		ReusePort: s.ReusePort,
+		NonBlock:  s.NonBlock,
+		UID:       s.UID,
+		GID:       s.GID,
+	})
+}
+
+func signalProcess(pidfd *os.File, sig syscall.Signal) error {
+	if err := proc.Signal(pidfd, sig); !errors.Is(err, proc.ErrGone) {
+		return err
+	}
+	return nil
+}
+
+func (k *kernel) wait() (actors.Exit, bool) {
+	exit, ok, err := proc.Wait()
+	if err != nil {
+		k.log.Error().Msgf("%v", err)
+	}
+	return actors.Exit{PID: exit.PID, Status: syscall.WaitStatus(exit.Status), At: time.Now()}, ok
+}
+
+func (k *kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {
+	dead, err := proc.AwaitEnd(pidfd, limit)
+	if err != nil {
+		k.log.Error().Msgf("%v", err)
+	}
+	return dead
+}
+
+func children() ([]actors.Child, error) {
+	pids, err := proc.Children(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	var list []actors.Child
+	for _, pid := range pids {
+		// One that is gone or a zombie by now is reaped like any other.
+		if stat, err := proc.ReadStat(pid); err == nil && stat.Alive() {
+			list = append(list, actors.Child{PID: pid, StartTime: stat.StartTime, Command: stat.Comm})
+		}
+	}
+	return list, nil
+}
+
+func signalChild(c actors.Child, sig syscall.Signal) error {
+	pidfd, err := proc.OpenSame(c.PID, c.StartTime)
+	if err != nil {
+		return err
+	}
+	defer pidfd.Close()
+	return proc.Signal(pidfd, sig)
+}
+
+func (k *kernel) leftovers() (actors.Leftovers, error) {
+	found, err := k.spawner.Leftovers(root.RecordsDir(k.master), k.master.StateDir)
+	left := actors.Leftovers{Unknown: found.Unknown}
+	for _, l := range found.Containers {
+		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime}
+		if l.Info != nil {
+			c.KillTimeout = time.Duration(l.Info.Created.KillTimeout * float64(time.Second))
+		}
+		left.Containers = append(left.Containers, c)
+	}
+	return left, err
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"lithos/actors/logs"
+	"lithos/actors/root"
+	"lithos/configs"
+)
+
+// version is set when the program is built.
+var version = "dev"
+
+// Exit codes (checklist N11); 2 is for a command line that can't be used.
+const (
+	exitOK       = 0
+	exitFatal    = 1
+	exitUsage    = 2
+	exitBinaries = 127
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	o, code, done := parseOptions(args, stdout, stderr)
+	if done {
+		return code
+	}
+	knot, err := findKnot()
+	if err != nil {
+		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
+		return exitBinaries
+	}
+	if err := daemon(o, knot, stderr); err != nil {
+		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
+		return exitFatal
+	}
+	return exitOK
+}
+
+// daemon checks and prepares everything, and then supervises until it is told
+// to stop.
+func daemon(o *options, knot string, stderr io.Writer) error {
+	if os.Geteuid() != 0 {
+		return errors.New("lithos_tree must be run as root: it makes containers")
+	}
+	plan, problems := configs.Load(configs.Options{MasterFile: o.config})
+	if !o.logStderr || plan == nil {
+		for _, p := range problems {
+			fmt.Fprintln(stderr, p)
+		}
+	}
+	if plan == nil {
+		return fmt.Errorf("cannot use the master config %s; correct it, lithos_check -C %[1]s tells whether it is right", o.config)
+	}
+	if err := checkDevfs(plan.Master); err != nil {
+		return err
+	}
+	if err := makeDirs(plan.Master); err != nil {
+		return err
+	}
+	set, err := logs.Open(plan.Master, logs.Options{Stderr: o.stderrLog(stderr), Level: o.logLevel, Console: stderr})
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	log := set.Master()
+	err = supervise(o, knot, plan, problems, set)
+	if err != nil {
+		log.Error().Msgf("Fatal error: %v", err)
+	}
+	return err
+}
+
+// supervise holds the pid file while the actors live.
+func supervise(o *options, knot string, plan *configs.Plan, problems configs.Problems, set *logs.Set) (err error) {
+	pidFile, err := takePIDFile(plan.Master)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pidFile.Remove()) }()
+	kernel, err := newKernel(knot, plan.Master, set.Master())
+	if err != nil {
+		return err
+	}
+	// A reader of --log-stderr that goes away must not end the daemon.
+	// The signal is caught, not ignored: that would be inherited.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, root.Signals...)
+	deaths := make(chan os.Signal, 1)
+	signal.Notify(deaths, syscall.SIGCHLD)
+	log := set.Master()
+	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
+	return root.Run(root.Config{
+		Kernel:   kernel.functions(),
+		Logs:     set,
+		Plan:     plan,
+		Problems: problems,
+		Knot:     knot,
+		Term:     os.Getenv("TERM"),
+		Signals:  signals,
+		Deaths:   deaths,
+		Prepare:  makeDirs,
+	})
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"lithos/actors/logs"
+)
+
+// options are the command line (checklist R1).
+type options struct {
+	config    string
+	logStderr bool
+	logLevel  string
+}
+
+const help = `Usage: lithos_tree [-C FILE] [--log-stderr] [--log-level LEVEL]
+
+Starts all containers that the configs ask for and keeps them running, until
+it gets TERM or INT. Stays in the foreground: run it by systemd or another
+supervisor.
+
+Options:
+  -C, --config FILE    the master config (default /etc/lithos/master.yaml)
+      --log-stderr     log to standard error too
+      --log-level L    error, warn, info, debug, trace or off; overrides the
+                       log-level of all configs
+      --version        print the version
+      --help           print this
+
+Configs:
+  the master config    may be empty; says where everything else is
+  sandboxes/NAME.yaml  one a sandbox: images, volumes, users, ports it may use
+  processes/NAME.yaml  what runs in it: image, config, number of instances
+  IMAGE/...            the container config, inside the image
+
+Signals:
+  QUIT                 read the configs again: what changed is replaced, what
+                       did not runs on. What is broken stays as it was, and
+                       the log says where the mistake is. Log files are opened
+                       anew. (HUP, USR1 and USR2 do the same.)
+  TERM, INT            end all containers and exit. They get their
+                       kill-timeout. A second one is passed on to them.
+
+There is no command to start, stop or restart a process: add it to the config,
+remove it from there, or kill it.
+
+To begin, as root:
+  lithos_mkdev /var/lib/lithos/dev      make the devices (once)
+  lithos_check                          check all configs
+  lithos_tree --log-stderr              run
+
+Files (unless the master config says otherwise):
+  /run/lithos/master.pid                this daemon's pid
+  /var/log/lithos/master.log            what it says
+  /var/log/lithos/SANDBOX.log           the same for each sandbox
+  /var/log/lithos/stderr/SANDBOX.log    what the programs write
+
+Exit codes: 0 stopped as it was told, 1 fatal error, 2 wrong command line,
+127 lithos_knot is not beside lithos_tree.
+`
+
+// parseOptions reads the command line; done says that the program ends here.
+func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
+	o = &options{}
+	var showVersion bool
+	flags := flag.NewFlagSet("lithos_tree", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for _, name := range []string{"C", "config"} {
+		flags.StringVar(&o.config, name, "/etc/lithos/master.yaml", "")
+	}
+	flags.BoolVar(&o.logStderr, "log-stderr", false, "")
+	flags.StringVar(&o.logLevel, "log-level", "", "")
+	flags.BoolVar(&showVersion, "version", false, "")
+	err := flags.Parse(args)
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err == nil && o.logLevel != "" {
+		_, err = logs.ParseLevel(o.logLevel)
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return nil, exitOK, true
+	case err != nil:
+		fmt.Fprintf(stderr, "lithos_tree: %v\nTry lithos_tree --help\n", err)
+		return nil, exitUsage, true
+	case showVersion:
+		fmt.Fprintln(stdout, version)
+		return nil, exitOK, true
+	}
+	return o, 0, false
+}
+
+// stderrLog is where to log besides the files, nil = nowhere.
+func (o *options) stderrLog(stderr io.Writer) io.Writer {
+	if o.logStderr {
+		return stderr
+	}
+	return nil
+}
