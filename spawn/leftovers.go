@@ -1,0 +1,243 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lithos/spawn/wire"
+	"lithos/sysx/inroot"
+	"lithos/sysx/proc"
+)
+
+// removePatience is how long a removal waits for the kernel to notice that the
+// last process of a cgroup is gone.
+const removePatience = 5 * time.Second
+
+// Remove takes away what a dead container leaves: its state dir, and with all
+// its cgroup and record too (retired, checklist M5). It goes on after an error
+// and returns them all. Never follows a link out of the state dir; may be slow;
+// safe from any goroutine. An empty path is nothing to remove.
+//
+// Preconditions: PID 1 was waited for, and no start of the same name is under
+// way.
+func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
+	var errs []error
+	if stateDir != "" {
+		if err := inroot.RemoveAll(stateDir); err != nil {
+			errs = append(errs, fmt.Errorf("cannot remove the state dir of %q: %w", name, err))
+		}
+	}
+	if all && s.c.Cgroups != nil {
+		errs = append(errs, s.c.Cgroups.Group(scope(name)).Remove(removePatience))
+	}
+	if all && record != "" {
+		if err := os.Remove(record); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("cannot remove the record of %q: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Leftovers is what earlier daemons left (checklist M6).
+type Leftovers struct {
+	Containers []Leftover // by name
+	// Unknown has a sentence for each thing that is none of ours by its name;
+	// it is left alone.
+	Unknown []string
+}
+
+// Leftover is what is left of one container. Any of it may be missing.
+type Leftover struct {
+	Name     string  // "SANDBOX/PROCESS.INDEX"
+	StateDir string  // path, also if it does not exist
+	Record   string  // path, also if it does not exist
+	Info     *Record // what the record says, nil if there is none
+	Cgroup   bool    // it has one
+	// PID and StartTime are of its PID 1 if that is alive, else 0.
+	PID       int
+	StartTime uint64
+}
+
+// Leftovers lists what earlier daemons left, by their records, state dirs and
+// cgroups; for the daemon's start, before anything is started. A directory that
+// does not exist has nothing in it. With an error there is still what was found.
+func (s *Spawner) Leftovers(recordsDir, stateDir string) (Leftovers, error) {
+	f := &finder{recordsDir: recordsDir, stateDir: stateDir, found: map[string]*Leftover{}}
+	records := f.walk(recordsDir, fs.FileMode.IsRegular)
+	f.walk(stateDir, fs.FileMode.IsDir)
+	for _, name := range records {
+		f.readRecord(f.found[name])
+	}
+	f.cgroups(s)
+	left := Leftovers{Unknown: f.unknown}
+	for _, l := range f.found {
+		left.Containers = append(left.Containers, *l)
+	}
+	slices.SortFunc(left.Containers, func(a, b Leftover) int { return strings.Compare(a.Name, b.Name) })
+	return left, errors.Join(f.errs...)
+}
+
+type finder struct {
+	recordsDir, stateDir string
+	found                map[string]*Leftover
+	unknown              []string
+	errs                 []error
+}
+
+func (f *finder) add(name string) *Leftover {
+	l := f.found[name]
+	if l == nil {
+		l = &Leftover{Name: name, StateDir: filepath.Join(f.stateDir, name), Record: filepath.Join(f.recordsDir, name)}
+		f.found[name] = l
+	}
+	return l
+}
+
+// instancePattern is PROCESS.INDEX, or cmd.NAME.PID.
+var instancePattern = regexp.MustCompile(`^.+\.[0-9]+$`)
+
+// walk finds SANDBOX/PROCESS.INDEX below dir, each of the kind that it has to
+// be, and returns the names.
+func (f *finder) walk(dir string, is func(fs.FileMode) bool) (names []string) {
+	for _, sandbox := range f.list(dir) {
+		if !sandbox.IsDir() {
+			f.strange(filepath.Join(dir, sandbox.Name()))
+			continue
+		}
+		for _, instance := range f.list(filepath.Join(dir, sandbox.Name())) {
+			name := filepath.Join(sandbox.Name(), instance.Name())
+			if !is(instance.Type()) || !instancePattern.MatchString(instance.Name()) {
+				f.strange(filepath.Join(dir, name))
+				continue
+			}
+			f.add(name)
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (f *finder) list(dir string) []fs.DirEntry {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.errs = append(f.errs, err)
+	}
+	return entries
+}
+
+func (f *finder) strange(what string) {
+	f.unknown = append(f.unknown, fmt.Sprintf("Leaving %s alone: it is nothing that a daemon of lithos makes there", what))
+}
+
+// readRecord finds out whether the container that the record is of is alive.
+func (f *finder) readRecord(l *Leftover) {
+	info, err := ReadRecord(l.Record)
+	if err != nil {
+		f.errs = append(f.errs, err)
+		return
+	}
+	l.Info = info
+	switch {
+	case info.Forked == nil || info.Forked.StartTime == 0:
+		// The daemon died between the fork and the line about it.
+		l.PID, l.StartTime = holder(l.Record)
+	case proc.Same(info.Forked.PID, info.Forked.StartTime):
+		l.PID, l.StartTime = info.Forked.PID, info.Forked.StartTime
+	}
+}
+
+// holder finds the PID 1 that has a record open.
+func holder(record string) (pid int, startTime uint64) {
+	want, err := os.Stat(record)
+	if err != nil {
+		return 0, 0
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/" + strconv.Itoa(wire.FDRecord))
+	for _, link := range links {
+		info, err := os.Stat(link)
+		if err != nil || !os.SameFile(info, want) {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if started, err := proc.StartTime(pid); err == nil && proc.Same(pid, started) {
+			return pid, started
+		}
+	}
+	return 0, 0
+}
+
+// cgroups adds the containers that only a cgroup is left of, or also that. One
+// with processes in it whose record is lost is found by them: they are children
+// of its PID 1, or of each other.
+func (f *finder) cgroups(s *Spawner) {
+	if s.c.Cgroups == nil {
+		return
+	}
+	groups, err := s.c.Cgroups.List()
+	if err != nil {
+		f.errs = append(f.errs, err)
+	}
+	for _, group := range groups {
+		name, ok := unscope(group)
+		if !ok {
+			f.strange("the cgroup " + group)
+			continue
+		}
+		l := f.add(name)
+		l.Cgroup = true
+		pids, err := s.c.Cgroups.Group(group).PIDs()
+		if err != nil {
+			f.errs = append(f.errs, err)
+		}
+		if l.PID == 0 && len(pids) > 0 {
+			l.PID, l.StartTime = s.ancestor(pids[0])
+		}
+	}
+}
+
+// ancestor is the lithos_knot that pid, a process of a container, descends from.
+func (s *Spawner) ancestor(pid int) (knot int, startTime uint64) {
+	for pid > 1 {
+		stat, err := proc.ReadStat(pid)
+		if err != nil {
+			return 0, 0
+		}
+		if stat.Comm == comm(s.c.Knot) && initOfNamespace(pid) {
+			return pid, stat.StartTime
+		}
+		pid = stat.PPID
+	}
+	return 0, 0
+}
+
+// comm is the name that the kernel gives a process after its program.
+func comm(path string) string {
+	const most = 15
+	base := filepath.Base(path)
+	return base[:min(len(base), most)]
+}
+
+// initOfNamespace says whether a process is pid 1 of a pid namespace below ours.
+func initOfNamespace(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "NSpid:" {
+			return f[len(f)-1] == "1"
+		}
+	}
+	return false
+}

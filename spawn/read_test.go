@@ -1,0 +1,111 @@
+package spawn
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+)
+
+var at = time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
+
+func lineOf(t *testing.T, e event) string {
+	t.Helper()
+	text, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "\n"
+}
+
+func TestReadRecord(t *testing.T) {
+	created := Created{Name: "web/app.0", Fingerprint: "f", Image: "/i", At: at, Restarts: 3, KillTimeout: 5.5}
+	forked := Forked{PID: 77, StartTime: 12345, Degraded: []string{"no memory limit"}}
+	first, second := wire.ProgramStarted{PID: 2, At: at}, wire.ProgramStarted{PID: 101, At: at.Add(time.Second)}
+	exited := wire.ProgramExited{Code: 1, MaxRSS: 5, At: at}
+	head := lineOf(t, event{Created: &created}) + lineOf(t, event{Forked: &forked})
+	started := string(wire.AppendStarted(nil, &first))
+	restarted := string(wire.AppendExited(nil, &exited)) + string(wire.AppendStarted(nil, &second))
+	const crash = "fatal error: all goroutines are asleep\n\ngoroutine 1 [running]:\nmap[{\"a\":1}]\n"
+	tests := []struct {
+		name, text string
+		want       Record
+	}{
+		{"empty", "", Record{}},
+		{"the supervisor's lines", head, Record{Created: created, Forked: &forked}},
+		{"restart-process-only", head + started + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
+		{"failed and killed", head + string(wire.AppendFailed(nil, "no \"/bin/x\"")) + string(wire.AppendKilling(nil)),
+			Record{Created: created, Forked: &forked, Failed: `no "/bin/x"`, Killing: true}},
+		{"a crash", head + crash, Record{Created: created, Forked: &forked,
+			Crash: "fatal error: all goroutines are asleep\ngoroutine 1 [running]:\nmap[{\"a\":1}]"}},
+		{"a half line at the end", head + started[:20], Record{Created: created, Forked: &forked, Crash: started[:20]}},
+		{"a half line before another", head + started[:20] + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Crash: started[:20]}},
+		{"crash text before a line", head + "panic: x" + started, Record{Created: created, Forked: &forked, Started: &first, Crash: "panic: x"}},
+		{"not UTF-8", "\xff\x00\n", Record{Crash: "?\x00"}},
+		{"a line of another version", head + `{"paused":{"at":1}}` + "\n", Record{Created: created, Forked: &forked, Crash: `{"paused":{"at":1}}`}},
+		{"more than is read", head + strings.Repeat(started, 2000) + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "record")
+			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := ReadRecord(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(*got, tt.want) {
+				t.Errorf("got  %+v\nwant %+v", *got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadRecord_Errors(t *testing.T) {
+	dir := t.TempDir()
+	fifo, link := filepath.Join(dir, "fifo"), filepath.Join(dir, "link")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/passwd", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "none"), dir, fifo, link} {
+		if r, err := ReadRecord(path); err == nil {
+			t.Errorf("%s is read: %+v", path, r)
+		}
+	}
+}
+
+// A crash may put anything there, of any size.
+func TestReadRecord_BoundedMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record")
+	for name, text := range map[string]string{
+		"one long line": strings.Repeat("x", 4<<20),
+		"braces":        strings.Repeat(`{"`, 2<<20),
+		"lines":         strings.Repeat("\n", 4<<20),
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ReadRecord(path)
+		if err != nil || len(r.Crash) > recordHead+recordTail {
+			t.Errorf("%s: %d bytes of crash, %v", name, len(r.Crash), err)
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(fmt.Sprintf("%s%s", wire.AppendKilling(nil), wire.AppendFailed(nil, "x"))))
+	f.Add([]byte(`{"created":{"name":"a/b.0","kill_timeout":5}}` + "\nx"))
+	f.Fuzz(func(t *testing.T, text []byte) { parseRecord(text) })
+}

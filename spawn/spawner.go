@@ -1,0 +1,269 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+	"lithos/sysx/cgroup"
+	"lithos/sysx/forkexec"
+	"lithos/sysx/memfd"
+	"lithos/sysx/proc"
+)
+
+// Config is what all containers of a host have in common.
+type Config struct {
+	Knot    string       // absolute path of lithos_knot
+	Cgroups *cgroup.Tree // nil = off: no limits, and none missing
+}
+
+// Spawner starts containers. It holds nothing open.
+type Spawner struct{ c Config }
+
+// NewSpawner makes a Spawner.
+func NewSpawner(c Config) *Spawner { return &Spawner{c} }
+
+// namespaces of a container (checklist K1); those of the program (user,
+// network) are PID 1's to make.
+const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
+
+// lastPID is where the pids of the new namespace go on from: the threads of
+// PID 1 take 101 and up, and leave [wire.ProgramPID] to the program.
+const lastPID = "100"
+
+// Start makes the container's cgroup with its limits, the memfd and the record,
+// and forks PID 1. An error says that nothing runs; what was made on the way is
+// left for [Spawner.Remove] or the next start.
+//
+// Preconditions: the calling thread is in the host's namespaces and has its
+// root's credentials; the one who waits for children expects Child.PID.
+func (s *Spawner) Start(r *Request) (*Child, error) {
+	if err := check(r); err != nil {
+		return nil, fmt.Errorf("cannot start a container: %w", err)
+	}
+	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot}
+	defer l.close()
+	l.joinCgroup(s.c.Cgroups)
+	child, err := l.run()
+	if err != nil {
+		return nil, fmt.Errorf("cannot start container %q: %w", r.Spec.Name, err)
+	}
+	return child, nil
+}
+
+func check(r *Request) error {
+	switch {
+	case r.Spec == nil:
+		return errors.New("no spec")
+	case len(r.Sockets) != len(r.Spec.Sockets):
+		return fmt.Errorf("%d sockets for %d descriptors of the program", len(r.Sockets), len(r.Spec.Sockets))
+	case len(r.Argv) == 0:
+		return errors.New("no command line")
+	}
+	return nil
+}
+
+// launch is one start under way.
+type launch struct {
+	r    *Request
+	spec Spec
+	knot string
+
+	// opened are the files that are only for PID 1, closed here afterwards.
+	opened   []*os.File
+	null     *os.File
+	record   *os.File
+	join     []*os.File
+	degraded []string
+}
+
+func (l *launch) close() {
+	for _, f := range l.opened {
+		f.Close()
+	}
+}
+
+// opens takes a file to be closed in the end.
+func (l *launch) opens(f *os.File, err error) (*os.File, error) {
+	if err == nil {
+		l.opened = append(l.opened, f)
+	}
+	return f, err
+}
+
+// joinCgroup makes the container's group. A container without it is degraded,
+// not refused: it is the operator who knows which is worse.
+func (l *launch) joinCgroup(tree *cgroup.Tree) {
+	if tree == nil {
+		return
+	}
+	g := tree.Group(scope(l.spec.Name))
+	err := g.Create()
+	if err == nil {
+		for _, e := range g.SetLimits(cgroup.Limits{Memory: l.r.Limits.Memory, CPUShares: l.r.Limits.CPUShares}) {
+			l.degraded = append(l.degraded, e.Error())
+		}
+		var j *cgroup.Join
+		if j, err = g.Open(); err == nil {
+			l.join = j.Files()
+			l.opened = append(l.opened, l.join...)
+			l.spec.CgroupV2 = j.V2 != nil
+		}
+	}
+	if err != nil {
+		l.degraded = append(l.degraded, fmt.Sprintf("no limit is enforced: %v", err))
+	}
+	l.spec.CgroupFDs = len(l.join)
+}
+
+func (l *launch) run() (*Child, error) {
+	var err error
+	if l.null, err = l.opens(os.OpenFile(os.DevNull, os.O_RDWR, 0)); err != nil {
+		return nil, err
+	}
+	spec, err := l.opens(memfd.Sealed("spec of "+shorten(l.spec.Name), wire.Encode(&l.spec)))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.createRecord(); err != nil {
+		return nil, err
+	}
+	child, err := l.fork(l.files(spec))
+	if err != nil {
+		return nil, err
+	}
+	// The start time can only be missing if the child was dead and reaped at
+	// once; then nobody will look for it.
+	started, _ := proc.StartTime(child.PID)
+	err = appendEvent(l.record, event{Forked: &Forked{PID: child.PID, StartTime: started, Degraded: l.degraded}})
+	if err != nil {
+		l.degraded = append(l.degraded, fmt.Sprintf("another daemon would not find it: cannot write its record: %v", err))
+	}
+	child.Degraded = l.degraded
+	return child, nil
+}
+
+// shorten keeps a name within what memfd_create takes, 249 bytes.
+func shorten(name string) string { return name[:min(len(name), 200)] }
+
+func (l *launch) createRecord() error {
+	if err := os.MkdirAll(filepath.Dir(l.r.Record), 0o700); err != nil {
+		return fmt.Errorf("cannot make the directory of its record: %w", err)
+	}
+	const flags = os.O_RDWR | os.O_CREATE | os.O_TRUNC | os.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	f, err := l.opens(os.OpenFile(l.r.Record, flags, 0o600))
+	if err != nil {
+		return fmt.Errorf("cannot make its record: %w", err)
+	}
+	l.record = f
+	if err := appendEvent(f, event{Created: &l.r.RecordHead}); err != nil {
+		return fmt.Errorf("cannot write its record: %w", err)
+	}
+	return nil
+}
+
+// files are PID 1's descriptors in their order, see package wire.
+func (l *launch) files(spec *os.File) []*os.File {
+	files := []*os.File{l.null, l.record, l.record, spec, l.record}
+	if l.spec.Interactive {
+		for i, f := range l.r.Stdio {
+			if f == nil {
+				f = l.null
+			}
+			files[i] = f
+		}
+	}
+	files = append(files, l.r.Sockets...)
+	return append(files, l.join...)
+}
+
+func (l *launch) fork(files []*os.File) (*Child, error) {
+	a := &forkexec.Attr{
+		Path:  l.knot,
+		Argv:  l.r.Argv,
+		Env:   []string{"TERM=" + term()},
+		Flags: namespaces,
+		PIDFD: true,
+		Steps: new(forkexec.Plan),
+		Last:  new(forkexec.Plan).DefaultSignals().Sigmask(0),
+	}
+	for _, f := range files {
+		a.FDs = append(a.FDs, rawFD(f))
+	}
+	// Without it (a kernel without CONFIG_CHECKPOINT_RESTORE) the program has
+	// another pid.
+	if last, err := l.opens(os.OpenFile("/proc/sys/kernel/ns_last_pid", os.O_WRONLY, 0)); err == nil {
+		a.Steps.Write("ns_last_pid", rawFD(last), []byte(lastPID)).IgnoreErr()
+	}
+	if !l.spec.Interactive {
+		a.Steps.Setsid() // a terminal's Ctrl-C is for the daemon alone
+	}
+	pid, pidfd, err := forkexec.Start(a)
+	started := time.Now()
+	if err != nil {
+		return nil, fmt.Errorf("%w%s", err, advice(err))
+	}
+	return &Child{PID: pid, PIDFD: os.NewFile(uintptr(pidfd), "pidfd of "+l.spec.Name), Started: started}, nil
+}
+
+// term is what of its environment the supervisor passes on (checklist N15).
+func term() string {
+	if t := os.Getenv("TERM"); t != "" {
+		return t
+	}
+	return "dumb"
+}
+
+// rawFD is f's descriptor, -1 if it is closed. Unlike File.Fd it leaves a
+// non-blocking file non-blocking, which it is for all who share it.
+func rawFD(f *os.File) int {
+	fd := -1
+	if c, err := f.SyscallConn(); err == nil {
+		_ = c.Control(func(n uintptr) { fd = int(n) })
+	}
+	return fd
+}
+
+func advice(err error) string {
+	var e *forkexec.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	exec := strings.HasPrefix(e.Name, "exec ")
+	switch {
+	case exec && e.Errno == syscall.ENOENT:
+		return " (lithos_knot must be installed beside the other programs of lithos)"
+	case exec && e.Errno == syscall.E2BIG:
+		return " (the process config of one instance is too long for a command line)"
+	case e.Name == "clone3" && e.Errno == syscall.ENOSPC:
+		return " (the host has no more namespaces: sysctl user.max_pid_namespaces, user.max_mnt_namespaces)"
+	case e.Name == "clone3" && e.Errno == syscall.EAGAIN:
+		return " (the host has no more processes: sysctl kernel.pid_max, pids.max of the daemon's cgroup)"
+	case e.Name == "clone3" && e.Errno == syscall.EPERM:
+		return " (lithos must run as root)"
+	}
+	return ""
+}
+
+// scope is the name of a container's cgroup (checklist M1).
+func scope(name string) string { return strings.Replace(name, "/", ":", 1) + ".scope" }
+
+// scopePattern is what names of our cgroups look like (checklist D11, M6).
+var scopePattern = regexp.MustCompile(`^([\w-]+):([\w.-]+)\.scope$`)
+
+// unscope is the name of the container that a cgroup is of.
+func unscope(group string) (name string, ok bool) {
+	m := scopePattern.FindStringSubmatch(group)
+	if m == nil {
+		return "", false
+	}
+	return m[1] + "/" + m[2], true
+}
