@@ -65,23 +65,27 @@ var verbs map[string]func(string)
 
 func init() {
 	verbs = map[string]func(string){
-		"report":  report,
-		"print":   func(s string) { fmt.Println(s) },
-		"eprint":  func(s string) { fmt.Fprintln(os.Stderr, s) },
-		"exit":    func(s string) { os.Exit(number(s)) },
-		"sleep":   func(s string) { d, err := time.ParseDuration(s); check(err); time.Sleep(d) },
+		"report": report,
+		"print":  func(s string) { fmt.Println(s) },
+		"eprint": func(s string) { fmt.Fprintln(os.Stderr, s) },
+		"exit":   func(s string) { os.Exit(number(s)) },
+		"sleep":  func(s string) { d, err := time.ParseDuration(s); check(err); time.Sleep(d) },
 		// No select {}: where nothing else is under way, Go calls it a deadlock and exits with 2.
-		"forever": func(string) { for { time.Sleep(time.Hour) } },
-		"ignore":  func(s string) { signal.Ignore(signalOf(s)) },
-		"reset":   func(s string) { signal.Reset(signalOf(s)) },
-		"on":      onSignal,
-		"raise":   func(s string) { check(syscall.Kill(os.Getpid(), signalOf(s))); select {} },
-		"kill1":   func(s string) { note("kill1", syscall.Kill(1, signalOf(s))) },
-		"touch":   func(s string) { check(os.WriteFile(s, nil, 0o644)) },
-		"append":  appendLine,
-		"await":   await,
-		"orphan":  orphan,
-		"daemon":  func(s string) { background(true, s) },
+		"forever": func(string) {
+			for {
+				time.Sleep(time.Hour)
+			}
+		},
+		"ignore": func(s string) { signal.Ignore(signalOf(s)) },
+		"reset":  func(s string) { signal.Reset(signalOf(s)) },
+		"on":     onSignal,
+		"raise":  func(s string) { check(syscall.Kill(os.Getpid(), signalOf(s))); select {} },
+		"kill1":  func(s string) { note("kill1", syscall.Kill(1, signalOf(s))) },
+		"touch":  func(s string) { check(os.WriteFile(s, nil, 0o644)) },
+		"append": appendLine,
+		"await":  await,
+		"orphan": orphan,
+		"daemon": func(s string) { background(true, s) },
 		"nozombie": func(string) {
 			until(func() bool { return !strings.Contains(strings.Join(processes(), ";"), " Z") }, "zombies stay")
 		},
