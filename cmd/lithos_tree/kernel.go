@@ -22,6 +22,7 @@ import (
 type kernel struct {
 	master  *configs.Master
 	spawner *spawn.Spawner
+	cgroups *cgroup.Tree // nil = off
 	log     zerolog.Logger
 }
 
@@ -38,7 +39,14 @@ func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, err
 		}
 		config.Cgroups = tree
 	}
-	return &kernel{m, spawn.NewSpawner(config), log}, nil
+	return &kernel{m, spawn.NewSpawner(config), config.Cgroups, log}, nil
+}
+
+// close removes the groups that hold the containers', if it made them.
+func (k *kernel) close() {
+	if k.cgroups != nil {
+		k.cgroups.Close()
+	}
 }
 
 // functions are the kernel as actors see it.

@@ -91,6 +91,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	if err != nil {
 		return err
 	}
+	defer kernel.close()
 	// A reader of --log-stderr that goes away must not end the daemon.
 	// The signal is caught, not ignored: that would be inherited.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)

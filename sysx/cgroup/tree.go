@@ -31,6 +31,7 @@ type Tree struct {
 	k           kernel
 	branches    []branch
 	unavailable []Unavailable
+	made        []string // directories, in that order
 }
 
 // branch is the tree's part in one hierarchy.
@@ -67,11 +68,11 @@ func open(k kernel, c Config, mountinfo, initGroups, ownGroups string) (*Tree, e
 	if !filepath.IsLocal(c.Name) || path.Clean(c.Name) != c.Name || c.Name == "." {
 		return nil, fmt.Errorf("cannot name a control group %q", c.Name)
 	}
-	o := &opening{k: k, c: c, all: parseMounts(mountinfo),
+	t := &Tree{k: k}
+	o := &opening{k: k.recorded(&t.made), c: c, all: parseMounts(mountinfo),
 		initGroups: parseMembership(initGroups), ownGroups: parseMembership(ownGroups)}
 	o.placeV2()
 	wanted := make([][]string, len(o.all))
-	t := &Tree{k: k}
 	for _, joined := range c.Controllers {
 		for name := range strings.SplitSeq(joined, ",") {
 			if i := find(o.all, name, o.offered); i >= 0 {
