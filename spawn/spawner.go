@@ -196,7 +196,11 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 		Last:  new(forkexec.Plan).DefaultSignals().Sigmask(0),
 	}
 	for _, f := range files {
-		a.FDs = append(a.FDs, rawFD(f))
+		fd := rawFD(f)
+		if fd < 0 {
+			return nil, fmt.Errorf("a socket is closed: %s", f.Name())
+		}
+		a.FDs = append(a.FDs, fd)
 	}
 	// Without it (a kernel without CONFIG_CHECKPOINT_RESTORE) the program has
 	// another pid.
