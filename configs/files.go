@@ -3,9 +3,9 @@ package configs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -107,20 +107,36 @@ func readDescriptor(fd int) ([]byte, error) {
 	if st.Size > maxFileSize {
 		return nil, fmt.Errorf("the file has %d bytes, a config may have at most %d", st.Size, maxFileSize)
 	}
-	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	f, err := ignoringEINTR(func() (int, error) {
+		return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	// The size is only what it was a moment ago.
-	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err != nil {
-		return nil, err
+	defer unix.Close(f)
+	return readAtMost(f, int(st.Size), maxFileSize)
+}
+
+// readAtMost reads a file to its end, whose size was expected a moment ago but
+// may be another by now.
+func readAtMost(fd, expected, most int) ([]byte, error) {
+	data := make([]byte, 0, expected+1)
+	for {
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err != nil {
+			return nil, err
+		}
+		data = data[:len(data)+n]
+		switch {
+		case len(data) > most:
+			return nil, fmt.Errorf("the file has more than %d bytes, which is the limit of a config", most)
+		case n == 0:
+			return data, nil
+		}
 	}
-	if len(data) > maxFileSize {
-		return nil, fmt.Errorf("the file has more than %d bytes, which is the limit of a config", maxFileSize)
-	}
-	return data, nil
 }
 
 func fileType(mode uint32) string {
@@ -137,11 +153,11 @@ func fileType(mode uint32) string {
 	return "not a file"
 }
 
-func ignoringEINTR(open func() (int, error)) (int, error) {
+func ignoringEINTR(call func() (int, error)) (int, error) {
 	for {
-		fd, err := open()
+		n, err := call()
 		if err != unix.EINTR {
-			return fd, err
+			return n, err
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -25,8 +26,11 @@ type loader struct {
 	Options
 	plan     *Plan
 	problems Problems
-	// templates are the container configs that were read, by image and file.
+	// templates are the container configs that were read, by image and
+	// file, and parsed the same by their text: images that differ in their
+	// program only are many.
 	templates map[[2]string]*template
+	parsed    map[string]*template
 }
 
 // Load reads a whole host. The plan is nil only if the master config itself
@@ -34,7 +38,7 @@ type loader struct {
 // any other file breaks the one object that it belongs to, which is in the
 // plan nevertheless. Problems are sorted by file and position.
 func Load(opts Options) (*Plan, Problems) {
-	l := &loader{Options: opts, templates: map[[2]string]*template{}}
+	l := &loader{Options: opts, templates: map[[2]string]*template{}, parsed: map[string]*template{}}
 	files := l.loadMaster()
 	if l.plan != nil {
 		for _, name := range files {
@@ -195,10 +199,26 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 		c.errorAt(e.config, "cannot read %s in the image %s: %s", clip(e.cfg.Config), dir, err)
 		return nil
 	}
-	content := &collector{file: path.Join(dir, e.cfg.Config), lenient: l.lenient}
-	t := parseTemplate(content, data)
+	file := path.Join(dir, e.cfg.Config)
+	t, ok := l.parsed[string(data)]
+	if ok {
+		t = t.as(file)
+	} else {
+		t = parseTemplate(&collector{file: file, lenient: l.lenient}, data)
+		l.parsed[string(data)] = t
+	}
 	l.templates[key] = t
 	return t
+}
+
+// as is the template as if it had been read from another file.
+func (t *template) as(file string) *template {
+	c := *t
+	c.file, c.problems = file, slices.Clone(t.problems)
+	for i := range c.problems {
+		c.problems[i].File = file
+	}
+	return &c
 }
 
 // parseTemplate reads a container config whose text was read already.

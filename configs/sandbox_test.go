@@ -76,7 +76,7 @@ func TestSandboxOptions(t *testing.T) {
 			get: func(s *SandboxConfig) any { return s.WritablePaths }, want: map[string]string{"/db": "/var/db"}},
 		{name: "C13 default-group", yaml: "default-group: 7", get: func(s *SandboxConfig) any { return s.DefaultGroup }, want: uint32(7)},
 		{name: "C15 additional-hosts", yaml: "additional-hosts: {b: '::1', a: 10.0.0.1}",
-			get: func(s *SandboxConfig) any { return s.Additional },
+			get:  func(s *SandboxConfig) any { return s.Additional },
 			want: []Host{{"a", netip.MustParseAddr("10.0.0.1")}, {"b", netip.MustParseAddr("::1")}}},
 		{name: "C17 used-images-list", yaml: "used-images-list: /etc/images", get: func(s *SandboxConfig) any { return s.UsedImagesList }, want: "/etc/images"},
 		{name: "C18 auto-clean", yaml: "auto-clean: false", get: func(s *SandboxConfig) any { return s.AutoClean }, want: false},

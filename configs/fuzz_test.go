@@ -1,0 +1,349 @@
+package configs
+
+import (
+	"math"
+	"net/netip"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// seed adds the manual's examples of one kind ("" = all) and the files of the
+// broken hosts to a corpus.
+func seed(f *testing.F, kind string) {
+	f.Helper()
+	for _, pattern := range []string{"testdata/manual/" + kind + "*.yaml", "testdata/broken/" + kind + "*.txt"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatalf("no seeds by %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if strings.HasSuffix(file, ".yaml") {
+				f.Add(data)
+				continue
+			}
+			for _, text := range parseArchive(string(data)) {
+				f.Add([]byte(text))
+			}
+		}
+	}
+}
+
+// checkProblems holds what is promised of every list of problems.
+func checkProblems(t *testing.T, data []byte, problems Problems) {
+	t.Helper()
+	if len(problems) > maxProblems+1 {
+		t.Errorf("%d problems", len(problems))
+	}
+	lines := strings.Count(string(data), "\n") + 1
+	for _, p := range problems {
+		// YAML breaks lines at more characters than the newline.
+		if p.Line < 0 || p.Column < 0 || p.Line > lines && !strings.ContainsAny(string(data), "\r\u0085\u2028\u2029") {
+			t.Errorf("position %d:%d in a file of %d lines: %s", p.Line, p.Column, lines, p)
+		}
+		if s := p.String(); !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || len(s) > 5000 {
+			t.Errorf("not fit for a log: %.300q", s)
+		}
+	}
+}
+
+func FuzzYAML(f *testing.F) {
+	seed(f, "")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := &collector{file: "x"}
+		node, ok := parseYAML(c, data)
+		checkProblems(t, data, c.list)
+		if ok == c.broken() {
+			t.Errorf("ok is %v with the problems %v", ok, c.list)
+		}
+		if ok && node != nil {
+			walk(rootValue(c, node))
+		}
+	})
+}
+
+// walk reads every value in each way that there is.
+func walk(v value) {
+	v.str("")
+	v.boolean(false)
+	v.integer(0, math.MinInt64, math.MaxInt64)
+	v.address(netip.Addr{})
+	v.ranges(math.MaxUint32)
+	if entries, ok := v.entries(); ok {
+		for _, e := range entries {
+			walk(e.value)
+		}
+	}
+	if items, ok := v.items(); ok {
+		for _, item := range items {
+			walk(item)
+		}
+	}
+}
+
+func FuzzMaster(f *testing.F) {
+	seed(f, "master")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		result, problems := readAlone("master-x", data)
+		checkProblems(t, data, problems)
+		if problems.HasErrors() {
+			return
+		}
+		m := result.(*Master)
+		for _, p := range []string{m.SandboxesDir, m.ProcessesDir, m.RuntimeDir, m.StateDir, m.MountDir, m.DevfsDir, m.DefaultLogDir, m.StdioLogDir, m.LogFile} {
+			if !path.IsAbs(p) || path.Clean(p) != p {
+				t.Errorf("%q is not a clean absolute path", p)
+			}
+		}
+		if len(m.CgroupControllers) == 0 || strings.Contains(m.CgroupName, "/") || !slices.Contains(logLevels, m.LogLevel) {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func FuzzSandbox(f *testing.F) {
+	seed(f, "sandbox")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		result, problems := readAlone("sandbox-x", data)
+		checkProblems(t, data, problems)
+		if problems.HasErrors() {
+			return
+		}
+		s := result.(*SandboxConfig)
+		if len(s.AllowUsers) == 0 || len(s.AllowGroups) == 0 || s.ImageDirLevels < 1 || s.ImageDirLevels > 16 || len(s.SecretsNamespaces) == 0 {
+			t.Errorf("%+v", s)
+		}
+		if s.DefaultUser != nil && !inRanges(s.AllowUsers, *s.DefaultUser) {
+			t.Errorf("default-user %d is not in %v", *s.DefaultUser, s.AllowUsers)
+		}
+		for _, table := range []map[string]string{s.ReadonlyPaths, s.WritablePaths} {
+			for virtual, host := range table {
+				if !path.IsAbs(virtual) || !path.IsAbs(host) || path.Clean(virtual) != virtual {
+					t.Errorf("%q: %q", virtual, host)
+				}
+			}
+		}
+		if s.UIDMap != nil || s.Bridged != nil {
+			t.Error("not supported, but accepted")
+		}
+	})
+}
+
+func FuzzProcesses(f *testing.F) {
+	seed(f, "process")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		result, problems := readAlone("process-x", data)
+		checkProblems(t, data, problems)
+		entries, _ := result.([]*processEntry)
+		for _, e := range entries {
+			if broken := problems.Of("", e.name).HasErrors(); broken != (e.cfg == nil) && len(problems) <= maxProblems {
+				t.Errorf("%q: errors %v, config %v", e.name, broken, e.cfg)
+			}
+			if e.cfg == nil {
+				continue
+			}
+			if checkProcessName(e.name) != nil || !path.IsAbs(e.cfg.Config) || e.cfg.Instances < 0 || e.cfg.Instances > maxInstances {
+				t.Errorf("%q: %+v", e.name, e.cfg)
+			}
+			if json := instanceJSON(e.cfg, 0); strings.ContainsAny(json, "\n") || !strings.HasPrefix(json, `{"instances":1,"image":`) {
+				t.Errorf("JSON %q", json)
+			}
+		}
+	})
+}
+
+func FuzzContainer(f *testing.F) {
+	seed(f, "container")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		result, problems := readAlone("container-x", data)
+		checkProblems(t, data, problems)
+		tmpl := result.(*template)
+		if tmpl.broken != problems.HasErrors() {
+			t.Errorf("broken is %v with the problems %v", tmpl.broken, problems)
+		}
+		if tmpl.broken {
+			return
+		}
+		cfg := &ProcessConfig{Kind: tmpl.kind.value, Instances: 2, Image: "v1", Config: "/c", Variables: map[string]string{}}
+		if cfg.Kind == KindCommandOrDaemon {
+			cfg.Kind = KindDaemon
+		}
+		for _, d := range tmpl.variables {
+			cfg.Variables[d.name] = "80"
+		}
+		user := uint32(1)
+		sb := &SandboxConfig{
+			ImageDir: "/i", ImageDirLevels: 1, DefaultUser: &user,
+			AllowUsers: []Range{{0, 1 << 31}}, AllowGroups: []Range{{0, 1 << 31}}, AllowTCPPorts: []Range{{1, 65535}},
+			ReadonlyPaths: map[string]string{"/": "/ro"}, WritablePaths: map[string]string{"/": "/rw"},
+		}
+		r := resolver{
+			recipe:    recipe{master: &Master{}, sandbox: "s", sb: sb, process: "p", cfg: cfg, t: tmpl},
+			entry:     &processEntry{varAt: map[string]place{}},
+			inProcess: &collector{file: "p"}, inContent: &collector{file: "c"},
+		}
+		for _, in := range r.resolve() {
+			checkContainer(t, in.Container)
+		}
+		checkProblems(t, data, r.inContent.list)
+	})
+}
+
+// checkContainer holds what is promised of every container in a plan.
+func checkContainer(t *testing.T, c *Container) {
+	t.Helper()
+	for _, p := range []string{c.Executable, c.Workdir, c.Image, c.ConfigFile} {
+		if !path.IsAbs(p) || strings.ContainsRune(p, 0) {
+			t.Errorf("path %q", p)
+		}
+	}
+	if !slices.IsSortedFunc(c.Environ, func(a, b EnvVar) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Errorf("environ is not sorted: %v", c.Environ)
+	}
+	names := map[string]bool{}
+	for _, e := range c.Environ {
+		names[e.Name] = true
+	}
+	for _, name := range c.PIDVariables {
+		names[name] = true
+	}
+	if len(names) != len(c.Environ)+len(c.PIDVariables) || !names["LITHOS_NAME"] || !names["LITHOS_CONFIG"] {
+		t.Errorf("environ %v, pid variables %v", c.Environ, c.PIDVariables)
+	}
+	fds, ports := map[int]bool{}, map[uint16]bool{}
+	for _, p := range c.TCPPorts {
+		if p.FD < 0 || p.FD == 1 || p.FD == 2 || uint64(p.FD) >= c.FilenoLimit || p.Port == 0 || fds[p.FD] || ports[p.Port] || !p.Host.IsValid() {
+			t.Errorf("port %+v", p)
+		}
+		fds[p.FD], ports[p.Port] = true, true
+	}
+	points := map[string]bool{}
+	for i, v := range c.Volumes {
+		if !path.IsAbs(v.MountPoint) || path.Clean(v.MountPoint) != v.MountPoint || v.MountPoint == "/" || points[v.MountPoint] {
+			t.Errorf("mount point %q", v.MountPoint)
+		}
+		if strings.HasPrefix(v.SubPath, "/") || slices.Contains(strings.Split(v.SubPath, "/"), "..") || v.Mode > maxMode {
+			t.Errorf("volume %+v", v)
+		}
+		if i > 0 && len(v.MountPoint) < len(c.Volumes[i-1].MountPoint) {
+			t.Errorf("%s after %s", v.MountPoint, c.Volumes[i-1].MountPoint)
+		}
+		points[v.MountPoint] = true
+	}
+	if c.RestartTimeout < 0 || c.KillTimeout < 0 || c.MemoryLimit < 0 || c.FilenoLimit < 3 {
+		t.Errorf("limits of %+v", c)
+	}
+}
+
+func FuzzInteger(f *testing.F) {
+	for _, s := range []string{"60", "0x1F", "0o777", "0b1", "1_000", "100Mi", "100m", "4 Gi", "-5", "9223372036854775807"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := parseInteger(s)
+		if err != nil {
+			return
+		}
+		if strings.Trim(s, "0123456789abcdefABCDEFxob_+- kiMGmg") != "" {
+			t.Errorf("%q is accepted", s)
+		}
+		if plain := strings.Trim(s, "0123456789") == "" && s != ""; plain && n < 0 {
+			t.Errorf("%q is %d", s, n)
+		}
+		if n > 0 && !strings.HasPrefix(s, "+") {
+			if m, err := parseInteger("-" + s); err != nil || m != -n {
+				t.Errorf("-%s is %d, %v", s, m, err)
+			}
+		}
+	})
+}
+
+func FuzzRange(f *testing.F) {
+	for _, s := range []string{"1", "1-5", "1000-2000", " 5 - 7 ", "0-4294967295", "5-1", "-", "1-2-3"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := parseRange(s, math.MaxUint16)
+		if err != nil {
+			return
+		}
+		if r.First > r.Last || r.Last > math.MaxUint16 || !r.Contains(r.First) || !r.Contains(r.Last) || r.Contains(r.Last+1) {
+			t.Errorf("%q is %v", s, r)
+		}
+		again, err := parseRange(strings.Trim(formatRanges([]Range{r}), "[]"), math.MaxUint16)
+		if err != nil || again != r {
+			t.Errorf("%v written and read is %v, %v", r, again, err)
+		}
+	})
+}
+
+func FuzzSeconds(f *testing.F) {
+	for _, s := range []string{"1", "0.25", "86400", "1e3", "-1", "5s", ".5", "1e400"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if d, err := parseSeconds(s); err == nil && (d < 0 || d.Hours() > 24) {
+			t.Errorf("%q is %v", s, d)
+		}
+	})
+}
+
+func FuzzSubstitute(f *testing.F) {
+	for _, s := range []string{"@{x}", "xxx@{ y }zzz@{z", "@{lithos:pid}", "$@{a} {b} @c @@{d}}", "@{@{a}}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var names []string
+		same := substitute(s, func(name string) string {
+			names = append(names, name)
+			if name != strings.TrimSpace(name) || strings.Contains(name, "}") {
+				t.Errorf("name %q in %q", name, s)
+			}
+			return ""
+		})
+		if !strings.Contains(s, "@{") && same != s {
+			t.Errorf("%q became %q", s, same)
+		}
+		// What is put in is not looked at again.
+		calls := 0
+		substitute(s, func(string) string { calls++; return "@{x}" })
+		if calls != len(names) {
+			t.Errorf("%q: %d names, then %d", s, len(names), calls)
+		}
+		if isPID(s) && (len(names) != 1 || names[0] != builtinPID || same != "") {
+			t.Errorf("%q is the pid with the names %q", s, names)
+		}
+		expandAfterSetup(s, "1.2.3.4")
+	})
+}
+
+func FuzzImageName(f *testing.F) {
+	for _, s := range []string{"v1", "web/v1", "../v1", "/v1", "a//b", "a/./b", "", "a/", ".git"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for levels := 1; levels <= 3; levels++ {
+			if checkImageName(s, levels) != nil {
+				continue
+			}
+			if !filepath.IsLocal(s) || path.Clean(s) != s || s == "." || strings.Count(s, "/") != levels-1 || strings.ContainsAny(s, "\x00\n") {
+				t.Errorf("%q is accepted with %d levels", s, levels)
+			}
+		}
+		if checkSandboxName(s) == nil && (strings.ContainsAny(s, "/ :\n") || s[0] == '.' || len(s) > maxName) {
+			t.Errorf("%q is accepted as a sandbox", s)
+		}
+		if checkProcessName(s) == nil && strings.ContainsAny(s, "./ :\n") {
+			t.Errorf("%q is accepted as a process", s)
+		}
+	})
+}
