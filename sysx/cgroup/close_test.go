@@ -72,3 +72,25 @@ func TestClose_Version1(t *testing.T) {
 		t.Errorf("there are %q, want %q", got, want)
 	}
 }
+
+// A process that was killed could not remove its groups; its successor does.
+func TestClose_RemovesWhatAnEarlierLifeMade(t *testing.T) {
+	f := hybridFake()
+	want := dirsOf(f)
+	config := Config{Name: "lithos.slice", Controllers: []string{"name", "memory"}}
+	killed, err := open(f.kernel(), config, mountsV1, "3:memory:/init\n1:name=systemd:/\n", "0::/\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range killed.made {
+		f.own[dir] = true
+	}
+	tree, err := open(f.kernel(), config, mountsV1, "3:memory:/init\n1:name=systemd:/\n", "0::/\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree.Close()
+	if got := dirsOf(f); !slices.Equal(got, want) {
+		t.Errorf("there are %q, want %q", got, want)
+	}
+}

@@ -17,13 +17,14 @@ type fake struct {
 	files   map[string]map[string]string // by directory
 	roots   map[string]bool              // mount points of version 2
 	marked  map[string]bool              // delegated
+	own     map[string]bool              // made by us
 	written []string                     // "file=value", in order
 	// swapless is a kernel that doesn't count swap.
 	swapless bool
 }
 
 func newFake() *fake {
-	return &fake{files: map[string]map[string]string{}, roots: map[string]bool{}, marked: map[string]bool{}}
+	return &fake{files: map[string]map[string]string{}, roots: map[string]bool{}, marked: map[string]bool{}, own: map[string]bool{}}
 }
 
 // v2 mounts version 2 with the groups, which have the controllers.
@@ -61,7 +62,7 @@ func (f *fake) v1Files(controllers []string) map[string]string {
 
 func (f *fake) kernel() kernel {
 	return kernel{mkdir: f.mkdir, rmdir: f.rmdir, write: f.write, read: f.read, list: f.list,
-		delegated: func(dir string) bool { return f.marked[dir] }}
+		delegated: func(dir string) bool { return f.marked[dir] }, own: func(dir string) bool { return f.own[dir] }}
 }
 
 func (f *fake) mkdir(dir string) error {

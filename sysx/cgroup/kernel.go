@@ -22,10 +22,20 @@ type kernel struct {
 	list func(dir string) ([]string, error)
 	// delegated says whether the group is marked as handed over to us.
 	delegated func(dir string) bool
+	// own says whether this package made the group, in an earlier life too.
+	own func(dir string) bool
 }
 
 var realKernel = kernel{
-	mkdir: func(dir string) error { return os.Mkdir(dir, 0o755) },
+	mkdir: func(dir string) error {
+		err := os.Mkdir(dir, 0o755)
+		if err == nil {
+			// Without the mark a successor takes it for somebody else's and
+			// leaves it: no reason to fail.
+			_ = unix.Setxattr(dir, ownMark, []byte("1"), 0)
+		}
+		return err
+	},
 	rmdir: unix.Rmdir,
 	write: write,
 	read: func(file string) (string, error) {
@@ -34,7 +44,11 @@ var realKernel = kernel{
 	},
 	list:      list,
 	delegated: delegated,
+	own:       func(dir string) bool { return hasMark(dir, ownMark) },
 }
+
+// ownMark is an extended attribute of the groups that this package made.
+const ownMark = "trusted.made-by-supervisor"
 
 // write is one write(2): the kernel takes each as a whole.
 func write(file, value string) error {
@@ -60,13 +74,13 @@ func list(dir string) ([]string, error) {
 // delegated looks for the mark that systemd sets on groups of units with
 // Delegate=yes.
 func delegated(dir string) bool {
-	for _, name := range []string{"trusted.delegate", "user.delegate"} {
-		var value [8]byte
-		if n, err := unix.Getxattr(dir, name, value[:]); err == nil && string(value[:n]) == "1" {
-			return true
-		}
-	}
-	return false
+	return hasMark(dir, "trusted.delegate") || hasMark(dir, "user.delegate")
+}
+
+func hasMark(dir, name string) bool {
+	var value [8]byte
+	n, err := unix.Getxattr(dir, name, value[:])
+	return err == nil && string(value[:n]) == "1"
 }
 
 // ensure makes a directory; one that exists is as good.
