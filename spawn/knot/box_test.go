@@ -135,7 +135,7 @@ func (b *box) start() {
 			fds = append(fds, int(f.Fd()))
 		}
 	}
-	steps := new(forkexec.Plan).Setsid().Sigmask(1<<(unix.SIGTERM-1)|1<<(unix.SIGINT-1)).
+	steps := new(forkexec.Plan).Setsid().Sigmask(wire.Blocked).
 		Write("ns_last_pid", int(lastPID.Fd()), []byte("100"))
 	b.started = time.Now()
 	pid, _, err := forkexec.Start(&forkexec.Attr{
@@ -337,4 +337,14 @@ func atoi(t *testing.T, s string) int {
 	n, err := strconv.Atoi(s)
 	must(t, err)
 	return n
+}
+
+// children are those of all threads of PID 1.
+func (b *box) children() (list []string) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", b.pid))
+	must(b.t, err)
+	for _, f := range files {
+		list = append(list, strings.Fields(b.read(f))...)
+	}
+	return list
 }

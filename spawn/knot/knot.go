@@ -18,10 +18,9 @@ const programUmask = 0o022
 
 // Main is the life of PID 1. It returns the exit code, one of wire.Exit….
 //
-// Preconditions: the descriptors are laid out as package wire says, TERM is
-// blocked or PID 1 has only just been executed.
+// Preconditions: the descriptors and the signal mask are as package wire says.
 func Main() int {
-	// First of all, or a TERM that comes meanwhile would be lost.
+	// First of all: what comes before has no handler.
 	sig := catchSignals()
 	spec, err := readSpec()
 	if err == errNoSpec {

@@ -19,7 +19,8 @@ var bounding = cred.Of(unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, u
 // start is what all starts of the program have in common.
 type start struct {
 	attr    forkexec.Attr
-	chdir   int // index of the step that enters the workdir
+	nofile  int // index of the step that sets the fileno-limit
+	chdir   int // and of the one that enters the workdir
 	stdio   [3]int
 	ownLogs bool // 1 and 2 are opened anew at each start
 }
@@ -52,6 +53,7 @@ func newStart(spec *wire.Spec, log int) (*start, error) {
 		first.Setsid()
 	}
 	// Not before the descriptors are in their places: those may be above it.
+	s.nofile = first.Len()
 	s.attr.Last.Setrlimit(forkexec.RlimitNofile, spec.FilenoLimit, spec.FilenoLimit)
 	id := cred.Identity{UID: spec.UserID, GID: spec.GroupID, Bounding: bounding}
 	if err := id.AddTo(s.attr.Last); err != nil {
@@ -105,6 +107,9 @@ func (k *knot) explainStart(err error) error {
 	case e.Step == k.start.chdir:
 		return wrap(e.Errno, "cannot enter the workdir "+k.spec.Workdir+" as user "+
 			strconv.FormatUint(uint64(k.spec.UserID), 10))
+	case e.Step == k.start.nofile:
+		return wrap(hint(e.Errno, unix.EPERM, "the kernel allows fs.nr_open, and lithos_tree, without CAP_SYS_RESOURCE, its own limit"),
+			"cannot set the fileno-limit "+strconv.FormatUint(k.spec.FilenoLimit, 10))
 	case e.Step < 0 && e.Name == "exec "+k.spec.Executable:
 		return wrap(explainExec(k.spec.Executable, e.Errno), "cannot run "+k.spec.Executable)
 	}

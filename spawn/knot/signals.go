@@ -4,12 +4,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"lithos/spawn/wire"
 )
 
 // signals are what PID 1 reacts to.
 type signals struct {
-	// term and intr get a signal that asks to stop, and keep the first until
-	// it is read.
+	// term (TERM and stopSignal) and intr get a signal that asks to stop,
+	// and keep the first until it is read.
 	term, intr chan os.Signal
 	// child says that there may be something to reap.
 	child chan os.Signal
@@ -21,13 +23,13 @@ type signals struct {
 // Caught, not ignored, because an ignored signal stays so through an exec.
 func catchSignals() *signals {
 	s := &signals{term: make(chan os.Signal, 1), intr: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
-	signal.Notify(s.term, syscall.SIGTERM)
+	signal.Notify(s.term, syscall.SIGTERM, stopSignal)
 	signal.Notify(s.intr, syscall.SIGINT)
 	signal.Notify(s.child, syscall.SIGCHLD)
 	others := make(chan os.Signal, 1) // never read: without room a signal is dropped
 	for n := syscall.Signal(1); n <= lastSignal; n++ {
 		switch n {
-		case syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP:
+		case syscall.SIGTERM, stopSignal, syscall.SIGINT, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP:
 			// URG is the Go scheduler's own.
 		default:
 			signal.Notify(others, n)
@@ -36,7 +38,10 @@ func catchSignals() *signals {
 	return s
 }
 
-const lastSignal = 64
+const (
+	lastSignal = 64
+	stopSignal = syscall.Signal(wire.StopSignal)
+)
 
 // stop tells whether a signal that asks to stop has come.
 func (s *signals) stop() bool {

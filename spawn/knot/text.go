@@ -22,7 +22,7 @@ func wrap(err error, text string) error {
 	return &wrapped{text, err}
 }
 
-// hint adds what to do to an error with one of two error numbers.
+// hint adds what to do to an error with this error number.
 func hint(err error, on syscall.Errno, advice string) error {
 	if errors.Is(err, on) {
 		return errors.New(err.Error() + "; " + advice)

@@ -21,3 +21,14 @@ const (
 // ProgramPID is the pid that a program has inside its container where the
 // kernel lets us choose (checklist K2).
 const ProgramPID = 2
+
+// StopSignal, SIGPWR, asks PID 1 to stop just like TERM, but can't be lost and
+// doesn't count as an abnormal end however early it comes (checklist N5): it is
+// [Blocked] from before the exec of PID 1 until that listens. TERM can't be held
+// back like this: a Go program unblocks it before it has a handler, and the
+// first process of a namespace ignores what it has no handler for. So this is
+// what a supervisor sends.
+const StopSignal = 30
+
+// Blocked is the signal mask that PID 1 is executed with, bit n-1 for signal n.
+const Blocked = 1 << (StopSignal - 1)
