@@ -114,7 +114,7 @@ func TestA6_Integers(t *testing.T) {
 	}{
 		{text: "0"}, {text: "60", want: 60}, {text: "-5", want: -5}, {text: "+5", want: 5},
 		{text: "0x1F", want: 31}, {text: "0o777", want: 511}, {text: "0b101", want: 5},
-		{text: "1_000_000", want: 1e6}, {text: "0x1_0", want: 16},
+		{text: "1_000_000", want: 1e6}, {text: "0x0b", want: 11}, {text: "0b", bad: true}, {text: "0x1_0", want: 16},
 		{text: "1k", want: 1000}, {text: "2M", want: 2e6}, {text: "3G", want: 3e9},
 		{text: "1ki", want: 1024}, {text: "100Mi", want: 100 << 20}, {text: "4Gi", want: 4 << 30},
 		{text: "100m", want: 100e6}, {text: "1g", want: 1e9}, // the manual's minimal example

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -233,7 +234,7 @@ func parseTemplate(c *collector, data []byte) *template {
 // checkAlternates: an alternate process config for a sandbox that does not
 // exist checks nothing.
 func (l *loader) checkAlternates() {
-	for name := range l.AlternateProcess {
+	for _, name := range slices.Sorted(maps.Keys(l.AlternateProcess)) {
 		found := false
 		for _, s := range l.plan.Sandboxes {
 			found = found || s.Name == name

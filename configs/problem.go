@@ -41,7 +41,7 @@ type Problem struct {
 // String formats the problem as FILE:LINE:COLUMN: SEVERITY: PATH: TEXT.
 func (p Problem) String() string {
 	var b strings.Builder
-	b.WriteString(p.File)
+	b.WriteString(printable(p.File))
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}

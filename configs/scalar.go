@@ -160,9 +160,14 @@ func parseInteger(s string) (int64, error) {
 		}
 	}
 	base := 10
-	for prefix, b := range map[string]int{"0x": 16, "0o": 8, "0b": 2} {
-		if rest, ok := strings.CutPrefix(digits, prefix); ok {
-			digits, base = rest, b
+	if len(digits) > 2 && digits[0] == '0' {
+		switch digits[1] {
+		case 'x':
+			digits, base = digits[2:], 16
+		case 'o':
+			digits, base = digits[2:], 8
+		case 'b':
+			digits, base = digits[2:], 2
 		}
 	}
 	if digits == "" || digits[0] == '_' || digits[len(digits)-1] == '_' || digits[0] == '+' || digits[0] == '-' {

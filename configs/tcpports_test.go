@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestG2_G3_G4_G5_G6_G7_G8_PortOptions(t *testing.T) {
+func TestE20_G2_G3_G4_G5_G6_G7_G8_PortOptions(t *testing.T) {
 	c := hostConfig{container: `
 tcp-ports:
   80: {fd: 3}

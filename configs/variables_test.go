@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestF1_F2_F3_F4_ValuesOfVariables(t *testing.T) {
+func TestE23_F1_F2_F3_F4_ValuesOfVariables(t *testing.T) {
 	sandbox := &SandboxConfig{AllowTCPPorts: []Range{{80, 80}, {8000, 8999}}}
 	long := strings.Repeat("a", 10000)
 	for _, c := range []struct {
