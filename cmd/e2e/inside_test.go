@@ -163,7 +163,7 @@ func TestH2_H3_H4_H5_K3_K5_K6_MountFlagsAsSeenInside(t *testing.T) {
 		{"H2", "/volume", "", []string{"ro", "nosuid", "noexec", "nodev"}},
 		{"H3", "/out", "", []string{"rw", "nosuid", "noexec", "nodev"}},
 		{"H3", "/volume/inner", "", []string{"rw", "nosuid", "!noexec", "nodev"}},
-		{"H4", "/state", "", []string{"rw", "nosuid", "noexec", "nodev"}},
+		{"H4", "/state", "", []string{"rw", "nosuid", "nodev"}},
 		{"H5", "/scratch", "tmpfs", []string{"rw", "nosuid", "nodev"}},
 		{"K5", "/dev", "", []string{"ro"}},
 		{"K5", "/dev/pts", "devpts", []string{"nosuid", "noexec", "noatime"}},
@@ -208,7 +208,7 @@ func TestH2_H3_H4_H5_K3_K5_K6_MountFlagsAsSeenInside(t *testing.T) {
 	}
 }
 
-func TestI1_I2_I4_I6_I8_StateDirHostsAndResolvConf(t *testing.T) {
+func TestI1_I2_I3_I4_I5_I6_I8_I10_StateDirHostsAndResolvConf(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	report := func(name, more string) string {
@@ -234,6 +234,9 @@ func TestI1_I2_I4_I6_I8_StateDirHostsAndResolvConf(t *testing.T) {
 	}
 	if !strings.Contains(s.Hosts, "192.0.2.9 friend") && !strings.Contains(s.Hosts, "192.0.2.9\tfriend") {
 		t.Errorf("I8 additional-hosts is not in hosts:\n%s", s.Hosts)
+	}
+	if host := text("/etc/hosts"); host == s.Hosts || s.Resolv == text("/etc/resolv.conf") {
+		t.Errorf("I10 the container reads the host's own:\n%s", s.Hosts)
 	}
 	if strings.Contains(s.Hosts, "localhost.localdomain") {
 		t.Errorf("I6 localhost was added to a copy:\n%s", s.Hosts)

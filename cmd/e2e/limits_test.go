@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -167,8 +169,9 @@ func TestB8_NameAloneLimitsNothing(t *testing.T) {
 	}
 }
 
-// Every default controller that is mounted here has the container's group.
-func TestB8_DefaultControllers(t *testing.T) {
+// Every default controller that is mounted here has the container's group,
+// and keeps it through a restart.
+func TestB8_M5_DefaultControllers(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.start()
@@ -193,5 +196,20 @@ func TestB8_DefaultControllers(t *testing.T) {
 	}
 	if !strings.Contains(string(data), "/"+h.cgroup+"/box:app.0.scope") {
 		t.Errorf("in no group of its own:\n%s", data)
+	}
+	identity := func() []string {
+		var all []string
+		for _, dir := range h.groups("box/app.0") {
+			info, err := os.Stat(dir)
+			must(t, err)
+			all = append(all, fmt.Sprint(dir, " inode ", info.Sys().(*syscall.Stat_t).Ino))
+		}
+		return all
+	}
+	before := identity()
+	kill(t, i.program, killSignal)
+	h.successor("box/app.0", i, 5*time.Second)
+	if after := identity(); !slices.Equal(before, after) {
+		t.Errorf("M5 the groups were made anew: %v, %v", before, after)
 	}
 }

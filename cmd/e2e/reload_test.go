@@ -14,7 +14,7 @@ import (
 // quiet checks for a while that the containers are the very same ones.
 func (h *host) quiet(what string, before map[string]instance) {
 	h.t.Helper()
-	for begin := time.Now(); time.Since(begin) < within(400*time.Millisecond); time.Sleep(20 * time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < within(300*time.Millisecond); time.Sleep(20 * time.Millisecond) {
 		now := h.instances()
 		for name, i := range before {
 			if now[name].knot != i.knot || now[name].program != i.program {
@@ -180,13 +180,27 @@ func TestD1_D2_D3_CommandsAreNotStartedAndZeroInstancesAreNone(t *testing.T) {
 	h.quiet("only daemons run", h.running("box/d.0", "box/b.0"))
 }
 
+// socketOwner is the user of the listening socket, as the kernel has it.
+func socketOwner(t *testing.T, port int) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/net/tcp")
+	must(t, err)
+	for _, l := range strings.Split(string(data), "\n") {
+		const listening = "0A"
+		if f := strings.Fields(l); len(f) > 7 && f[3] == listening && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			return f[7]
+		}
+	}
+	return "nobody: it is not there"
+}
+
 func port3(more string, port int) string {
 	return simple(fmt.Sprintf("%stcp-ports: {%d: {fd: 3, host: 127.0.0.1}}\n", more, port), "serve", "3")
 }
 
 // While nobody lives that uses it, a port refuses; it is back with the next
 // start.
-func TestG13_PortIsRefusedWhileNobodyLives(t *testing.T) {
+func TestG13_G15_PortIsRefusedWhileNobodyLives(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -197,14 +211,11 @@ func TestG13_PortIsRefusedWhileNobodyLives(t *testing.T) {
 	if _, err := line(port); err != nil {
 		t.Fatal(err)
 	}
+	if uid := socketOwner(t, port); uid != "1000" {
+		t.Errorf("G15 the socket belongs to user %s, want the program's 1000", uid)
+	}
 	kill(t, first.program, killSignal)
-	eventually(t, "refusal", within(2500*time.Millisecond), func() error {
-		_, err := line(port)
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return fmt.Errorf("the answer is %v", err)
-		}
-		return nil
-	})
+	eventually(t, "refusal", 2500*time.Millisecond, func() error { return refused(port) })
 	if i := h.instances()["box/app.0"]; i.program != 0 {
 		t.Error("it was back before restart-timeout")
 	}
@@ -227,9 +238,9 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 	h.sandbox("box", "", entry(1))
 	h.start()
 	h.running(names("box/app", 1)...)
-	stop, refused, answers := make(chan struct{}), make(chan error, 1), map[string]bool{}
+	stop, failure, answers := make(chan struct{}), make(chan error, 1), map[string]bool{}
 	go func() {
-		defer close(refused)
+		defer close(failure)
 		for {
 			select {
 			case <-stop:
@@ -238,7 +249,7 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 			}
 			switch who, err := line(port); {
 			case errors.Is(err, syscall.ECONNREFUSED):
-				refused <- err
+				failure <- err
 				return
 			case err == nil:
 				answers[strings.Fields(who)[0]] = true
@@ -251,7 +262,7 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 		h.running(names("box/app", n)...)
 	}
 	close(stop)
-	if err := <-refused; err != nil {
+	if err := <-failure; err != nil {
 		t.Error(err)
 	}
 	if !answers["box/app.0"] || !answers["box/app.1"] {
@@ -260,9 +271,16 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 	h.processes("box", "{}")
 	h.reload("box")
 	h.running()
+	eventually(t, "refusal with no instance left", 5*time.Second, func() error { return refused(port) })
+}
+
+// refused wants a port that nobody listens on. A connection that comes while
+// the socket is being closed is reset instead.
+func refused(port int) error {
 	if _, err := line(port); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("with no instance left the answer is %v", err)
+		return fmt.Errorf("the answer is %v", err)
 	}
+	return nil
 }
 
 // A port that another program holds: the start is tried again, and succeeds

@@ -35,12 +35,19 @@ func TestE6_N2_N3_RestartsAreLimitedFromStartToStart(t *testing.T) {
 		return nil
 	})
 	starts := h.starts()
+	least := time.Hour
 	for n := 1; n < 5; n++ {
 		d := starts[n].Sub(starts[n-1])
-		// The program's own start takes its time, once more, once less.
-		if d < 400*time.Millisecond || d > within(750*time.Millisecond) {
+		least = min(least, d)
+		// What is timed is inside of the program: its own start takes its
+		// time, once more, once less.
+		if d < 400*time.Millisecond {
 			t.Errorf("start %d came %v after the one before, want 0.5 s", n, d)
 		}
+	}
+	// A busy machine delays one or the other, not all.
+	if least > within(700*time.Millisecond) {
+		t.Errorf("the starts are at least %v apart, want 0.5 s: %v", least, starts)
 	}
 }
 
@@ -49,31 +56,35 @@ func TestE6_N2_LongLivedProcessStartsAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 1\n"+dataVolume, "run", "1200", "1", "/out/starts"))
 	h.start()
-	eventually(t, "three starts", 15*time.Second, func() error {
-		if n := len(h.starts()); n < 3 {
+	eventually(t, "four starts", 30*time.Second, func() error {
+		if n := len(h.starts()); n < 4 {
 			return fmt.Errorf("%d starts", n)
 		}
 		return nil
 	})
 	starts := h.starts()
-	for n := 1; n < 3; n++ {
-		if d := starts[n].Sub(starts[n-1]) - 1200*time.Millisecond; d > within(500*time.Millisecond) {
-			t.Errorf("start %d came %v after the death before it", n, d)
-		}
+	least := time.Hour
+	for n := 1; n < 4; n++ {
+		least = min(least, starts[n].Sub(starts[n-1])-1200*time.Millisecond)
+	}
+	if least > within(500*time.Millisecond) {
+		t.Errorf("the starts came at least %v after the death before them", least)
 	}
 }
 
 // A container that can't even be built is tried again after restart-timeout,
 // and runs as soon as the reason is gone, without a reload.
-func TestN3_H1_K13_StartErrorIsRetriedAndNamed(t *testing.T) {
+func TestN3_H1_K13_P8_StartErrorIsRetriedAndNamed(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 0.3\nvolumes: {/missing: !Persistent {path: /data}}\n", "wait"))
 	h.start()
 	eventually(t, "the reason in a log", 10*time.Second, func() error {
-		if !strings.Contains(h.read("log/box.log")+h.read("log/master.log"), "missing") {
-			return errors.New("no log names the missing mount point")
+		for _, l := range strings.Split(h.read("log/box.log"), "\n") {
+			if strings.Contains(l, "/missing") && strings.Contains(l, "box/app.0") {
+				return nil
+			}
 		}
-		return nil
+		return errors.New("no line of the log names the missing mount point and the container")
 	})
 	if n := len(h.instances()); n > 1 {
 		t.Errorf("%d containers of one instance", n)
