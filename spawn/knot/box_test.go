@@ -72,9 +72,9 @@ type box struct {
 	stdio            [3]*os.File // instead of /dev/null, record, record
 	inherit          []*os.File  // more descriptors, which nobody asked for
 
-	pid     int
-	started time.Time
-	wait    func() syscall.WaitStatus
+	pid int
+
+	wait func() syscall.WaitStatus
 }
 
 // newBox makes an image with nothing in it but the probe, and a Spec that runs
@@ -137,7 +137,7 @@ func (b *box) start() {
 	}
 	steps := new(forkexec.Plan).Setsid().Sigmask(wire.Blocked).
 		Write("ns_last_pid", int(lastPID.Fd()), []byte("100"))
-	b.started = time.Now()
+
 	pid, _, err := forkexec.Start(&forkexec.Attr{
 		Path: knotBin, Argv: []string{"lithos_knot", "--name", b.spec.Name},
 		Env:   []string{"GOMAXPROCS=1", "GOGC=off"},

