@@ -62,23 +62,26 @@ func newSyslogger(facility syslog.Priority, network, addr string) *syslogger {
 func (s *syslogger) run() {
 	defer close(s.done)
 	for line := range s.lines {
-		if n := s.dropped.Swap(0); n > 0 {
-			s.send(syslogLine{line.tag, zerolog.ErrorLevel, fmt.Sprintf("%d log lines were lost: syslog did not take them", n)})
+		if n := s.dropped.Load(); n > 0 && s.send(syslogLine{line.tag, zerolog.ErrorLevel,
+			fmt.Sprintf("%d log lines were lost: syslog did not take them", n)}) {
+			s.dropped.Add(-n)
 		}
-		s.send(line)
+		if !s.send(line) {
+			s.dropped.Add(1)
+		}
 	}
 	for _, conn := range s.conns {
 		_ = conn.Close()
 	}
 }
 
-func (s *syslogger) send(line syslogLine) {
+// send tells whether the daemon has taken the line.
+func (s *syslogger) send(line syslogLine) bool {
 	conn := s.conns[line.tag]
 	if conn == nil {
 		var err error
 		if conn, err = syslog.Dial(s.network, s.addr, s.facility|syslog.LOG_WARNING, line.tag); err != nil {
-			s.dropped.Add(1)
-			return
+			return false
 		}
 		s.conns[line.tag] = conn
 	}
@@ -91,9 +94,7 @@ func (s *syslogger) send(line syslogLine) {
 	case zerolog.InfoLevel:
 		write = conn.Info
 	}
-	if write(line.text) != nil {
-		s.dropped.Add(1)
-	}
+	return write(line.text) == nil
 }
 
 // close sends what is queued, but does not wait for long.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,8 +50,11 @@ func logConfig(dir string, sb *configs.Sandbox) error {
 			}
 		}
 	}
-	text, err := json.Marshal(processes)
-	if err != nil {
+	var line bytes.Buffer
+	fmt.Fprintf(&line, "%s ", time.Now().UTC().Format(time.RFC3339))
+	encoder := json.NewEncoder(&line) // ends with a newline
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(processes); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, sb.Name+".log")
@@ -60,7 +64,7 @@ func logConfig(dir string, sb *configs.Sandbox) error {
 		return errors.Join(rotateErr, err)
 	}
 	// One write: a reader sees whole lines.
-	_, err = fmt.Fprintf(file, "%s %s\n", time.Now().UTC().Format(time.RFC3339), text)
+	_, err = file.Write(line.Bytes())
 	return errors.Join(rotateErr, err, file.Close())
 }
 

@@ -1,0 +1,82 @@
+package process
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"lithos/actors"
+	"lithos/spawn"
+)
+
+const (
+	exited0  = syscall.WaitStatus(0)
+	exited1  = syscall.WaitStatus(1 << 8)
+	exited2  = syscall.WaitStatus(2 << 8)
+	exited3  = syscall.WaitStatus(3 << 8)
+	killed9  = syscall.WaitStatus(9)
+	killed15 = syscall.WaitStatus(15)
+)
+
+func TestN6_N9_E22_Failed(t *testing.T) {
+	tests := []struct {
+		name   string
+		status syscall.WaitStatus
+		exited *spawn.ProgramExited
+		asked  bool
+		want   bool
+	}{
+		{"TERM was sent", exited0, nil, true, false},
+		{"TERM was sent, and it had to be killed", exited3, nil, true, false},
+		{"TERM was sent, and PID 1 had to be killed", killed9, nil, true, false},
+		{"TERM was sent, any exit code", exited2, &spawn.ProgramExited{Code: 7}, true, false},
+		{"a normal exit code", exited0, &spawn.ProgramExited{Code: 9}, false, false},
+		{"it died on somebody's TERM", exited2, &spawn.ProgramExited{Code: -1, Signal: 15}, false, false},
+		{"PID 1 died on somebody's TERM", killed15, nil, false, false},
+		{"an abnormal exit code, 0 too for a daemon", exited2, &spawn.ProgramExited{Code: 0}, false, true},
+		{"a crash", exited2, &spawn.ProgramExited{Code: -1, Signal: 11}, false, true},
+		{"could not be set up", exited1, nil, false, true},
+		{"did not die in time after somebody's TERM", exited3, nil, false, true},
+		{"PID 1 was killed", killed9, nil, false, true},
+	}
+	for _, test := range tests {
+		got := failed(actors.Exit{Status: test.status}, &spawn.Record{Exited: test.exited}, test.asked)
+		if got != test.want {
+			t.Errorf("%s: failure is %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestP3_P8_DeathInWords(t *testing.T) {
+	tests := []struct {
+		name   string
+		status syscall.WaitStatus
+		record spawn.Record
+		want   string
+	}{
+		{"exit code", exited2, spawn.Record{Exited: &spawn.ProgramExited{Code: 3}}, "exited with code 3"},
+		{"after TERM", exited0, spawn.Record{Exited: &spawn.ProgramExited{Code: 0, Asked: true}}, "exited with code 0 after TERM"},
+		{"signal", exited2, spawn.Record{Exited: &spawn.ProgramExited{Code: -1, Signal: 11}}, "was ended by SIGSEGV"},
+		{"rare signal", exited2, spawn.Record{Exited: &spawn.ProgramExited{Code: -1, Signal: 40}}, "was ended by signal 40"},
+		{"set-up", exited1, spawn.Record{Failed: "cannot mount X"}, "could not be set up: cannot mount X"},
+		{"too slow", exited3, spawn.Record{Killing: true}, "did not end within its kill-timeout of 5s and was killed"},
+		{"crash", exited2, spawn.Record{Crash: "panic: oops\n\ngoroutine 1\n"}, "ended because its PID 1 crashed (please report this): panic: oops\n\ngoroutine 1"},
+		{"killed PID 1", killed9, spawn.Record{}, "was killed: its PID 1 got SIGKILL"},
+		{"killed PID 1 with an earlier exit in its record", killed9, spawn.Record{Exited: &spawn.ProgramExited{}}, "was killed: its PID 1 got SIGKILL"},
+		{"nothing known", exited2, spawn.Record{}, "ended, its PID 1 exited with code 2 and left no record"},
+	}
+	for _, test := range tests {
+		if got := deathInWords(actors.Exit{Status: test.status}, &test.record, 5*time.Second); got != test.want {
+			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestFirstLines(t *testing.T) {
+	if got := firstLines("a\nb\nc\nd\n", 2); got != "a\nb\n…" {
+		t.Errorf("%q", got)
+	}
+	if got := firstLines("a\nb", 2); got != "a\nb" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,180 @@
+package process
+
+import (
+	"net/netip"
+	"os"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"lithos/actors"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+var testEnv = &Env{Paths: Paths{
+	Knot: "/usr/bin/lithos_knot", MasterFile: "/etc/lithos/master.yaml", MountDir: "/run/lithos/mnt",
+	DevfsDir: "/var/lib/lithos/dev", StateDir: "/run/lithos/state", RecordsDir: "/run/lithos/containers",
+	StdioLog: "/var/log/lithos/stderr/web.log", Term: "xterm",
+}}
+
+func yes() *bool { b := true; return &b }
+func no() *bool  { b := false; return &b }
+
+// full is an instance with a value in every field.
+func full() *configs.Instance {
+	return &configs.Instance{
+		Name: "web/app.2", Sandbox: "web", Process: "app", Index: 2, JSON: `{"image":"i"}`, Fingerprint: "f",
+		Container: &configs.Container{
+			Image: "/images/i", ConfigFile: "/c.yaml", Kind: configs.KindCommandOrDaemon, UserID: 1000, GroupID: 2000,
+			MemoryLimit: 1 << 26, CPUShares: 512, FilenoLimit: 4096,
+			RestartTimeout: 3 * time.Second, KillTimeout: 7 * time.Second, RestartProcessOnly: true,
+			NormalExitCodes: []int{0, 9}, Executable: "/bin/app", Arguments: []string{"-v", "x y"},
+			Environ:      []configs.EnvVar{{Name: "A", Value: "1"}, {Name: "Z", Value: "=2"}},
+			PIDVariables: []string{"LISTEN_PID"}, Workdir: "/work",
+			ResolvConf: configs.ResolvConf{Mount: yes(), CopyFromHost: true, Source: "/etc/resolv.conf"},
+			HostsFile: configs.HostsFile{
+				Mount: no(), CopyFromHost: true, Localhost: true, PublicHostname: true, Source: "/etc/hosts",
+				Additional: []configs.Host{{Name: "db", Addr: netip.MustParseAddr("10.0.0.1")}, {Name: "six", Addr: netip.MustParseAddr("fd00::1")}},
+			},
+			StdoutStderrFile: "/log/out",
+			Volumes: []configs.Volume{
+				{MountPoint: "/ro", Kind: configs.VolumeReadonly, Source: "/srv/ro", SubPath: "a/b"},
+				{MountPoint: "/db", Kind: configs.VolumePersistent, Source: "/srv/db", Mkdir: true, Mode: 0o700, User: 3, Group: 4, Exec: true},
+				{MountPoint: "/state", Kind: configs.VolumeStatedir, SubPath: "s", Mode: 0o755},
+				{MountPoint: "/tmp", Kind: configs.VolumeTmpfs, Size: 1 << 20, Mode: 0o1777},
+			},
+			TCPPorts: []configs.TCPPort{
+				{Port: 443, FD: 3, Host: netip.MustParseAddr("::1"), Backlog: 5, NonBlock: true},
+				{Port: 80, FD: 4, Host: netip.IPv4Unspecified(), Backlog: 128, ReuseAddr: true, ReusePort: true},
+			},
+		},
+	}
+}
+
+func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
+	sockets := []*os.File{new(os.File), new(os.File)}
+	before := time.Now()
+	got, err := BuildRequest(full(), testEnv, sockets, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.RecordHead.At.Before(before) {
+		t.Errorf("At is %s", got.RecordHead.At)
+	}
+	got.RecordHead.At = time.Time{}
+	want := &spawn.Request{
+		Spec: &spawn.Spec{
+			Name: "web/app.2", Image: "/images/i", MountDir: "/run/lithos/mnt", DevfsDir: "/var/lib/lithos/dev",
+			StateDir:   "/run/lithos/state/web/app.2",
+			ResolvConf: spawn.ResolvConf{Source: "/etc/resolv.conf", Mount: spawn.MountAlways},
+			Hosts: spawn.Hosts{
+				Source: "/etc/hosts", Localhost: true, PublicHostname: true, Mount: spawn.MountNever,
+				Additional: []string{"10.0.0.1 db", "fd00::1 six"},
+			},
+			Volumes: []spawn.Volume{
+				{MountPoint: "/ro", Kind: spawn.Readonly, Source: "/srv/ro", SubPath: "a/b"},
+				{MountPoint: "/db", Kind: spawn.Persistent, Source: "/srv/db", Mkdir: true, Mode: 0o700, User: 3, Group: 4, Exec: true},
+				{MountPoint: "/state", Kind: spawn.Statedir, SubPath: "s", Mode: 0o755},
+				{MountPoint: "/tmp", Kind: spawn.Tmpfs, Size: 1 << 20, Mode: 0o1777},
+			},
+			Executable: "/bin/app", Argv: []string{"/bin/app", "-v", "x y"}, Env: []string{"A=1", "TERM=xterm", "Z==2"},
+			PIDVars: []string{"LISTEN_PID"}, Workdir: "/work", UserID: 1000, GroupID: 2000, FilenoLimit: 4096,
+			StdioLog: "/var/log/lithos/stderr/web.log", StdoutStderrFile: "/log/out",
+			Sockets: []int{4, 3}, RestartProcessOnly: true,
+			RestartTimeout: 3 * time.Second, KillTimeout: 7 * time.Second, NormalExitCodes: []int{0, 9},
+		},
+		Argv:       []string{"/usr/bin/lithos_knot", "--name", "web/app.2", "--master", "/etc/lithos/master.yaml", "--config", `{"image":"i"}`},
+		Record:     "/run/lithos/containers/web/app.2",
+		RecordHead: spawn.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Restarts: 6, KillTimeout: 7},
+		Sockets:    sockets,
+		Limits:     spawn.Limits{Memory: 1 << 26, CPUShares: 512},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\n%+v\nwant\n%+v\n%+v", got, got.Spec, want, want.Spec)
+	}
+}
+
+func TestG2_G4_G5_G7_G15_SocketsInTheOrderOfPorts(t *testing.T) {
+	got := Sockets(full().Container)
+	want := []actors.Socket{
+		{Addr: netip.MustParseAddrPort("0.0.0.0:80"), Backlog: 128, ReuseAddr: true, ReusePort: true, UID: 1000, GID: 2000},
+		{Addr: netip.MustParseAddrPort("[::1]:443"), Backlog: 5, NonBlock: true, UID: 1000, GID: 2000},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	mapped := full().Container
+	mapped.UIDMap = []configs.IDMap{{Inside: 1000, Outside: 70000, Count: 1}}
+	mapped.GIDMap = []configs.IDMap{{Inside: 2000, Outside: 80000, Count: 1}}
+	if s := Sockets(mapped)[0]; s.UID != 70000 || s.GID != 80000 {
+		t.Errorf("with a map the owner is %d:%d", s.UID, s.GID)
+	}
+	if Sockets(&configs.Container{}) != nil {
+		t.Error("sockets for a container without ports")
+	}
+}
+
+func TestE10_Term(t *testing.T) {
+	env := func(pairs ...string) (vars []configs.EnvVar) {
+		for i := 0; i < len(pairs); i += 2 {
+			vars = append(vars, configs.EnvVar{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return vars
+	}
+	tests := []struct {
+		name string
+		vars []configs.EnvVar
+		term string
+		want []string
+	}{
+		{"propagated", env("A", "1", "Z", "2"), "xterm", []string{"A=1", "TERM=xterm", "Z=2"}},
+		{"default dumb", nil, "", []string{"TERM=dumb"}},
+		{"the config's wins", env("TERM", "vt100"), "xterm", []string{"TERM=vt100"}},
+		{"the config's empty one too", env("TERM", ""), "xterm", []string{"TERM="}},
+		{"at the end", env("A", ""), "linux", []string{"A=", "TERM=linux"}},
+	}
+	for _, test := range tests {
+		if got := buildEnv(test.vars, test.term); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+func TestE13_E14_I_WithoutTheHostsFiles(t *testing.T) {
+	inst := full()
+	inst.Container.ResolvConf = configs.ResolvConf{Source: "/etc/resolv.conf"}
+	inst.Container.HostsFile = configs.HostsFile{Source: "/etc/hosts", Mount: yes()}
+	spec, err := buildSpec(inst, testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spec.ResolvConf != (spawn.ResolvConf{Mount: spawn.MountAuto}) {
+		t.Errorf("resolv.conf: %+v", spec.ResolvConf)
+	}
+	if !reflect.DeepEqual(spec.Hosts, spawn.Hosts{Mount: spawn.MountAlways}) {
+		t.Errorf("hosts: %+v", spec.Hosts)
+	}
+}
+
+func TestVolumeOwnersGoThroughTheMapInForce(t *testing.T) {
+	inst := full()
+	inst.Container.UIDMap = []configs.IDMap{{Inside: 0, Outside: 100000, Count: 3}, {Inside: 3, Outside: 50, Count: 1}}
+	inst.Container.GIDMap = []configs.IDMap{{Inside: 0, Outside: 200000, Count: 1000}}
+	volumes, err := buildVolumes(inst.Container)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := volumes[1]; v.User != 50 || v.Group != 200004 {
+		t.Errorf("owner %d:%d", v.User, v.Group)
+	}
+	inst.Container.Volumes[1].User = 4
+	if _, err := BuildRequest(inst, testEnv, nil, 0); err == nil {
+		t.Error("no error for an owner that is not in the map")
+	}
+	inst.Container.Volumes[1] = configs.Volume{Kind: "Else"}
+	if _, err := BuildRequest(inst, testEnv, nil, 0); err == nil {
+		t.Error("no error for an unknown kind of volume")
+	}
+}
