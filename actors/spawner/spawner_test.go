@@ -1,0 +1,151 @@
+package spawner
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/spawn"
+)
+
+// collector is an actor that keeps what it gets, in the order of all of them.
+type collector struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (c *collector) props(name string) *actor.Props {
+	return actor.PropsFromFunc(func(ctx actor.Context) {
+		var text string
+		switch m := ctx.Message().(type) {
+		case *ContainerForked:
+			text = "forked " + m.Name
+		case *ForkFailed:
+			text = "failed " + m.Err.Error()
+		case *ForksSettled:
+			text = "settled"
+		default:
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.got = append(c.got, name+": "+text)
+	})
+}
+
+func (c *collector) wait(t *testing.T, n int) []string {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		c.mu.Lock()
+		got := slices.Clone(c.got)
+		c.mu.Unlock()
+		if len(got) >= n {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got only %d of %d reports: %v", len(got), n, got)
+		}
+		runtime.Gosched()
+	}
+}
+
+func request(name string) *spawn.Request { return &spawn.Request{Spec: &spawn.Spec{Name: name}} }
+
+func TestAllForksAreOnOneThreadAndNobodyWaits(t *testing.T) {
+	var threads sync.Map
+	slow := make(chan struct{})
+	kernel := &actors.Kernel{Start: func(r *spawn.Request) (*spawn.Child, error) {
+		threads.Store(syscall.Gettid(), true)
+		if r.Spec.Name == "slow" {
+			<-slow
+		}
+		return &spawn.Child{PID: 1, PIDFD: new(os.File)}, nil
+	}}
+	system := actors.NewSystem(zerolog.Nop())
+	reports := &collector{}
+	root := system.Root.Spawn(reports.props("root"))
+	owner := system.Root.Spawn(reports.props("owner"))
+	dispatcher := NewDispatcher()
+	defer dispatcher.Close()
+	pid := system.Root.Spawn(actors.TopProps("spawner", zerolog.Nop(), New(kernel, zerolog.Nop(), root), actor.WithDispatcher(dispatcher)))
+
+	sent := make(chan struct{})
+	go func() {
+		system.Root.Send(pid, &StartContainer{Request: request("slow"), ReplyTo: owner})
+		for range 500 {
+			system.Root.Send(pid, &StartContainer{Request: request("x"), ReplyTo: owner})
+		}
+		close(sent)
+	}()
+	select {
+	case <-sent:
+	case <-time.After(20 * time.Second):
+		t.Fatal("who asks for a fork has to wait for another fork")
+	}
+	close(slow)
+	reports.wait(t, 2*501)
+	n := 0
+	threads.Range(func(any, any) bool { n++; return true })
+	if n != 1 {
+		t.Errorf("the forks were on %d threads", n)
+	}
+}
+
+func TestTheThreadEndsWithTheDispatcher(t *testing.T) {
+	d := NewDispatcher()
+	tids := make(chan int, 2)
+	for range 2 {
+		d.Schedule(func() { tids <- syscall.Gettid() })
+	}
+	d.Close()
+	tid := <-tids
+	if again := <-tids; again != tid {
+		t.Errorf("threads %d and %d", tid, again)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if err := syscall.Tgkill(os.Getpid(), tid, 0); err != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the thread is still there: another goroutine could get it")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestOrderOfReports(t *testing.T) {
+	kernel := &actors.Kernel{Start: func(r *spawn.Request) (*spawn.Child, error) {
+		if r.Spec.Name == "panic" {
+			panic("oops")
+		}
+		return &spawn.Child{PID: 1}, nil
+	}}
+	system := actors.NewSystem(zerolog.Nop())
+	reports := &collector{}
+	// On the spawner's own thread each Send runs the receiver's turn at once,
+	// so the list is in the order of sending.
+	inline := actor.WithDispatcher(actor.NewSynchronizedDispatcher(300))
+	root := system.Root.Spawn(reports.props("root").Configure(inline))
+	owner := system.Root.Spawn(reports.props("owner").Configure(inline))
+	dispatcher := NewDispatcher()
+	defer dispatcher.Close()
+	pid := system.Root.Spawn(actors.TopProps("spawner", zerolog.Nop(), New(kernel, zerolog.Nop(), root), actor.WithDispatcher(dispatcher)))
+	system.Root.Send(pid, &StartContainer{Request: request("a"), ReplyTo: owner})
+	system.Root.Send(pid, &StartContainer{Request: request("panic"), ReplyTo: owner})
+	system.Root.Send(pid, &SettleForks{})
+	got := reports.wait(t, 4)
+	want := []string{"owner: forked a", "root: forked a", "owner: failed internal error in spawner: oops", "root: settled"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %s", strings.Join(got, "\n"))
+	}
+}
