@@ -168,7 +168,7 @@ func (b *builder) attach(fd int, what, on, missing string) error {
 	return wrap(mount.Move(fd, target), text)
 }
 
-// sameKind says in words what move_mount would say by ENOTDIR.
+// sameKind says in words what move_mount would say by EINVAL.
 func sameKind(fd, target int) error {
 	var source, dest unix.Stat_t
 	if err := unix.Fstat(fd, &source); err != nil {
