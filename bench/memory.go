@@ -24,8 +24,7 @@ type Memory struct {
 	IdleC        int     `json:"idle_c_private_kb"`  // baseline: a program without libc that waits
 	KnotToIdleGo float64 `json:"knot_to_idle_go"`
 	TreeToIdleGo float64 `json:"tree_to_idle_go"`
-	// TreeEach is what lithos_tree has for each of its containers.
-	TreeEach float64 `json:"tree_kb_per_container"`
+	TreeEmpty    int     `json:"tree_without_containers_private_kb"`
 }
 
 // Start is the time from the start of lithos_tree (of the baseline) to the
@@ -52,7 +51,7 @@ func measureMany(o options, p programs, dir string, r *Result) error {
 	}
 	m := &r.Memory
 	m.TreePrivate, m.TreePSS = full.private, full.pss
-	m.TreeEach = round(float64(full.private-empty.private) / float64(max(1, o.containers)))
+	m.TreeEmpty = empty.private
 	if m.IdleGo, err = idleMemory(p.idle); err != nil {
 		return err
 	}

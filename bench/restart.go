@@ -25,6 +25,7 @@ type Restart struct {
 
 // Latency is in microseconds.
 type Latency struct {
+	Min    float64 `json:"min_us"`
 	Median float64 `json:"median_us"`
 	P99    float64 `json:"p99_us"`
 	Max    float64 `json:"max_us"`
@@ -206,5 +207,5 @@ func startGoRestarter(program, file string) (*subject, error) {
 func latency(ns []int64) Latency {
 	s := slices.Sorted(slices.Values(ns))
 	us := func(n int64) float64 { return round(float64(n) / 1000) }
-	return Latency{Median: us(s[len(s)/2]), P99: us(s[min(len(s)-1, len(s)*99/100)]), Max: us(s[len(s)-1])}
+	return Latency{Min: us(s[0]), Median: us(s[len(s)/2]), P99: us(s[min(len(s)-1, len(s)*99/100)]), Max: us(s[len(s)-1])}
 }
