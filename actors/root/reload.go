@@ -36,8 +36,17 @@ func (r *Root) loaded(ctx actor.Context, m *planLoaded) {
 	if r.stopping {
 		return
 	}
+	err := refusal(m)
+	master := r.plan.Master
+	if err == nil {
+		master = m.plan.Master
+	}
+	// First of all, so that what is said next is in the new file.
+	if err := r.config.Logs.Reload(master); err != nil {
+		r.log.Error().Msgf("The daemon's own log stays as it was: %v", err)
+	}
 	r.logProblems(m.problems)
-	if err := refusal(m); err != nil {
+	if err != nil {
 		r.log.Error().Msgf("Reload refused, everything stays as it is: %v", err)
 	} else {
 		r.accept(ctx, m.plan)
@@ -66,9 +75,6 @@ func refusal(m *planLoaded) error {
 }
 
 func (r *Root) accept(ctx actor.Context, loaded *configs.Plan) {
-	if err := r.config.Logs.Reload(loaded.Master); err != nil {
-		r.log.Error().Msgf("The daemon's own log stays as it was: %v", err)
-	}
 	r.warnOfFixed(loaded.Master)
 	if r.config.Prepare != nil {
 		if err := r.config.Prepare(loaded.Master); err != nil {
