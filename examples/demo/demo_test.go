@@ -97,12 +97,14 @@ func TestChoosePort(t *testing.T) {
 	defer ln.Close()
 	inUse := strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
 	for _, bad := range []string{"0", "65536", "http", inUse} {
-		if port, err := choosePort(bad); err == nil || !strings.Contains(err.Error(), "DEMO_PORT") {
+		if port, err := choosePort(bad, true); err == nil || !strings.Contains(err.Error(), "DEMO_PORT") {
 			t.Errorf("DEMO_PORT=%s gives %d, %v, want an error that names it", bad, port, err)
 		}
 	}
-	if port, err := choosePort(""); err != nil || !portIsFree(port) {
-		t.Errorf("got port %d, %v, want a free one", port, err)
+	for _, easy := range []bool{true, false} {
+		if port, err := choosePort("", easy); err != nil || !portIsFree(port) {
+			t.Errorf("easy %v gives port %d, %v, want a free one", easy, port, err)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ var etc embed.FS
 type options struct {
 	bin, hello, config string
 	dir, port          string // "" = choose one
+	check              bool   // unattended
 }
 
 // host is a whole host's worth of configs, images and state in one directory.
@@ -56,7 +57,7 @@ func newHost(o options) (*host, error) {
 	if _, err := os.Stat(h.program("lithos_tree")); err != nil {
 		return nil, fmt.Errorf("the programs are missing, run make build first: %w", err)
 	}
-	if h.Port, err = choosePort(o.port); err != nil {
+	if h.Port, err = choosePort(o.port, !o.check); err != nil {
 		return nil, err
 	}
 	if o.dir != "" {
@@ -77,9 +78,10 @@ func (h *host) stdioLog() string  { return h.path("log", "stderr", sandbox+".log
 func (h *host) pidFile() string   { return h.path("run", "master.pid") }
 func (h *host) url() string       { return fmt.Sprintf("http://127.0.0.1:%d/", h.Port) }
 
-// choosePort takes the port that was asked for, or a free one: 8080 or one of
-// the next where possible, because they are easy to type.
-func choosePort(asked string) (int, error) {
+// choosePort takes the port that was asked for, or a free one. For a visitor
+// it is 8080 or one of the next, because they are easy to type; checks that
+// run at the same time need ports that others don't look for.
+func choosePort(asked string, easy bool) (int, error) {
 	if asked != "" {
 		port, err := strconv.ParseUint(asked, 10, 16)
 		if err != nil || port == 0 {
@@ -90,7 +92,7 @@ func choosePort(asked string) (int, error) {
 		}
 		return int(port), nil
 	}
-	for port := 8080; port < 8100; port++ {
+	for port := 8080; easy && port < 8100; port++ {
 		if portIsFree(port) {
 			return port, nil
 		}

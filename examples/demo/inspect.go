@@ -146,7 +146,7 @@ func (c *checker) contained() (string, error) {
 			return "", fmt.Errorf("%s is not a namespace of its own: %q", ns, own)
 		}
 	}
-	return "each is contained: user 10001, pid 2, own mnt, pid, ipc and uts namespaces, read-only /, a tmpfs and the volume", nil
+	return "each is contained: user 10001, pid 2, four namespaces of its own, a read-only /, its tmpfs and its volume", nil
 }
 
 // checkStatus holds /proc/PID/status against what was promised.
@@ -253,5 +253,5 @@ func (c *checker) logged() (string, error) {
 			return "", fmt.Errorf("the log of lithos_tree has no line like %s", pattern)
 		}
 	}
-	return "starts and deaths are in the log of lithos_tree and, with the containers' own words, in " + c.stdioLog(), nil
+	return "starts and deaths are in the log of lithos_tree and in " + c.stdioLog(), nil
 }

@@ -10,6 +10,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ func init() {
 
 func main() {
 	var o options
-	check := flag.Bool("check", false, "run unattended, check everything, print what was seen")
+	flag.BoolVar(&o.check, "check", false, "run unattended, check everything, print what was seen")
 	flag.StringVar(&o.bin, "bin", "bin", "directory of the lithos programs")
 	flag.StringVar(&o.hello, "hello", "build/examples/hello", "the service, a static program")
 	flag.StringVar(&o.config, "config", "examples/hello/hello.yaml", "its container config")
@@ -40,7 +41,7 @@ func main() {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 
 	run := show
-	if *check {
+	if o.check {
 		run = runChecks
 	}
 	if err := demo(o, signals, run); err != nil {
@@ -64,10 +65,12 @@ func demo(o options, signals <-chan os.Signal, run func(*host, <-chan os.Signal)
 		err = run(h, signals)
 	}
 	if cleanErr := h.remove(); cleanErr != nil {
-		if err == nil {
-			return cleanErr
-		}
-		return fmt.Errorf("%w\n%w", err, cleanErr)
+		return errors.Join(err, cleanErr)
+	}
+	if h.keepDir {
+		fmt.Println("emptied", h.Dir)
+	} else {
+		fmt.Println("removed", h.Dir)
 	}
 	return err
 }

@@ -70,7 +70,7 @@ func show(h *host, signals <-chan os.Signal) error {
 	if err := h.checkEnd(); err != nil {
 		return err
 	}
-	fmt.Println("ended: no process, mount, cgroup or file is left")
+	fmt.Println("ended: no process, mount or cgroup is left")
 	return nil
 }
 
