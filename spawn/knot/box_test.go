@@ -60,7 +60,7 @@ func testMain(m *testing.M) int {
 
 // box is one container: what it is made of, and PID 1 when it runs.
 type box struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	image  string
 	out    string // host directory that is the volume /out
@@ -79,7 +79,7 @@ type box struct {
 
 // newBox makes an image with nothing in it but the probe, and a Spec that runs
 // it with some verbs. The program gets a writable volume /out.
-func newBox(t *testing.T, verbs ...string) *box {
+func newBox(t testing.TB, verbs ...string) *box {
 	t.Helper()
 	dir := t.TempDir()
 	b := &box{t: t, dir: dir, image: dir + "/image", out: dir + "/out", log: dir + "/stdio.log", record: dir + "/record"}
@@ -332,7 +332,9 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func atoi(t *testing.T, s string) int {
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi(t testing.TB, s string) int {
 	t.Helper()
 	n, err := strconv.Atoi(s)
 	must(t, err)

@@ -18,23 +18,23 @@ type signals struct {
 }
 
 // catchSignals takes over all signals that can be caught: what the kernel or
-// the Go runtime does by default, ending PID 1, is for none of them right.
-//
-// Caught, not ignored, because an ignored signal stays so through an exec.
+// the Go runtime does by default, ending PID 1, is for none of them right. The
+// program gets its defaults back, see newStart.
 func catchSignals() *signals {
 	s := &signals{term: make(chan os.Signal, 1), intr: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
 	signal.Notify(s.term, syscall.SIGTERM, stopSignal)
 	signal.Notify(s.intr, syscall.SIGINT)
 	signal.Notify(s.child, syscall.SIGCHLD)
-	others := make(chan os.Signal, 1) // never read: without room a signal is dropped
+	others := make([]os.Signal, 0, lastSignal)
 	for n := syscall.Signal(1); n <= lastSignal; n++ {
 		switch n {
 		case syscall.SIGTERM, stopSignal, syscall.SIGINT, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP:
 			// URG is the Go scheduler's own.
 		default:
-			signal.Notify(others, n)
+			others = append(others, n)
 		}
 	}
+	signal.Ignore(others...)
 	return s
 }
 

@@ -280,7 +280,7 @@ func TestH3_VolumeAroundMountDir(t *testing.T) {
 	}
 }
 
-func copyProbe(t *testing.T, to string) {
+func copyProbe(t testing.TB, to string) {
 	t.Helper()
 	data, err := os.ReadFile(probeBin)
 	must(t, err)
