@@ -24,7 +24,8 @@ import (
 )
 
 // TestMain is also the lithos_knot of the tests: the test binary started again,
-// which does what the name of the container's executable says.
+// which does what the name of the container's executable says. It ends by
+// syscall.Exit: the race detector makes os.Exit take a second.
 func TestMain(m *testing.M) {
 	switch os.Args[0] {
 	case "lithos_knot":
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	case "program": // of a fake container: tells its groups
 		text, _ := os.ReadFile("/proc/self/cgroup")
 		os.Stdout.Write(text)
-		os.Exit(0)
+		syscall.Exit(0)
 	}
 	if os.Geteuid() != 0 {
 		fmt.Println("these tests make containers: run them as root")
@@ -58,11 +59,11 @@ func fakeKnot() {
 	spec, err := readSpec()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fake lithos_knot:", err)
-		os.Exit(ExitSetup)
+		syscall.Exit(ExitSetup)
 	}
 	switch spec.Executable {
 	case "/exit":
-		os.Exit(ExitNormal)
+		syscall.Exit(ExitNormal)
 	case "/crash":
 		panic("crash of the fake lithos_knot")
 	case "/report":
@@ -79,7 +80,7 @@ func fakeKnot() {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	<-term
-	os.Exit(ExitNormal)
+	syscall.Exit(ExitNormal)
 }
 
 func readSpec() (*Spec, error) {

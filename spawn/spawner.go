@@ -129,7 +129,11 @@ func (l *launch) run() (*Child, error) {
 	if l.null, err = l.opens(os.OpenFile(os.DevNull, os.O_RDWR, 0)); err != nil {
 		return nil, err
 	}
-	spec, err := l.opens(memfd.Sealed("spec of "+shorten(l.spec.Name), wire.Encode(&l.spec)))
+	encoded := wire.Encode(&l.spec)
+	if len(encoded) > wire.MaxSpec {
+		return nil, fmt.Errorf("its arguments and variables take %d bytes, more than any program can get", len(encoded))
+	}
+	spec, err := l.opens(memfd.Sealed("spec of "+shorten(l.spec.Name), encoded))
 	if err != nil {
 		return nil, err
 	}

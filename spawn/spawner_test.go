@@ -274,6 +274,7 @@ func TestStart_Errors(t *testing.T) {
 		{"no lithos_knot", missing, func(*Request) {}, "no such file or directory (lithos_knot must be installed beside"},
 		{"no spec", nil, func(r *Request) { r.Spec = nil }, "no spec"},
 		{"sockets", nil, func(r *Request) { r.Spec.Sockets = []int{3} }, "0 sockets for 1 descriptors"},
+		{"huge spec", nil, func(r *Request) { r.Spec.Workdir = strings.Repeat("x", 17<<20) }, "more than any program can get"},
 		{"no argv", nil, func(r *Request) { r.Argv = nil }, "no command line"},
 		{"closed socket", nil, func(r *Request) { r.Sockets, r.Spec.Sockets = []*os.File{closed}, []int{3} }, "a socket is closed"},
 		{"record's directory", nil, func(r *Request) { r.Record = h.path("file/web/app.0") }, "cannot make the directory of its record"},
