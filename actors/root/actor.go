@@ -23,6 +23,9 @@ import (
 // cleaners is how many state dirs are removed at a time.
 const cleaners = 8
 
+// settleTime is when the work that a new plan makes is over, mostly.
+const settleTime = time.Second
+
 // Root is the actor.
 type Root struct {
 	config   Config
@@ -191,6 +194,9 @@ func (r *Root) apply(ctx actor.Context, plan *configs.Plan) {
 			c.wanted = nil
 			ctx.Send(c.pid, &sandbox.EndSandbox{})
 		}
+	}
+	if r.config.Settled != nil {
+		time.AfterFunc(settleTime, r.config.Settled)
 	}
 }
 

@@ -32,6 +32,9 @@ type Config struct {
 	Signals, Deaths <-chan os.Signal
 	// Prepare makes the directories of a master config, at a reload.
 	Prepare func(*configs.Master) error
+	// Settled is called some time after a plan was applied, when most of
+	// what it took is garbage; nil = nothing to do.
+	Settled func()
 }
 
 // RecordsDir is where the containers' records lie, where containers can't

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"lithos/actors/logs"
@@ -23,6 +24,10 @@ const (
 	exitUsage    = 2
 	exitBinaries = 127
 )
+
+// gcPercent keeps the heap small. The daemon makes little garbage and has all
+// the time in the world: memory is what it competes for with the programs.
+const gcPercent = 30
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -92,6 +97,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		return err
 	}
 	defer kernel.close()
+	debug.SetGCPercent(gcPercent)
 	// A reader of --log-stderr that goes away must not end the daemon.
 	// The signal is caught, not ignored: that would be inherited.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -111,5 +117,6 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		Signals:  signals,
 		Deaths:   deaths,
 		Prepare:  makeDirs,
+		Settled:  debug.FreeOSMemory,
 	})
 }
