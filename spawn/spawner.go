@@ -197,7 +197,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 		Flags: namespaces,
 		PIDFD: true,
 		Steps: new(forkexec.Plan),
-		Last:  new(forkexec.Plan).DefaultSignals().Sigmask(0),
+		Last:  new(forkexec.Plan).DefaultSignals().Sigmask(wire.Blocked),
 	}
 	for _, f := range files {
 		fd := rawFD(f)

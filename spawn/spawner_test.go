@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
 	"lithos/sysx/sock"
@@ -74,7 +75,7 @@ func TestK1_N15_G1_Start(t *testing.T) {
 	if !reflect.DeepEqual(got.Spec, *r.Spec) {
 		t.Errorf("its spec is %+v, want %+v", got.Spec, *r.Spec)
 	}
-	if got.Blocked != "0000000000000000" || got.Ignored != "0000000000000000" {
+	if got.Blocked != fmt.Sprintf("%016x", wire.Blocked) || got.Ignored != "0000000000000000" {
 		t.Errorf("signals: blocked %s, ignored %s", got.Blocked, got.Ignored)
 	}
 	record := r.Record

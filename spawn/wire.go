@@ -43,3 +43,7 @@ const (
 	ExitAbnormal = wire.ExitAbnormal
 	ExitKilled   = wire.ExitKilled
 )
+
+// StopSignal asks PID 1 to stop: unlike TERM it can't be lost, however early it
+// comes.
+const StopSignal = wire.StopSignal

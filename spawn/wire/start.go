@@ -22,7 +22,7 @@ const (
 // kernel lets us choose (checklist K2).
 const ProgramPID = 2
 
-// StopSignal, SIGPWR, asks PID 1 to stop just like TERM, but can't be lost and
+// StopSignal (SIGPWR) asks PID 1 to stop just like TERM, but can't be lost and
 // doesn't count as an abnormal end however early it comes (checklist N5): it is
 // [Blocked] from before the exec of PID 1 until that listens. TERM can't be held
 // back like this: a Go program unblocks it before it has a handler, and the
