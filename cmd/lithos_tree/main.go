@@ -87,6 +87,15 @@ func daemon(o *options, knot string, stderr io.Writer) error {
 
 // supervise holds the pid file while the actors live.
 func supervise(o *options, knot string, plan *configs.Plan, problems configs.Problems, set *logs.Set) (err error) {
+	// Before the pid file is there for others to find: a signal that comes
+	// then must not end the daemon with its file left behind.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, root.Signals...)
+	deaths := make(chan os.Signal, 1)
+	signal.Notify(deaths, syscall.SIGCHLD)
+	// A reader of --log-stderr that goes away must not end the daemon.
+	// The signal is caught, not ignored: that would be inherited.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	pidFile, err := takePIDFile(plan.Master)
 	if err != nil {
 		return err
@@ -98,13 +107,6 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	}
 	defer kernel.close()
 	debug.SetGCPercent(gcPercent)
-	// A reader of --log-stderr that goes away must not end the daemon.
-	// The signal is caught, not ignored: that would be inherited.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, root.Signals...)
-	deaths := make(chan os.Signal, 1)
-	signal.Notify(deaths, syscall.SIGCHLD)
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
 	return root.Run(root.Config{
