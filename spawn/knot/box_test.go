@@ -140,7 +140,7 @@ func (b *box) start() {
 
 	pid, _, err := forkexec.Start(&forkexec.Attr{
 		Path: knotBin, Argv: []string{"lithos_knot", "--name", b.spec.Name},
-		Env:   []string{"GOMAXPROCS=1", "GOGC=off"},
+		Env:   []string{"GOMAXPROCS=1"}, // each P more is memory
 		Flags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
 		Steps: steps, FDs: fds,
 	})

@@ -1,7 +1,6 @@
 package knot
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,9 +29,7 @@ func Main() int {
 	if err != nil {
 		return fail(err)
 	}
-	// A P more costs memory in each container, and there is nothing to do at
-	// the same time. The environment can't say so: that is the supervisor's.
-	runtime.GOMAXPROCS(1)
+	saveMemory()
 	unix.Umask(programUmask)
 	// Nothing of this process is for the program to see or to trace.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -41,7 +38,6 @@ func Main() int {
 	if err := unix.CloseRange(wire.FDRecord, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fail(wrap(err, spec.Name+": cannot keep descriptors from the program"))
 	}
-	noHugePages()
 	if spec.Interactive {
 		sig.intr = nil // the terminal gives it to the program, too
 	}
