@@ -64,11 +64,6 @@ images: ## build the images for the tests from Debian's packages (kept in build/
 preflight: ## say what this machine lacks for `make test`
 	@.ci/preflight
 
-.PHONY: bench
-bench: build ## measure memory, start and restart of the whole programs (bench/README.md)
-	@mkdir -p bench/results
-	go run ./bench -bin bin -o bench/results/$$(date -u +%F)-$(VERSION).json
-
 ##@ To tidy up
 
 .PHONY: clean
