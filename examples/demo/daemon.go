@@ -16,8 +16,9 @@ const stopSeconds = 30
 
 // daemon is a running lithos_tree.
 type daemon struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when it was waited for
+	cmd     *exec.Cmd
+	pidFile string
+	ended   chan struct{} // closed when it was waited for
 }
 
 // startDaemon runs lithos_tree with its log going to out. It gets a process
@@ -31,7 +32,7 @@ func (h *host) startDaemon(out *os.File) (*daemon, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start lithos_tree: %w", err)
 	}
-	d := &daemon{cmd: cmd, ended: make(chan struct{})}
+	d := &daemon{cmd: cmd, pidFile: h.pidFile(), ended: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait() // the status is read from ProcessState
 		close(d.ended)
@@ -54,6 +55,15 @@ func (d *daemon) signal(s os.Signal) { _ = d.cmd.Process.Signal(s) }
 
 // stop asks the daemon to end and waits for it.
 func (d *daemon) stop() error {
+	// It listens to signals when its pid file is there, TERM before would
+	// end it in the middle of something.
+	_ = waitFor(5, func() error {
+		if d.check() != nil {
+			return nil
+		}
+		_, err := os.Stat(d.pidFile)
+		return err
+	})
 	d.signal(syscall.SIGTERM)
 	select {
 	case <-d.ended:
