@@ -191,9 +191,11 @@ func (l *launch) files(spec *os.File) []*os.File {
 
 func (l *launch) fork(files []*os.File) (*Child, error) {
 	a := &forkexec.Attr{
-		Path:  l.knot,
-		Argv:  l.r.Argv,
-		Env:   []string{"TERM=" + term()},
+		Path: l.knot,
+		Argv: l.r.Argv,
+		// PID 1 waits all its life: each further P of its runtime would
+		// only be memory, and inside it is too late to say so.
+		Env:   []string{"TERM=" + term(), "GOMAXPROCS=1"},
 		Flags: namespaces,
 		PIDFD: true,
 		Steps: new(forkexec.Plan),
@@ -222,7 +224,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 	return &Child{PID: pid, PIDFD: os.NewFile(uintptr(pidfd), "pidfd of "+l.spec.Name), Started: started}, nil
 }
 
-// term is what of its environment the supervisor passes on (checklist N15).
+// term is all of its environment that the supervisor passes on (checklist N15).
 func term() string {
 	if t := os.Getenv("TERM"); t != "" {
 		return t

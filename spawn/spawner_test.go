@@ -67,7 +67,7 @@ func TestK1_N15_G1_Start(t *testing.T) {
 	if !slices.Equal(got.Args, r.Argv) {
 		t.Errorf("its command line is %q", got.Args)
 	}
-	if !slices.Equal(got.Env, []string{"TERM=vt100"}) {
+	if !slices.Equal(got.Env, []string{"TERM=vt100", "GOMAXPROCS=1"}) {
 		t.Errorf("N15: its environment is %q", got.Env)
 	}
 	if !reflect.DeepEqual(got.Spec, *r.Spec) {
