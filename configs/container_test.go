@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -94,6 +95,10 @@ func TestContainerMistakes(t *testing.T) {
 			want: []string{`executable: "/bin/" is a directory`}},
 		{name: "E9 arguments are scalars", host: hostConfig{container: "arguments: [[a], {b: c}, ~]\n"},
 			want: []string{"arguments[0]: expected a string, got a list", "arguments[1]: expected a string, got a mapping", "arguments[2]: expected a string, got nothing"}},
+		{name: "E9 E10 more than execve takes", host: hostConfig{entry: "instances: 1000\n", container: "arguments: ['" + strings.Repeat("@{lithos:name}", 20000) + "']\n"},
+			want: []string{"app.yaml: error: arguments: one of arguments or environ has 180001 bytes, the kernel takes at most 131072"}},
+		{name: "E9 E10 more than execve takes in all", host: hostConfig{entry: "kind: Command\n", container: "kind: Command\narguments: [&a '" + strings.Repeat("x", 80000) + "'" + strings.Repeat(", *a", 13) + "]\n"},
+			want: []string{"app.yaml: error: arguments: arguments and environ have 1120069 bytes, at most 1048576 are taken"}},
 		{name: "E10 names of variables", host: hostConfig{container: "environ: {'a=b': c, '': d}\n"},
 			want: []string{`"a=b" can't be the name of an environment variable`, `"" can't be the name of an environment variable`}},
 		{name: "E10 lithos's own can't be overridden", host: hostConfig{container: "environ: {LITHOS_NAME: x}\n"},

@@ -328,6 +328,13 @@ func TestHostileTextCostsLittle(t *testing.T) {
 	for i := 1; i < 40; i++ {
 		merge += fmt.Sprintf("m%d: &m%d {<<: [*m%d, *m%d]}\n", i, i, i-1, i-1)
 	}
+	numbered := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(strings.ReplaceAll(format, "%", fmt.Sprint(i)))
+		}
+		return b.String()
+	}
 	many := "volumes:\n" + strings.Repeat("  ? [x]\n  : y\n", 5000)
 	for _, c := range []struct{ name, text, want string }{
 		{"anchor bomb", bomb, "x:6:5: error: more than 262144 values, each alias counted as what it stands for"},
@@ -339,6 +346,12 @@ func TestHostileTextCostsLittle(t *testing.T) {
 		{"deep", strings.Repeat("[", 200) + strings.Repeat("]", 200), "nested more than 100 deep"},
 		{"deep block", strings.Repeat("- ", 100000), "exceeded max depth"},
 		{"many problems", many, "more than 100 problems, the rest is left out"},
+		{"unknown keys", numbered(80000, "key%: 1\n"), "key0: unknown key"},
+		{"undeclared variables", "variables:\n" + numbered(20000, "  variable%: !Name\n") + "arguments:\n" + numbered(20000, "- '@{variabel%}'\n"), `variable "variabel0" is not declared`},
+		{"many uses", "variables:\n" + numbered(10000, "  v%: !Name\n") + "arguments: ['" + strings.Repeat("@{v9999}", 80000) + "']\n", "executable: is required"},
+		{"a long map", "uid-map:\n" + numbered(20000, "- {inside: %, outside: %, count: 1}\n"), "has 20000 lines, the kernel takes at most 340"},
+		{"many sockets", "fileno-limit: 100000\nvariables:\n" + numbered(9000, "  v%: !TcpPort {activation: systemd}\n") + "tcp-ports:\n" + numbered(9000, "  '@{v%}': {fd: 1%}\n"), "descriptor 10 is that of variable"},
+		{"many choices", "variables: {v: !Choice [" + numbered(90000, "c%,") + "]}\n", "executable: is required"},
 		{"NUL", "executable: \"/bin/x\\0\"\n", "has a NUL byte in it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

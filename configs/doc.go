@@ -71,6 +71,8 @@
 //   - instances is at most 65535, normal-exit-codes are 0 to 255, memory-limit
 //     is at least 1, the size of a !Tmpfs too, since 0 means no limit to the
 //     kernel. A socket's descriptor is below fileno-limit.
+//   - Arguments and environment, variables put in, have at most 1 MiB, one of
+//     them at most 128 KiB, as execve takes by default.
 //   - uid-map and gid-map come together.
 //   - LITHOS_NAME and LITHOS_CONFIG in environ are ignored, with a warning.
 //   - `mount: true` of resolv-conf without copy-from-host is an error: there is

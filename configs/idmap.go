@@ -10,6 +10,10 @@ var idMapKeys = []string{"inside", "outside", "count"}
 // idMap reads a uid-map or gid-map; nil is none.
 func (v value) idMap() []IDMap {
 	items, _ := v.items()
+	if len(items) > maxMapLines {
+		v.errorf("has %d lines, the kernel takes at most %d", len(items), maxMapLines)
+		return nil
+	}
 	var list []IDMap
 	for _, item := range items {
 		o, ok := item.object(idMapKeys)
@@ -26,9 +30,6 @@ func (v value) idMap() []IDMap {
 			continue
 		}
 		list = append(list, m)
-	}
-	if len(list) > maxMapLines {
-		v.errorf("has %d lines, the kernel takes at most %d", len(list), maxMapLines)
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -107,6 +108,8 @@ func TestProcessMistakes(t *testing.T) {
 			want: []string{
 				"web.yaml:1:1: error: a.b: the name may have letters, digits, `_` and `-` in it, not '.'",
 			}},
+		{name: "D11 long names", host: hostConfig{process: strings.Repeat("n", 111) + ": {image: v1, config: /config/app.yaml}\n" + strings.Repeat("n", 110) + ": {image: v1, config: /config/app.yaml}\n"},
+			want: []string{"the name is longer than 110 bytes"}},
 		{name: "D11 a name is needed", host: hostConfig{process: "ok: {image: v1, config: /config/app.yaml}\n'': {}\n"},
 			want: []string{"web.yaml:2:1: error: a process has no name"}},
 		{name: "E1 kinds must match", host: hostConfig{entry: "kind: Command\n"},
@@ -130,22 +133,13 @@ func TestC5_D4_ImageNames(t *testing.T) {
 		{"a\nb", 1, "control characters"}, {"a\x00", 1, "control characters"},
 	} {
 		err := checkImageName(c.image, c.levels)
-		if (err == nil) != (c.want == "") || err != nil && !contained(err.Error(), c.want) {
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q with %d levels: %v, want %q", c.image, c.levels, err, c.want)
 		}
 	}
 	// In Load, not only in a checker.
 	_, problems, _ := hostConfig{process: "app: {image: ../v1, config: /config/app.yaml}\n"}.load(t)
 	wantProblems(t, problems, `web.yaml:1:14: error: app.image: "../v1": each component of an image name must be`)
-}
-
-func contained(s, part string) bool {
-	for i := range s {
-		if len(s[i:]) >= len(part) && s[i:i+len(part)] == part {
-			return true
-		}
-	}
-	return part == ""
 }
 
 func TestC4_D4_ImagesSomeLevelsDown(t *testing.T) {
@@ -172,4 +166,20 @@ func TestAlternateProcessConfig(t *testing.T) {
 
 	_, problems = Load(Options{MasterFile: "master.yaml", AlternateProcess: map[string]string{"wbe": "new.yaml"}})
 	wantProblems(t, problems, dir+"/sandboxes: error: there is no sandbox wbe, did you mean `web`?")
+}
+
+// A text is parsed once, but what is wrong with it is told for each file and
+// for each process that uses it.
+func TestD12_TheSameMistakeInTwoImages(t *testing.T) {
+	files := hostConfig{process: `
+a: {image: v1, config: /config/app.yaml}
+b: {image: v1, config: /config/app.yaml}
+c: {image: v2, config: /config/app.yaml}
+`, container: "workdri: /x\n"}.files()
+	files["images/v2/config/app.yaml"] = files["images/v1/config/app.yaml"]
+	dir := writeTree(t, files)
+	plan, problems := Load(Options{MasterFile: dir + "/master.yaml"})
+	wantProblems(t, problems, dir+"/images/v1/config/app.yaml:1:1: error: workdri", dir+"/images/v2/config/app.yaml:1:1: error: workdri")
+	equal(t, "one for each process", len(problems), 3)
+	checkBreakage(t, plan, problems)
 }

@@ -41,13 +41,47 @@ func (r *resolver) resolve() []*Instance {
 	r.base.TCPPorts = ports
 	shared := r.recipe
 	if r.cfg.Kind == KindCommand {
-		return []*Instance{shared.instance(r.sandbox+"/cmd."+r.process, 0)}
+		list := []*Instance{shared.instance(r.sandbox+"/cmd."+r.process, 0)}
+		r.checkSize(list[0].Container)
+		return list
 	}
 	list := make([]*Instance, r.cfg.Instances)
 	for i := range list {
 		list[i] = shared.instance(r.sandbox+"/"+r.process+"."+strconv.Itoa(i), i)
+		if i == 0 && !r.checkSize(list[0].Container) {
+			return nil
+		}
 	}
 	return list
+}
+
+// What execve takes. The first is the kernel's MAX_ARG_STRLEN; the second is
+// half of what it takes by default, which also keeps the instances of a
+// hostile config, each with its own name put in, from filling the memory.
+const (
+	maxArgument  = 128 << 10
+	maxArguments = 1 << 20
+)
+
+// checkSize looks at arguments and environ with all variables put in.
+func (r *resolver) checkSize(c *Container) bool {
+	total, longest := 0, 0
+	for _, a := range c.Arguments {
+		total, longest = total+len(a)+1, max(longest, len(a)+1)
+	}
+	for _, e := range c.Environ {
+		n := len(e.Name) + len(e.Value) + 2
+		total, longest = total+n, max(longest, n)
+	}
+	switch {
+	case longest > maxArgument:
+		r.inContent.errorAt(place{path: "arguments"}, "one of arguments or environ has %d bytes, the kernel takes at most %d", longest, maxArgument)
+	case total > maxArguments:
+		r.inContent.errorAt(place{path: "arguments"}, "arguments and environ have %d bytes, at most %d are taken", total, maxArguments)
+	default:
+		return true
+	}
+	return false
 }
 
 // checkKind: what a container config is for must match what it is used as (E1).

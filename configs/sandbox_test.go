@@ -1,8 +1,10 @@
 package configs
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -181,6 +183,9 @@ default-user: 1
 		{name: "C16 C11 default-user must be mapped", host: hostConfig{lenient: true,
 			sandbox: "uid-map: [{inside: 0, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\ndefault-user: 5\n"},
 			want: []string{"web.yaml:3:15: error: default-user: user 5 is not among the inside ids of uid-map"}},
+		{name: "C16 more lines than the kernel takes", host: hostConfig{lenient: true, sandbox: "gid-map: [{inside: 0, outside: 10, count: 5}]\nuid-map:\n" + manyLines(341)},
+			want: []string{"web.yaml:3:1: error: uid-map: has 341 lines, the kernel takes at most 340",
+				"gid-map: uid-map and gid-map come together"}},
 		{name: "C16 is not supported yet", host: hostConfig{
 			sandbox: "uid-map: [{inside: 0, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\n"},
 			want: []string{"web.yaml:1:10: error: uid-map: user namespaces are not supported by this version yet"}},
@@ -277,4 +282,13 @@ func TestD12_AMissingProcessFileIsAnErrorButAnEmptyOneIsNot(t *testing.T) {
 	plan, problems := Load(Options{MasterFile: dir + "/master.yaml"})
 	equal(t, "an error, not a warning", problems.HasErrors(), true)
 	equal(t, "ProcessesBroken", plan.Sandboxes[0].ProcessesBroken, true)
+}
+
+// manyLines is a map of n lines, each for one id.
+func manyLines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "- {inside: %d, outside: %d, count: 1}\n", i, i+1000)
+	}
+	return b.String()
 }

@@ -2,8 +2,11 @@ package configs
 
 import "strings"
 
-// suggest returns the candidate that word was probably meant to be, or "".
+// suggest returns the candidate that word was probably meant to be, or "". Of
+// many candidates, which only a hostile file has, it looks at the first.
 func suggest(word string, candidates []string) string {
+	const most = 200
+	candidates = candidates[:min(most, len(candidates))]
 	best, bestDistance := "", 1+min(3, 1+len(word)/4)
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestDistance {
@@ -19,6 +22,15 @@ func didYouMean(word string, candidates []string) string {
 		return ", did you mean `" + s + "`?"
 	}
 	return ""
+}
+
+// didYouMean says nothing once the problem would not be told anyway: to search
+// for what a hundred thousand words may have meant takes its time.
+func (c *collector) didYouMean(word string, candidates []string) string {
+	if len(c.list) > maxProblems {
+		return ""
+	}
+	return didYouMean(word, candidates)
 }
 
 // distance is the number of letters to insert, delete or replace, or of

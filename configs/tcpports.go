@@ -100,15 +100,14 @@ func (t *template) checkActivation(c *collector, o *object) {
 	if len(list) == 0 {
 		return
 	}
-	for i, d := range list {
-		fd := firstActivationFD + i
-		for _, p := range t.ports {
-			if p.FD == fd {
-				c.errorAt(p.at, "descriptor %d is that of variable %q by its activation; "+
-					"take a higher one, or write the activation out", fd, clip(d.name))
-			}
+	for _, p := range t.ports {
+		if i := p.FD - firstActivationFD; i >= 0 && i < len(list) {
+			c.errorAt(p.at, "descriptor %d is that of variable %q by its activation; "+
+				"take a higher one, or write the activation out", p.FD, clip(list[i].name))
 		}
-		if uint64(fd) >= t.fixed.FilenoLimit {
+	}
+	for i, d := range list {
+		if fd := firstActivationFD + i; uint64(fd) >= t.fixed.FilenoLimit {
 			c.errorAt(d.at, "its descriptor %d is beyond fileno-limit %d", fd, t.fixed.FilenoLimit)
 		}
 	}

@@ -6,11 +6,9 @@ package configs
 // refuseSandbox reports what a sandbox uses of them. A key for secrets alone
 // is fine: nothing is decrypted by it until a container has secrets.
 func refuseSandbox(o *object, sb *SandboxConfig) {
-	switch {
+	switch { // a gid-map alone is an error of its own
 	case len(sb.UIDMap) > 0:
 		o.c.refuse(o.get("uid-map"), "user namespaces are")
-	case len(sb.GIDMap) > 0:
-		o.c.refuse(o.get("gid-map"), "user namespaces are")
 	case sb.Bridged != nil:
 		o.c.refuse(o.get("bridged-network"), "a bridged network is")
 	}
@@ -18,11 +16,9 @@ func refuseSandbox(o *object, sb *SandboxConfig) {
 
 // refuseContainer reports what a container config uses of them.
 func refuseContainer(o *object, t *template) {
-	switch {
+	switch { // a gid-map alone is an error of its own
 	case len(t.uidMap) > 0:
 		o.c.refuse(o.get("uid-map"), "user namespaces are")
-	case len(t.gidMap) > 0:
-		o.c.refuse(o.get("gid-map"), "user namespaces are")
 	case len(t.secretEnviron) > 0:
 		o.c.refuse(o.get("secret-environ"), "secrets are")
 	case t.secretEnvironFile != "":

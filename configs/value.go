@@ -261,7 +261,7 @@ func (v value) object(known []string) (object, bool) {
 		}
 		name := canonical(e.name, known)
 		if name == "" {
-			v.c.errorAt(e.keyPlace(), "unknown key%s", didYouMean(e.name, spellings(known)))
+			v.c.errorAt(e.keyPlace(), "unknown key%s", v.c.didYouMean(e.name, spellings(known)))
 			ok = false
 			continue
 		}
@@ -327,7 +327,7 @@ func (v value) items() ([]value, bool) {
 func (v value) oneOf(def string, words ...string) string {
 	s := v.str(def)
 	if s != def && !slices.Contains(words, s) {
-		v.errorf("%q is not one of %s%s", clip(s), strings.Join(words, ", "), didYouMean(s, words))
+		v.errorf("%q is not one of %s%s", clip(s), strings.Join(words, ", "), v.c.didYouMean(s, words))
 		return def
 	}
 	return s

@@ -68,7 +68,7 @@ func readVariable(e entry) (variable, bool) {
 			ok = false
 		}
 	default:
-		v.errorf("unknown type of variable %s%s", clip(d.kind), didYouMean(d.kind, variableTags))
+		v.errorf("unknown type of variable %s%s", clip(d.kind), v.c.didYouMean(d.kind, variableTags))
 		return d, false
 	}
 	return d, ok
@@ -188,18 +188,19 @@ func isPID(s string) bool {
 // built in (checklist F7), in arguments, values of environ and keys of
 // tcp-ports, the only places where they are replaced (F5).
 func (t *template) checkSubstitutions(c *collector) {
-	declared := make([]string, 0, len(t.variables)+len(builtins))
+	names := slices.Clone(builtins)
+	known := map[string]bool{builtinName: true, builtinConfig: true}
 	for _, d := range t.variables {
-		declared = append(declared, d.name)
+		names = append(names, d.name)
+		known[d.name] = true
 	}
-	known := append(declared, builtins...)
 	look := func(s string, at place) {
 		substitute(s, func(name string) string {
 			switch {
 			case name == builtinPID:
 				c.errorAt(at, "@{%s} can only be the whole value of a variable in environ", builtinPID)
-			case !slices.Contains(known, name):
-				c.errorAt(at, "variable %q is not declared in variables%s", clip(name), didYouMean(name, known))
+			case !known[name]:
+				c.errorAt(at, "variable %q is not declared in variables%s", clip(name), c.didYouMean(name, names))
 			}
 			return ""
 		})

@@ -143,10 +143,11 @@ variables:
     activation: systemd
 tcp-ports:
   7000: {fd: 6}
+environ: {PID: "@{lithos:pid}"}
 `, entry: "variables: {zeta: 80, alpha: 8080, plain: 1, none: 2, tagged: 443}\n"}.app(t)
 	equal(t, "LISTEN_FDS", env(c, "LISTEN_FDS"), "3")
 	equal(t, "LISTEN_FDNAMES", env(c, "LISTEN_FDNAMES"), "alpha:tagged:zeta")
-	equal(t, "LISTEN_PID", c.PIDVariables, []string{"LISTEN_PID"})
+	equal(t, "LISTEN_PID", c.PIDVariables, []string{"LISTEN_PID", "PID"})
 	var got [][2]int
 	for _, p := range c.TCPPorts {
 		got = append(got, [2]int{p.FD, int(p.Port)})

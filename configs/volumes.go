@@ -73,7 +73,7 @@ func readVolume(v value) (volumeConfig, bool) {
 	}
 	kind, ok := volumeTags[v.tag()]
 	if !ok {
-		v.errorf("unknown kind of volume %s%s", clip(v.tag()), didYouMean(v.tag(), volumeTagNames))
+		v.errorf("unknown kind of volume %s%s", clip(v.tag()), v.c.didYouMean(v.tag(), volumeTagNames))
 		return volumeConfig{}, false
 	}
 	// What is in memory or dies with the container could be executed in the
