@@ -131,6 +131,8 @@ func signalChild(c actors.Child, sig syscall.Signal) error {
 	return proc.Signal(pidfd, sig)
 }
 
+// leftovers leaves the containers of another daemon that lives alone: with the
+// same cgroup-name but another runtime-dir their cgroups are found here, too.
 func (k *kernel) leftovers() (actors.Leftovers, error) {
 	found, err := k.spawner.Leftovers(root.RecordsDir(k.master), k.master.StateDir)
 	left := actors.Leftovers{Unknown: found.Unknown}
@@ -138,8 +140,25 @@ func (k *kernel) leftovers() (actors.Leftovers, error) {
 		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime}
 		if l.Info != nil {
 			c.KillTimeout = time.Duration(l.Info.Created.KillTimeout * float64(time.Second))
+		} else if other := daemonOf(l.PID); other != 0 {
+			left.Unknown = append(left.Unknown, fmt.Sprintf("Leaving container %q (pid %d) alone: it belongs to another lithos_tree (pid %d); give each of them a cgroup-name of its own", l.Name, l.PID, other))
+			continue
 		}
 		left.Containers = append(left.Containers, c)
 	}
 	return left, err
+}
+
+// daemonOf is the lithos_tree that a process is a child of, 0 if it is none's
+// or this one's.
+func daemonOf(pid int) int {
+	child, err := proc.ReadStat(pid)
+	if err != nil || child.PPID == os.Getpid() {
+		return 0
+	}
+	parent, err := proc.ReadStat(child.PPID)
+	if err != nil || parent.Comm != "lithos_tree" {
+		return 0
+	}
+	return parent.PID
 }
