@@ -179,10 +179,10 @@ func stubborn([]string) {
 // litter leaves zombies to PID 1, and children that left its session and
 // ignore TERM.
 func litter([]string) {
-	for range 10 {
+	for range 5 {
 		check(self("orphan", "run", "0").Run())
 	}
-	for range 3 {
+	for range 2 {
 		check(self("orphan", "stubborn").Run())
 	}
 	fmt.Println("littered")

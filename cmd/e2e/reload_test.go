@@ -238,7 +238,7 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 	h.sandbox("box", "", entry(1))
 	h.start()
 	h.running(names("box/app", 1)...)
-	stop, failure, answers := make(chan struct{}), make(chan error, 1), map[string]bool{}
+	stop, failure := make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer close(failure)
 		for {
@@ -247,12 +247,9 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 				return
 			default:
 			}
-			switch who, err := line(port); {
-			case errors.Is(err, syscall.ECONNREFUSED):
+			if _, err := line(port); errors.Is(err, syscall.ECONNREFUSED) {
 				failure <- err
 				return
-			case err == nil:
-				answers[strings.Fields(who)[0]] = true
 			}
 		}
 	}()
@@ -260,18 +257,35 @@ func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
 		h.processes("box", entry(n))
 		h.reload("box")
 		h.running(names("box/app", n)...)
+		answerAll(t, port, names("box/app", n)...)
 	}
 	close(stop)
 	if err := <-failure; err != nil {
 		t.Error(err)
 	}
-	if !answers["box/app.0"] || !answers["box/app.1"] {
-		t.Errorf("answers came from %v only", answers)
-	}
 	h.processes("box", "{}")
 	h.reload("box")
 	h.running()
 	eventually(t, "refusal with no instance left", 5*time.Second, func() error { return refused(port) })
+}
+
+// answerAll asks until each of these instances has answered.
+func answerAll(t *testing.T, port int, names ...string) {
+	t.Helper()
+	answered := make(map[string]bool)
+	for _, name := range names {
+		eventually(t, "an answer of "+name, 20*time.Second, func() error {
+			who, err := line(port)
+			if err != nil {
+				return err
+			}
+			answered[strings.Fields(who)[0]] = true
+			if !answered[name] {
+				return fmt.Errorf("only of %v", answered)
+			}
+			return nil
+		})
+	}
 }
 
 // refused wants a port that nobody listens on. A connection that comes while
@@ -325,17 +339,7 @@ func TestG6_ReusePortGivesEachInstanceItsOwnSocket(t *testing.T) {
 	if a, b := inode("box/app.0"), inode("box/app.1"); a == b || !strings.HasPrefix(a, "socket:") {
 		t.Errorf("the sockets are %s and %s", a, b)
 	}
-	seen := make(map[string]bool)
-	eventually(t, "answers of both", 10*time.Second, func() error {
-		who, err := line(port)
-		if err != nil {
-			return err
-		}
-		if seen[strings.Fields(who)[0]] = true; len(seen) < 2 {
-			return fmt.Errorf("only %v", seen)
-		}
-		return nil
-	})
+	answerAll(t, port, names("box/app", 2)...)
 }
 
 // Descriptor 0 is a socket when asked for; 1 and 2 are refused, and the rest
