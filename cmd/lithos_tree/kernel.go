@@ -57,7 +57,7 @@ func (k *kernel) functions() *actors.Kernel {
 		ReadRecord:  spawn.ReadRecord,
 		Listen:      listen,
 		Close:       (*os.File).Close,
-		Signal:      signalPID1,
+		Signal:      signalProcess,
 		Wait:        k.wait,
 		Children:    children,
 		SignalChild: signalChild,
@@ -84,12 +84,7 @@ func listen(s actors.Socket) (*os.File, error) {
 	})
 }
 
-// signalPID1 asks PID 1 to stop by the signal that it can't miss: a TERM would
-// be lost before its runtime is ready for it.
-func signalPID1(pidfd *os.File, sig syscall.Signal) error {
-	if sig == syscall.SIGTERM {
-		sig = syscall.Signal(spawn.StopSignal)
-	}
+func signalProcess(pidfd *os.File, sig syscall.Signal) error {
 	if err := proc.Signal(pidfd, sig); !errors.Is(err, proc.ErrGone) {
 		return err
 	}
