@@ -1,0 +1,219 @@
+package listener
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+)
+
+// stage is a listener with the test as its kernel and its customers.
+type stage struct {
+	system   *actor.ActorSystem
+	listener *actor.PID
+	customer *actor.PID
+	open     map[*os.File]actors.Socket
+	made     int
+	refuse   func(actors.Socket) error
+	answers  []any
+	left     bool
+}
+
+func newStage() *stage {
+	s := &stage{system: actors.NewSystem(zerolog.Nop()), open: map[*os.File]actors.Socket{}}
+	kernel := &actors.Kernel{
+		Listen: func(want actors.Socket) (*os.File, error) {
+			if s.refuse != nil {
+				if err := s.refuse(want); err != nil {
+					return nil, err
+				}
+			}
+			file := new(os.File)
+			s.made++
+			s.open[file] = want
+			return file, nil
+		},
+		Close: func(file *os.File) error {
+			if _, ok := s.open[file]; !ok {
+				return errors.New("closed twice")
+			}
+			delete(s.open, file)
+			return nil
+		},
+	}
+	s.customer = s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		switch m := ctx.Message().(type) {
+		case *SocketsLeased, *LeaseFailed:
+			s.answers = append(s.answers, m)
+		}
+	}))
+	s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		switch ctx.Message().(type) {
+		case *actor.Started:
+			s.listener = ctx.Spawn(actors.ChildProps("listener", zerolog.Nop(), New(kernel, zerolog.Nop())))
+		case *ListenerLeft:
+			s.left = true
+		}
+	}))
+	synctest.Wait()
+	return s
+}
+
+func (s *stage) tell(m any) {
+	s.system.Root.Send(s.listener, m)
+	synctest.Wait()
+}
+
+// lease asks for sockets and returns the answer.
+func (s *stage) lease(owner string, sockets ...actors.Socket) any {
+	s.tell(&LeaseSockets{Owner: owner, Gen: 7, Sockets: sockets, ReplyTo: s.customer})
+	answer := s.answers[len(s.answers)-1]
+	s.answers = nil
+	return answer
+}
+
+func at(port uint16) actors.Socket {
+	return actors.Socket{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), port)}
+}
+
+func TestG13_CountedLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		a := s.lease("a", at(80), at(443)).(*SocketsLeased)
+		b := s.lease("b", at(443)).(*SocketsLeased)
+		if a.Gen != 7 || len(a.Files) != 2 || len(b.Files) != 1 || a.Files[1] != b.Files[0] || s.made != 2 {
+			t.Errorf("a has %v, b has %v, %d were made", a.Files, b.Files, s.made)
+		}
+		for _, step := range []struct {
+			owner string
+			open  int
+		}{{"nobody", 2}, {"a", 1}, {"a", 1}, {"b", 0}, {"b", 0}} {
+			s.tell(&ReturnSockets{Owner: step.owner})
+			if len(s.open) != step.open {
+				t.Errorf("after %s returned its leases %d are open, want %d", step.owner, len(s.open), step.open)
+			}
+		}
+	})
+}
+
+func TestG6_G9_OwnAndShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		own := at(80)
+		own.ReusePort = true
+		a, b := s.lease("a", own).(*SocketsLeased), s.lease("b", own).(*SocketsLeased)
+		if a.Files[0] == b.Files[0] {
+			t.Error("reuse-port sockets are shared")
+		}
+		other := at(81)
+		s.lease("c", other)
+		other.Backlog, other.NonBlock = 7, true
+		s.lease("d", other)
+		if s.made != 3 {
+			t.Errorf("%d sockets were made, want 3: other options make no other socket", s.made)
+		}
+		for _, owner := range []string{"a", "b", "c", "d"} {
+			s.tell(&ReturnSockets{Owner: owner})
+		}
+		if len(s.open) != 0 {
+			t.Errorf("%d are open", len(s.open))
+		}
+	})
+}
+
+func TestG14_AFailureLeasesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.lease("b", at(80))
+		s.refuse = func(want actors.Socket) error {
+			if want.Addr.Port() == 443 {
+				return errors.New("in use")
+			}
+			return nil
+		}
+		failed, ok := s.lease("a", at(80), at(81), at(443)).(*LeaseFailed)
+		if !ok || failed.Gen != 7 || failed.Err.Error() != "cannot listen on 0.0.0.0:443: in use" {
+			t.Errorf("got %+v", failed)
+		}
+		if len(s.open) != 1 {
+			t.Errorf("%d are open, want b's", len(s.open))
+		}
+		s.refuse = func(actors.Socket) error { panic("oops") }
+		if _, ok := s.lease("a", at(80), at(81)).(*LeaseFailed); !ok {
+			t.Error("a panic is not answered")
+		}
+		// What was leased before the panic goes with the next lease.
+		s.refuse = nil
+		s.lease("a", at(81))
+		s.tell(&ReturnSockets{Owner: "a"})
+		s.tell(&ReturnSockets{Owner: "b"})
+		if len(s.open) != 0 {
+			t.Errorf("%d are open", len(s.open))
+		}
+	})
+}
+
+func TestLeaveClosesEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.lease("a", at(80))
+		s.lease("b", at(80), at(81))
+		s.tell(&LeaveListener{})
+		if len(s.open) != 0 || !s.left {
+			t.Errorf("%d are open, the parent was told: %v", len(s.open), s.left)
+		}
+	})
+}
+
+// TestAnySequence compares random leases with a model.
+func TestAnySequence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		random := rand.New(rand.NewPCG(1, 1))
+		owners := map[string][]uint16{}
+		for step := range 3000 {
+			owner := fmt.Sprint(random.IntN(6))
+			if random.IntN(2) == 0 {
+				s.tell(&ReturnSockets{Owner: owner})
+				delete(owners, owner)
+			} else {
+				var wanted []actors.Socket
+				owners[owner] = nil
+				for port := range uint16(5) {
+					if random.IntN(2) == 0 {
+						wanted = append(wanted, at(port))
+						owners[owner] = append(owners[owner], port)
+					}
+				}
+				leased := s.lease(owner, wanted...).(*SocketsLeased)
+				for i, file := range leased.Files {
+					if s.open[file].Addr != wanted[i].Addr {
+						t.Fatalf("step %d: file %d is not of %s, or closed", step, i, wanted[i].Addr)
+					}
+				}
+			}
+			var want, got []uint16
+			for _, ports := range owners {
+				want = append(want, ports...)
+			}
+			slices.Sort(want)
+			want = slices.Compact(want)
+			for _, socket := range s.open {
+				got = append(got, socket.Addr.Port())
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Fatalf("step %d: open %v, want %v", step, got, want)
+			}
+		}
+	})
+}
