@@ -58,6 +58,10 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+// patience is how long a container may take for what it is sure to do: an
+// emulated machine on a busy one is a hundred times slower than this one.
+const patience = 2 * time.Minute
+
 // box is one container: what it is made of, and PID 1 when it runs.
 type box struct {
 	t      testing.TB
@@ -186,7 +190,7 @@ func (b *box) exit() int {
 			b.t.Errorf("PID 1 ended with status %#x", status)
 		}
 		return status.ExitStatus()
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		b.t.Fatalf("PID 1 does not end; record:\n%s\nlog:\n%s", b.read(b.record), b.read(b.log))
 		return -1
 	}
@@ -214,7 +218,7 @@ func (b *box) read(path string) string {
 // await polls until ok.
 func (b *box) await(what string, ok func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("%s does not come; record:\n%s\nlog:\n%s", what, b.read(b.record), b.read(b.log))
 		}

@@ -193,7 +193,7 @@ func (b *builder) mountEtcFile(f etcFile) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := mount.SetAttr(fd, bindAttr, 0, false); err != nil {
+	if err := mount.SetAttr(fd, volumeAttr, 0, false); err != nil {
 		return err
 	}
 	return mount.Move(fd, target)

@@ -11,11 +11,9 @@ import (
 	"lithos/sysx/mount"
 )
 
-// Flags that the manual promises, seeds/000 chapter 7.
-const (
-	bindAttr  = mount.NoSuid | mount.NoDev | mount.NoExec
-	tmpfsAttr = mount.NoSuid | mount.NoDev
-)
+// volumeAttr are the flags of volumes and of the files over /etc; an executable
+// volume is without the last. Which ones are is decided where the Spec is made.
+const volumeAttr = mount.NoSuid | mount.NoDev | mount.NoExec
 
 // takeVolumes makes the volumes' mounts, still detached, in their order.
 func (b *builder) takeVolumes() ([]int, error) {
@@ -68,7 +66,10 @@ func volumeName(v *wire.Volume) string {
 }
 
 func (b *builder) takeVolume(v *wire.Volume) (int, error) {
-	attr := bindAttr
+	attr := volumeAttr
+	if v.Exec {
+		attr &^= mount.NoExec
+	}
 	switch v.Kind {
 	case wire.Readonly:
 		attr |= mount.ReadOnly
@@ -77,14 +78,11 @@ func (b *builder) takeVolume(v *wire.Volume) (int, error) {
 		if v.Size <= 0 { // the kernel's 0 is "no limit"
 			return -1, errors.New("the size must be more than nothing")
 		}
-		return mount.New("tmpfs", tmpfsAttr,
+		return mount.New("tmpfs", attr,
 			mount.Option{Key: "size", Value: strconv.FormatInt(v.Size, 10)},
 			mount.Option{Key: "mode", Value: "0" + strconv.FormatUint(uint64(v.Mode), 8)})
 	default:
 		return -1, errors.New("unknown kind of volume " + strconv.Itoa(int(v.Kind)))
-	}
-	if v.Exec {
-		attr &^= mount.NoExec
 	}
 	dir, err := b.volumeDir(v)
 	if err != nil {

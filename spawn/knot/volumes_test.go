@@ -234,8 +234,14 @@ func TestH5_Tmpfs(t *testing.T) {
 		t.Errorf("%v", r.Tried)
 	}
 	m := r.mount(t, "/tmp")
-	if m.fstype != "tmpfs" || !m.has("rw", "nosuid", "nodev") || !strings.Contains(m.superop, "size=492k") {
+	if m.fstype != "tmpfs" || !m.has("rw", "nosuid", "nodev", "noexec") || !strings.Contains(m.superop, "size=492k") {
 		t.Errorf("/tmp: %+v", m)
+	}
+
+	b = newBox(t)
+	b.withVolume(wire.Volume{Kind: wire.Tmpfs, MountPoint: "/tmp", Size: 4096, Mode: 0o1777, Exec: true})
+	if m := b.look().mount(t, "/tmp"); !m.has("rw", "nosuid", "nodev") || m.has("noexec") {
+		t.Errorf("an executable /tmp: %+v", m)
 	}
 
 	b = newBox(t)

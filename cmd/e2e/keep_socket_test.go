@@ -1,0 +1,44 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// A reload keeps the listening socket itself: every instance, before and
+// after, old version and new, has the same one, and so the same queue.
+func TestG12_O1_ReloadKeepsTheSocket(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	port := h.port()
+	h.image("app", map[string]string{
+		"old": port3("environ: {VERSION: old}\n", port),
+		"new": port3("environ: {VERSION: new}\n", port),
+	})
+	entry := func(config string) string {
+		return fmt.Sprintf("app: {image: app, config: /config/%s.yaml, instances: 2}\n"+
+			"other: {image: app, config: /config/old.yaml}", config)
+	}
+	h.sandbox("box", "", entry("old"))
+	h.start()
+	all := append(names("box/app", 2), "box/other.0")
+	socket := func(i instance) string {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/3", i.program))
+		must(t, err)
+		return link
+	}
+	before := h.running(all...)
+	want := socket(before["box/other.0"])
+	h.processes("box", entry("new"))
+	h.reload("box")
+	for _, name := range names("box/app", 2) {
+		h.successor(name, before[name], 10*time.Second)
+	}
+	for name, i := range h.running(all...) {
+		if got := socket(i); got != want {
+			t.Errorf("%s listens on %s, the port's socket was %s", name, got, want)
+		}
+	}
+}
