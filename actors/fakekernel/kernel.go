@@ -268,7 +268,7 @@ func (k *Kernel) deliver(p *Proc, sig syscall.Signal) {
 	switch {
 	case sig == syscall.SIGKILL && !p.behave.IgnoreKill:
 		k.end(p, syscall.WaitStatus(syscall.SIGKILL))
-	case sig == syscall.SIGTERM && !p.behave.IgnoreTerm:
+	case (sig == spawn.StopSignal || p.Stray && sig == syscall.SIGTERM) && !p.behave.IgnoreTerm:
 		if p.behave.TermTime == 0 {
 			k.end(p, 0)
 			return

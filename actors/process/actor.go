@@ -135,7 +135,7 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 		p.fork(ctx)
 	case SendTerm:
 		p.asked = true
-		p.signal(syscall.SIGTERM)
+		p.signal(spawn.StopSignal)
 	case SendKill:
 		p.env.Log.Error().Msgf("Container %q (pid %d) did not end within its kill-timeout of %s and %s more; killing its PID 1",
 			p.name, p.child.PID, p.current.Container.KillTimeout, killGrace)

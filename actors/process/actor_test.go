@@ -232,7 +232,7 @@ func TestPanicOfTheSignalStillArmsTheKill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.signal = func(sig syscall.Signal) error {
-			if sig == syscall.SIGTERM {
+			if sig == spawn.StopSignal {
 				panic("TERM")
 			}
 			return errors.New("no such process")

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/spawn"
 )
 
 // The patience with a container that a dead daemon left, beyond its own
@@ -58,7 +59,7 @@ func endLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover) b
 	}
 	defer func() { _ = kernel.Close(pidfd) }()
 	log.Warn().Msgf("Container %q of an earlier daemon runs (pid %d): ending it", l.Name, l.PID)
-	if signalled(kernel, log, l, pidfd, syscall.SIGTERM) && kernel.AwaitEnd(pidfd, l.KillTimeout+leftoverGrace) {
+	if signalled(kernel, log, l, pidfd, spawn.StopSignal) && kernel.AwaitEnd(pidfd, l.KillTimeout+leftoverGrace) {
 		return true
 	}
 	log.Error().Msgf("Container %q of an earlier daemon did not end within its kill-timeout: killing it", l.Name)

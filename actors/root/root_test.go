@@ -172,8 +172,8 @@ func TestN4_TermEndsEverything(t *testing.T) {
 					t.Errorf("the stop took %s, want as long as the slowest, 20 s", took)
 				}
 				for _, p := range k.History("web/app.1") {
-					if len(p.Signals) != 1 || p.Signals[0].Signal != syscall.SIGTERM {
-						t.Errorf("got signals %v, want TERM once", p.Signals)
+					if len(p.Signals) != 1 || p.Signals[0].Signal != spawn.StopSignal {
+						t.Errorf("got signals %v, want the request to stop once", p.Signals)
 					}
 				}
 				h.wantLog("Everything has ended")
@@ -216,9 +216,13 @@ func TestN4_ASecondTermIsPassedOn(t *testing.T) {
 		h.ended()
 		var got []string
 		for _, s := range k.History("web/app.0")[0].Signals {
-			got = append(got, fmt.Sprint(s.Signal, " ", s.At.Sub(began)))
+			got = append(got, fmt.Sprintf("%d after %s", s.Signal, s.At.Sub(began)))
 		}
-		want := []string{"terminated 0s", "terminated 10s", "terminated 15s", "killed 31s"}
+		const stop, kill = spawn.StopSignal, syscall.SIGKILL
+		want := []string{
+			fmt.Sprintf("%d after 0s", stop), fmt.Sprintf("%d after 10s", stop), fmt.Sprintf("%d after 15s", stop),
+			fmt.Sprintf("%d after 31s", kill),
+		}
 		if !slices.Equal(got, want) {
 			t.Errorf("got signals %v, want %v: a further TERM must not put off the KILL", got, want)
 		}

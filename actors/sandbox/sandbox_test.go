@@ -1,0 +1,154 @@
+package sandbox
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/actors/fakekernel"
+	"lithos/actors/logs"
+	"lithos/actors/process"
+	"lithos/actors/spawner"
+	"lithos/configs"
+)
+
+// stage is a sandbox actor with the test as root and spawner: forks succeed,
+// and the containers end when they get TERM.
+type stage struct {
+	system  *actor.ActorSystem
+	sandbox *actor.PID
+	log     bytes.Buffer
+	ended   int
+	left    bool
+	starts  []string
+}
+
+func newStage() *stage {
+	s := &stage{}
+	log := logs.To(&s.log, zerolog.InfoLevel)
+	s.system = actors.NewSystem(log.Master())
+	fake := fakekernel.New()
+	kernel := fake.Actors()
+	forks := s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		m, ok := ctx.Message().(*spawner.StartContainer)
+		if !ok {
+			return
+		}
+		s.starts = append(s.starts, m.Request.Spec.Name)
+		child, err := kernel.Start(m.Request)
+		if err != nil {
+			ctx.Send(m.ReplyTo, &spawner.ForkFailed{Gen: m.Gen, Err: err})
+			return
+		}
+		ctx.Send(m.ReplyTo, &spawner.ContainerForked{Gen: m.Gen, Child: child})
+		go func() {
+			<-fake.Deaths
+			if exit, ok := kernel.Wait(); ok {
+				s.system.Root.Send(m.ReplyTo, &process.ProcessExited{Gen: m.Gen, Exit: exit})
+			}
+		}()
+	}))
+	services := &Services{
+		Kernel: kernel, Timers: scheduler.NewTimerScheduler(s.system.Root), Spawner: forks, Logs: log,
+		Cleaners: make(chan struct{}, 1),
+	}
+	s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+		switch ctx.Message().(type) {
+		case *actor.Started:
+			s.sandbox = ctx.Spawn(actors.ChildProps("sandbox", log.Master(), New("web", services, log.Master())))
+		case *SandboxEnded:
+			s.ended++
+		case *actor.Terminated:
+			s.left = true
+		}
+	}))
+	synctest.Wait()
+	return s
+}
+
+func (s *stage) tell(m any) {
+	s.system.Root.Send(s.sandbox, m)
+	synctest.Wait()
+}
+
+func apply(version string, names ...string) *ApplySandbox {
+	sb := &configs.Sandbox{Name: "web", Config: &configs.SandboxConfig{LogLevel: "info"}}
+	for _, name := range names {
+		sb.Processes = append(sb.Processes, &configs.Process{Name: name, Kind: configs.KindDaemon, Instances: []*configs.Instance{{
+			Name: "web/" + name + ".0", Process: name, Fingerprint: version,
+			Container: &configs.Container{RestartTimeout: time.Second, KillTimeout: time.Second},
+		}}})
+	}
+	return &ApplySandbox{Sandbox: sb}
+}
+
+func TestAnEmptySandboxEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.tell(apply("1"))
+		s.tell(&LeaveSandbox{})
+		if s.left {
+			t.Error("it left although it was not told to end")
+		}
+		s.tell(&EndSandbox{})
+		if s.ended != 1 {
+			t.Errorf("%d reports", s.ended)
+		}
+		s.tell(&LeaveSandbox{})
+		if !s.left {
+			t.Error("it did not leave")
+		}
+	})
+}
+
+func TestAnEndThatIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.tell(apply("1", "app"))
+		s.tell(&EndSandbox{})
+		if s.ended != 1 {
+			t.Fatalf("%d reports; log:\n%s", s.ended, s.log.String())
+		}
+		// It comes back before the root has told it to leave.
+		s.tell(apply("1", "app"))
+		s.tell(&LeaveSandbox{})
+		if s.left {
+			t.Error("it left with something to run")
+		}
+		if got := strings.Join(s.starts, " "); got != "web/app.0 web/app.0" {
+			t.Errorf("starts: %s", got)
+		}
+		s.tell(&EndSandbox{})
+		s.tell(&LeaveSandbox{})
+		if s.ended != 2 || !s.left {
+			t.Errorf("%d reports, left: %v", s.ended, s.left)
+		}
+	})
+}
+
+func TestRenamingAProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.tell(apply("1", "old"))
+		s.tell(apply("1", "new"))
+		s.tell(apply("1", "new"))
+		if got := strings.Join(s.starts, " "); got != "web/old.0 web/new.0" {
+			t.Errorf("starts: %s", got)
+		}
+		s.tell(apply("1", "new", "old"))
+		if got := strings.Join(s.starts, " "); got != "web/old.0 web/new.0 web/old.0" {
+			t.Errorf("starts: %s", got)
+		}
+		s.tell(&EndSandbox{})
+		if s.ended == 0 {
+			t.Errorf("no report; log:\n%s", s.log.String())
+		}
+	})
+}
