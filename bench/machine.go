@@ -13,6 +13,7 @@ func thisMachine() Machine {
 		CPUs:   runtime.NumCPU(),
 		Kernel: firstLine("/proc/sys/kernel/osrelease"),
 		Memory: field("/proc/meminfo", "MemTotal"),
+		Load:   load(),
 	}
 }
 
@@ -43,4 +44,10 @@ func commit() string {
 		return "unknown"
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// load is the load average; a result under load is worth less.
+func load() string {
+	f := strings.Fields(firstLine("/proc/loadavg"))
+	return strings.Join(f[:min(3, len(f))], " ")
 }

@@ -115,4 +115,5 @@ type Machine struct {
 	CPUs   int    `json:"cpus"`
 	Kernel string `json:"kernel"`
 	Memory string `json:"memory"`
+	Load   string `json:"load"` // of the minutes before: 1, 5 and 15
 }
