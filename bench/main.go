@@ -16,6 +16,7 @@ import (
 type options struct {
 	bin        string // directory of the programs
 	out        string // where the result goes; "" = standard output only
+	commit     string // what the programs were built from
 	containers int
 	kills      int
 }
@@ -24,6 +25,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin", "directory of lithos_tree, lithos_knot and lithos_mkdev")
 	flag.StringVar(&o.out, "o", "", "write the result to this file too")
+	flag.StringVar(&o.commit, "commit", commit(), "what the programs were built from")
 	flag.IntVar(&o.containers, "containers", 200, "how many containers lithos_tree has for the memory and start numbers")
 	flag.IntVar(&o.kills, "kills", 300, "how many restarts are timed")
 	flag.Parse()
@@ -59,7 +61,7 @@ func run(o options) (err error) {
 	if err != nil {
 		return err
 	}
-	r := Result{Date: time.Now().UTC().Format(time.RFC3339), Commit: commit(), Machine: thisMachine()}
+	r := Result{Date: time.Now().UTC().Format(time.RFC3339), Commit: o.commit, Machine: thisMachine()}
 	if err := measureMany(o, p, dir, &r); err != nil {
 		return err
 	}
