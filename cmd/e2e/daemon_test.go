@@ -38,7 +38,13 @@ func (h *host) command(args ...string) *exec.Cmd {
 // start starts the daemon; it does not wait for anything.
 func (h *host) start(args ...string) *daemon {
 	h.t.Helper()
-	d := &daemon{cmd: h.command(args...), done: make(chan struct{})}
+	return h.launch(h.command(args...))
+}
+
+// launch starts the daemon by a command line that somebody has prepared.
+func (h *host) launch(cmd *exec.Cmd) *daemon {
+	h.t.Helper()
+	d := &daemon{cmd: cmd, done: make(chan struct{})}
 	must(h.t, d.cmd.Start())
 	go func() {
 		d.err = d.cmd.Wait()
