@@ -24,6 +24,7 @@ func nodePlace(n *yaml.Node) place { return place{line: n.Line, column: n.Column
 // collector gathers the problems of one file.
 type collector struct {
 	file             string
+	text             *fileText // what problems quote; nil = nothing
 	sandbox, process string // what the next problem belongs to
 	list             Problems
 	errors           int // those that were left out of the list too
@@ -53,7 +54,7 @@ func (c *collector) add(s Severity, at place, text string) {
 	}
 	c.list = append(c.list, Problem{
 		File: c.file, Line: at.line, Column: at.column, Path: printable(at.path),
-		Text: printable(text), Severity: s,
+		Text: printable(text), Severity: s, Excerpt: c.text.line(at.line),
 		Sandbox: c.sandbox, Process: c.process,
 	})
 }

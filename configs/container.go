@@ -30,6 +30,7 @@ func source[T any](x T, v value) sourced[T] { return sourced[T]{x, v.place()} }
 // instance is still as written, with its place.
 type template struct {
 	file     string // as shown in problems
+	text     *fileText
 	problems Problems
 	broken   bool // there is an error among them
 	// unreadable: there is an error other than that something is not
@@ -45,6 +46,8 @@ type template struct {
 	uidMapAt, gidMapAt place
 
 	fixed Container // what needs nothing from outside
+	// Where options of fixed stand, for what is found in images.
+	executableAt, workdirAt, outputAt, resolvAt, hostsAt place
 
 	arguments         []sourced[string]
 	environ           []sourced[EnvVar] // by name
@@ -62,6 +65,7 @@ func readTemplate(v value) *template {
 	o, _ := v.object(containerKeys)
 	t := &template{
 		file:      v.c.file,
+		text:      v.c.text,
 		kind:      source(o.get("kind").kind(KindDaemon, KindCommand, KindCommandOrDaemon), o.get("kind")),
 		variables: readVariables(o.get("variables")),
 		userID:    source(o.get("user-id").optionalID(), o.get("user-id")),
@@ -82,6 +86,9 @@ func readTemplate(v value) *template {
 		}
 	}
 	readFixed(&o, &t.fixed)
+	t.executableAt, t.workdirAt = o.get("executable").place(), o.get("workdir").place()
+	t.outputAt = o.get("stdout-stderr-file").place()
+	t.resolvAt, t.hostsAt = o.get("resolv-conf").place(), o.get("hosts-file").place()
 	t.ports = readPorts(o.get("tcp-ports"), t.fixed.FilenoLimit)
 	t.resolv, t.hosts = readResolvConf(o.get("resolv-conf")), readHostsFile(o.get("hosts-file"))
 	if uid, gid := len(t.uidMap) > 0, len(t.gidMap) > 0; uid != gid {

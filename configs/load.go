@@ -19,6 +19,13 @@ type Options struct {
 	// lithos_switch).
 	AlternateProcess map[string]string
 
+	// AlternateText is the content of a file of AlternateProcess for who has
+	// read it already, so that what is checked is what is used afterwards.
+	AlternateText map[string][]byte
+	// Excerpts puts the line that a problem is about into the problem, for
+	// printing. It costs the memory of the files as long as problems live.
+	Excerpts bool
+
 	lenient bool // tests of what is not supported yet
 }
 
@@ -59,7 +66,7 @@ func (l *loader) loadMaster() []string {
 	}
 	c := &collector{file: file}
 	defer func() { l.problems = append(l.problems, c.list...) }()
-	v, ok := readYAML(c, "master config", readHostFile)
+	v, ok := l.readYAML(c, "master config")
 	if !ok {
 		return nil
 	}
@@ -77,14 +84,23 @@ func (l *loader) loadMaster() []string {
 }
 
 // readYAML reads and parses one file of the host.
-func readYAML(c *collector, what string, read func(string) ([]byte, error)) (value, bool) {
-	data, err := read(c.file)
+func (l *loader) readYAML(c *collector, what string) (value, bool) {
+	data, err := readHostFile(c.file)
 	if err != nil {
 		c.errorAt(place{}, "cannot read the %s: %s", what, err)
 		return value{}, false
 	}
+	c.text = l.quotable(data)
 	node, ok := parseYAML(c, data)
 	return rootValue(c, node), ok
+}
+
+// quotable keeps a file's text for excerpts where they are asked for.
+func (l *loader) quotable(data []byte) *fileText {
+	if !l.Excerpts {
+		return nil
+	}
+	return newFileText(data)
 }
 
 // loadSandbox reads one sandbox config and its processes.
@@ -95,7 +111,7 @@ func (l *loader) loadSandbox(base string) *Sandbox {
 	if err := checkSandboxName(name); err != nil {
 		c.errorAt(place{}, "%s; rename the file", err)
 	}
-	if v, ok := readYAML(c, "sandbox config", readHostFile); ok {
+	if v, ok := l.readYAML(c, "sandbox config"); ok {
 		s.Config = readSandbox(v, name, l.plan.Master)
 	}
 	if s.Config != nil && !c.unreadable() {
@@ -119,13 +135,18 @@ func (l *loader) loadProcesses(s *Sandbox) {
 		}
 	}
 	c := &collector{file: s.ProcessFile, sandbox: s.Name, lenient: l.lenient}
-	data, err := readHostFile(s.ProcessFile)
+	data, given := l.AlternateText[s.Name]
+	var err error
+	if !given {
+		data, err = readHostFile(s.ProcessFile)
+	}
 	if err != nil {
 		if missing(err) {
 			err = fmt.Errorf("no such file, create it, `{}` for no processes")
 		}
 		c.errorAt(place{}, "cannot read the process config: %s", err)
 	}
+	c.text = l.quotable(data)
 	var entries []*processEntry
 	read := err == nil
 	if read {
@@ -137,18 +158,18 @@ func (l *loader) loadProcesses(s *Sandbox) {
 	s.ProcessesBroken = !read
 	l.problems = append(l.problems, c.list...)
 	for _, e := range entries {
-		s.Processes = append(s.Processes, l.loadProcess(s, e))
+		s.Processes = append(s.Processes, l.loadProcess(s, e, c.text))
 	}
 }
 
 // loadProcess reads the container config of an entry and resolves it.
-func (l *loader) loadProcess(s *Sandbox, e *processEntry) *Process {
+func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Process {
 	p := &Process{Name: e.name, Config: e.cfg, Broken: true}
 	if e.cfg == nil {
 		return p
 	}
 	p.Kind = e.cfg.Kind
-	c := &collector{file: s.ProcessFile, sandbox: s.Name, process: e.name, lenient: l.lenient}
+	c := &collector{file: s.ProcessFile, text: text, sandbox: s.Name, process: e.name, lenient: l.lenient}
 	defer func() { l.problems = append(l.problems, c.list...) }()
 	if err := checkImageName(e.cfg.Image, s.Config.ImageDirLevels); err != nil {
 		c.errorAt(e.image, "%q: %s", clip(e.cfg.Image), err)
@@ -158,7 +179,7 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry) *Process {
 	if t == nil {
 		return p
 	}
-	content := &collector{file: t.file, sandbox: s.Name, process: e.name, lenient: l.lenient}
+	content := &collector{file: t.file, text: t.text, sandbox: s.Name, process: e.name, lenient: l.lenient}
 	for _, problem := range t.problems {
 		problem.Sandbox, problem.Process = s.Name, e.name
 		l.problems = append(l.problems, problem)
@@ -205,7 +226,7 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 	if ok {
 		t = t.as(file)
 	} else {
-		t = parseTemplate(&collector{file: file, lenient: l.lenient}, data)
+		t = parseTemplate(&collector{file: file, text: l.quotable(data), lenient: l.lenient}, data)
 		l.parsed[string(data)] = t
 	}
 	l.templates[key] = t
@@ -226,7 +247,7 @@ func (t *template) as(file string) *template {
 func parseTemplate(c *collector, data []byte) *template {
 	node, ok := parseYAML(c, data)
 	if !ok {
-		return &template{file: c.file, problems: c.list, broken: true, unreadable: true}
+		return &template{file: c.file, text: c.text, problems: c.list, broken: true, unreadable: true}
 	}
 	return readTemplate(rootValue(c, node))
 }
@@ -256,6 +277,20 @@ func (l *loader) sandboxNames() []string {
 	return names
 }
 
+// ReadFile reads a config of the host as Load does: a regular file of a bounded
+// size.
+func ReadFile(file string) ([]byte, error) { return readHostFile(file) }
+
+// LoadMaster reads the master config alone; it is nil if it can't be used.
+func LoadMaster(file string) (*Master, Problems) {
+	l := &loader{Options: Options{MasterFile: file, Excerpts: true}}
+	l.loadMaster()
+	if l.plan == nil {
+		return nil, l.problems
+	}
+	return l.plan.Master, l.problems
+}
+
 // CheckContainer checks one container config that lies on the host, without a
 // sandbox and a process config: all but what these decide. The use of
 // variables is checked (lithos_check --check-container).
@@ -269,6 +304,7 @@ func CheckContainer(file string) Problems {
 		c.errorAt(place{}, "cannot read the container config: %s", err)
 		return c.list
 	}
+	c.text = newFileText(data)
 	t := parseTemplate(c, data)
 	t.problems.Sort()
 	return t.problems

@@ -31,6 +31,8 @@ type Problem struct {
 	Path     string // such as "web.instances"
 	Text     string // what is wrong, what was expected, what to do
 	Severity Severity
+	// Excerpt is that line, as it stands in the file; see [Options].
+	Excerpt string
 
 	// Sandbox and Process name the object that the problem belongs to;
 	// empty for the master config. What is wrong in a container config is
