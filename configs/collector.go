@@ -25,7 +25,7 @@ func nodePlace(n *yaml.Node) place { return place{line: n.Line, column: n.Column
 type collector struct {
 	file             string
 	text             *fileText // what problems quote; nil = nothing
-	sandbox, process string // what the next problem belongs to
+	sandbox, process string    // what the next problem belongs to
 	list             Problems
 	errors           int // those that were left out of the list too
 	// refused counts the errors that only say that something is not
