@@ -167,6 +167,9 @@ func TestN9_Q2_Counters(t *testing.T) {
 		s.tell(&RetireInstance{})
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 9, Status: exited3}})
 		want("ended as asked", 4, 4, 2, 0)
+		gen = s.run(10)
+		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 10, Status: exited2}})
+		want("a failure after one that was asked for", 5, 5, 3, 0)
 	})
 }
 

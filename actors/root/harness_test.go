@@ -33,9 +33,30 @@ type host struct {
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+	// block holds up whoever logs a line with that text, until it is closed.
+	text  string
+	block chan struct{}
+}
+
+// hold has the next actor that logs text wait there; the result lets it go on.
+func (l *logBuffer) hold(text string) (release func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	block := make(chan struct{})
+	l.text, l.block = text, block
+	return func() { close(block) }
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	block := l.block
+	if block != nil && bytes.Contains(p, []byte(l.text)) {
+		l.block = nil
+		l.mu.Unlock()
+		<-block
+	} else {
+		l.mu.Unlock()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)

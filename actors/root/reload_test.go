@@ -152,6 +152,38 @@ func TestO1_ASandboxGoesAndComesBack(t *testing.T) {
 	})
 }
 
+// TestO1_BackBetweenLeaveAndItsEnd has a sandbox come back in the very turn
+// after the one in which the root told its actor to leave.
+func TestO1_BackBetweenLeaveAndItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		k.Behave = func(name string, _ int) fakekernel.Behaviour {
+			if name == "b/app.0" {
+				return fakekernel.Behaviour{RemoveTime: time.Second}
+			}
+			return fakekernel.Behaviour{}
+		}
+		one := plan(sb("a", proc("app", 1, "1", restartTimeout(0))))
+		both := plan(sb("a", proc("app", 1, "1", restartTimeout(0))), sb("b", proc("app", 1, "1")))
+		h := start(t, k, both)
+		for range 50 {
+			h.reload(one) // b's containers are dead, their clean-up takes a second
+			read := make(chan struct{})
+			k.LoadFunc = func() (*configs.Plan, configs.Problems) { <-read; return both, nil }
+			h.signal(syscall.SIGQUIT)
+			release := h.log.hold("Forked")
+			k.End(h.pid("a/app.0"), 0)
+			sleep(2 * time.Second) // b has reported its end to the root, which is held up
+			close(read)            // and after that comes the plan with b in it
+			synctest.Wait()
+			release()
+			sleep(2 * time.Second)
+			h.wantRunning("a/app.0", "b/app.0")
+		}
+		h.stop()
+	})
+}
+
 func TestO1_AQuitWhileLoadingIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

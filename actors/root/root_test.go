@@ -348,6 +348,27 @@ func TestN8_RetiredOnesGetTheirOwnKillTimeout(t *testing.T) {
 	})
 }
 
+func TestN8_O7_TheKillTimeoutIsTheOneThatPID1Has(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		k.Behave = func(_ string, n int) fakekernel.Behaviour { return fakekernel.Behaviour{IgnoreTerm: n == 0} }
+		h := start(t, k, plan(sb("web",
+			proc("replaced", 1, "1", killTimeout(30*time.Second)), proc("updated", 1, "1", killTimeout(40*time.Second)))))
+		h.reload(plan(sb("web",
+			proc("replaced", 1, "2", killTimeout(time.Second)), proc("updated", 1, "1", killTimeout(time.Second)))))
+		began := time.Now()
+		h.reload(plan(sb("web", proc("replaced", 1, "2", killTimeout(time.Second)))))
+		sleep(time.Minute)
+		for name, want := range map[string]time.Duration{"web/replaced.0": 31 * time.Second, "web/updated.0": 41 * time.Second} {
+			if got := k.History(name)[0].Ended.Sub(began); got != want {
+				t.Errorf("%s was killed after %s, want %s", name, got, want)
+			}
+		}
+		h.wantRunning("web/replaced.0")
+		h.stop()
+	})
+}
+
 func TestN10_EveryDeadChildIsReaped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

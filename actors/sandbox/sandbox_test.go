@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,14 +26,23 @@ type stage struct {
 	system  *actor.ActorSystem
 	sandbox *actor.PID
 	log     bytes.Buffer
+	hold    atomic.Pointer[chan struct{}] // who logs waits for it
 	ended   int
 	left    bool
 	starts  []string
 }
 
+// Write is the log. The first line after hold was set waits for it.
+func (s *stage) Write(p []byte) (int, error) {
+	if hold := s.hold.Swap(nil); hold != nil {
+		<-*hold
+	}
+	return s.log.Write(p)
+}
+
 func newStage() *stage {
 	s := &stage{}
-	log := logs.To(&s.log, zerolog.InfoLevel)
+	log := logs.To(s, zerolog.InfoLevel)
 	s.system = actors.NewSystem(log.Master())
 	fake := fakekernel.New()
 	kernel := fake.Actors()
@@ -149,6 +159,32 @@ func TestRenamingAProcess(t *testing.T) {
 		s.tell(&EndSandbox{})
 		if s.ended == 0 {
 			t.Errorf("no report; log:\n%s", s.log.String())
+		}
+	})
+}
+
+// TestBackBetweenLeaveAndItsEnd has an instance come back in the very turn
+// after the one in which its actor was told to leave.
+func TestBackBetweenLeaveAndItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.removing = make(chan struct{})
+		s.tell(apply("1", "app", "other"))
+		for round := range 50 {
+			s.tell(apply("1", "other")) // app is dead, its clean-up waits
+			hold := make(chan struct{})
+			s.hold.Store(&hold)
+			s.tell(apply(fmt.Sprint("hold up ", round), "other"))
+			s.removing <- struct{}{} // the report of its end is in the mailbox
+			synctest.Wait()
+			s.tell(apply(fmt.Sprint("hold up ", round), "app", "other"))
+			close(hold)
+			synctest.Wait()
+			if n := strings.Count(strings.Join(s.starts, " "), "app"); n != round+2 {
+				t.Fatalf("round %d: %d starts of what is wanted again", round, n)
+			}
+			// From here on "app" has the version of this round.
+			s.tell(apply("1", "app", "other"))
 		}
 	})
 }
