@@ -12,7 +12,7 @@ VERSION := $(shell git -c safe.directory='*' describe --tags --always --dirty 2>
 # That is all that is taken from git: go build would fail on such a checkout.
 export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
 
-programs := $(notdir $(wildcard cmd/lithos_*))
+programs := $(patsubst cmd/%/main.go,%,$(wildcard cmd/lithos_*/main.go))
 static := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 demo := build/examples/demo -bin bin -hello build/examples/hello -config examples/hello/hello.yaml
 

@@ -197,7 +197,9 @@ func (h *host) build() error {
 	if err := h.writeConfigs(); err != nil {
 		return err
 	}
-	if out, err := exec.Command(h.program("lithos_mkdev"), h.path("dev")).CombinedOutput(); err != nil {
+	mkdev := exec.Command(h.program("lithos_mkdev"), h.path("dev"))
+	mkdev.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is ours
+	if out, err := mkdev.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot make the devices: lithos_mkdev: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
