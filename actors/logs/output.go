@@ -23,11 +23,11 @@ type leveled struct{ level atomic.Int32 }
 func (l *leveled) set(level zerolog.Level)          { l.level.Store(int32(level)) }
 func (l *leveled) enabled(level zerolog.Level) bool { return int32(level) >= l.level.Load() }
 
-// stream is an output to something that is open already.
+// stream is an output to something that is open already, and that can be
+// written to from several goroutines, as an *os.File can.
 type stream struct {
 	leveled
-	mu sync.Mutex
-	w  io.Writer
+	w io.Writer
 }
 
 func newStream(w io.Writer, level zerolog.Level) *stream {
@@ -37,8 +37,6 @@ func newStream(w io.Writer, level zerolog.Level) *stream {
 }
 
 func (s *stream) write(level zerolog.Level, e *entry, at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	_, _ = s.w.Write(e.line(level, at))
 }
 

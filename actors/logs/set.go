@@ -12,7 +12,8 @@ import (
 
 // Options are what the command line says about logs.
 type Options struct {
-	// Stderr gets everything too (`--log-stderr`); nil = not asked for.
+	// Stderr gets everything too (`--log-stderr`), from several goroutines;
+	// nil = not asked for.
 	Stderr io.Writer
 	// Level overrides every log-level of the configs; "" = it does not.
 	Level string
@@ -66,7 +67,7 @@ func Open(m *configs.Master, o Options) (*Set, error) {
 	return s, nil
 }
 
-// To makes a set that writes everything to one place.
+// To makes a set that writes everything to one place, from several goroutines.
 func To(w io.Writer, level zerolog.Level) *Set {
 	s := &Set{console: newStream(w, level)}
 	s.master = tee{s.console}

@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,11 +27,16 @@ import (
 type stage struct {
 	system  *actor.ActorSystem
 	sandbox *actor.PID
+	mu      sync.Mutex
 	log     bytes.Buffer
 	hold    atomic.Pointer[chan struct{}] // who logs waits for it
 	ended   int
 	left    bool
 	starts  []string
+	owners  map[int]*spawner.StartContainer // by pid
+	reap    func()
+	// removing, if it is not nil, holds up clean-ups that remove everything.
+	removing chan struct{}
 }
 
 // Write is the log. The first line after hold was set waits for it.
@@ -37,15 +44,24 @@ func (s *stage) Write(p []byte) (int, error) {
 	if hold := s.hold.Swap(nil); hold != nil {
 		<-*hold
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.log.Write(p)
 }
 
 func newStage() *stage {
-	s := &stage{}
+	s := &stage{owners: map[int]*spawner.StartContainer{}}
 	log := logs.To(s, zerolog.InfoLevel)
 	s.system = actors.NewSystem(log.Master())
 	fake := fakekernel.New()
 	kernel := fake.Actors()
+	remove := kernel.Remove
+	kernel.Remove = func(name, stateDir, record string, all bool) error {
+		if all && s.removing != nil {
+			<-s.removing
+		}
+		return remove(name, stateDir, record, all)
+	}
 	forks := s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		m, ok := ctx.Message().(*spawner.StartContainer)
 		if !ok {
@@ -57,14 +73,21 @@ func newStage() *stage {
 			ctx.Send(m.ReplyTo, &spawner.ForkFailed{Gen: m.Gen, Err: err})
 			return
 		}
+		s.owners[child.PID] = m
 		ctx.Send(m.ReplyTo, &spawner.ContainerForked{Gen: m.Gen, Child: child})
-		go func() {
-			<-fake.Deaths
-			if exit, ok := kernel.Wait(); ok {
-				s.system.Root.Send(m.ReplyTo, &process.ProcessExited{Gen: m.Gen, Exit: exit})
-			}
-		}()
 	}))
+	s.reap = func() {
+		synctest.Wait()
+		for {
+			exit, ok := kernel.Wait()
+			if !ok {
+				return
+			}
+			m := s.owners[exit.PID]
+			s.system.Root.Send(m.ReplyTo, &process.ProcessExited{Gen: m.Gen, Exit: exit})
+			synctest.Wait()
+		}
+	}
 	services := &Services{
 		Kernel: kernel, Timers: scheduler.NewTimerScheduler(s.system.Root), Spawner: forks, Logs: log,
 		Cleaners: make(chan struct{}, 1),
@@ -85,7 +108,7 @@ func newStage() *stage {
 
 func (s *stage) tell(m any) {
 	s.system.Root.Send(s.sandbox, m)
-	synctest.Wait()
+	s.reap()
 }
 
 func apply(version string, names ...string) *ApplySandbox {
@@ -169,9 +192,9 @@ func TestBackBetweenLeaveAndItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		s.removing = make(chan struct{})
-		s.tell(apply("1", "app", "other"))
+		s.tell(apply("hold up -1", "app", "other"))
 		for round := range 50 {
-			s.tell(apply("1", "other")) // app is dead, its clean-up waits
+			s.tell(apply(fmt.Sprint("hold up ", round-1), "other")) // app is dead, its clean-up waits
 			hold := make(chan struct{})
 			s.hold.Store(&hold)
 			s.tell(apply(fmt.Sprint("hold up ", round), "other"))
@@ -179,12 +202,10 @@ func TestBackBetweenLeaveAndItsEnd(t *testing.T) {
 			synctest.Wait()
 			s.tell(apply(fmt.Sprint("hold up ", round), "app", "other"))
 			close(hold)
-			synctest.Wait()
+			s.reap()
 			if n := strings.Count(strings.Join(s.starts, " "), "app"); n != round+2 {
 				t.Fatalf("round %d: %d starts of what is wanted again", round, n)
 			}
-			// From here on "app" has the version of this round.
-			s.tell(apply("1", "app", "other"))
 		}
 	})
 }
