@@ -1,0 +1,293 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Inspect looks for what the images, and the host's directories for volumes,
+// lack at run time. It is an error where the start would fail as things are
+// now, and a warning where it may, or where it can't be told. No process is
+// Broken by it: what is missing now may be there at the start.
+//
+// Processes that are Broken or have no instances are left out. Each container
+// config is looked at once for each sandbox and image.
+func (p *Plan) Inspect() Problems {
+	type key struct{ sandbox, image, config string }
+	done := map[key]Problems{}
+	foreign := sync.OnceValue(foreignFormats)
+	var all Problems
+	for _, s := range p.Sandboxes {
+		for _, process := range s.Processes {
+			if len(process.Instances) == 0 {
+				continue
+			}
+			c, t := process.Instances[0].Container, process.Instances[0].recipe.t
+			k := key{s.Name, c.Image, c.ConfigFile}
+			list, ok := done[k]
+			if !ok {
+				i := &inspection{
+					master: p.Master, c: c, t: t, foreign: foreign,
+					image: &collector{file: c.Image}, content: &collector{file: t.file, text: t.text},
+				}
+				i.run(s.Config.ImageDir, process.Config.Image)
+				list = slices.Concat(i.image.list, i.content.list)
+				done[k] = list
+			}
+			for _, problem := range list {
+				problem.Sandbox, problem.Process = s.Name, process.Name
+				all = append(all, problem)
+			}
+		}
+	}
+	all.Sort()
+	return all
+}
+
+// inspection is the look at one container config in one image.
+type inspection struct {
+	master         *Master
+	c              *Container
+	t              *template
+	image, content *collector
+	foreign        func() bool // see foreignFormats
+	view           *view
+}
+
+// run does in order what PID 1 does at a start, but makes nothing.
+func (i *inspection) run(imageDir, name string) {
+	img, err := openImage(imageDir, name)
+	if err != nil {
+		i.image.errorAt(place{}, "%s", err) // it was there a moment ago
+		return
+	}
+	i.view = &view{mounts: map[string]*layer{
+		"/": {dir: img.fd, what: "the image " + i.c.Image, readOnly: true},
+	}}
+	defer i.view.close()
+	i.root()
+	i.pseudo()
+	for n := range i.c.Volumes {
+		i.volume(&i.c.Volumes[n])
+	}
+	i.etc("/etc/resolv.conf", i.c.ResolvConf.Mount, i.t.resolvAt)
+	i.etc("/etc/hosts", i.c.HostsFile.Mount, i.t.hostsAt)
+	i.workdir()
+	i.program(i.t.executableAt, i.c.Executable, "", 0)
+	i.output()
+}
+
+// tell reports that a lookup failed: a warning if nobody can tell.
+func (i *inspection) tell(c *collector, at place, what string, err error) {
+	var unknown *unknownError
+	if errors.As(err, &unknown) {
+		c.warnAt(at, "%s: %s", what, err)
+		return
+	}
+	c.errorAt(at, "%s: %s", what, err)
+}
+
+// root: everybody in the container has to pass the image's own directory.
+func (i *inspection) root() {
+	f, err := i.view.enter("/")
+	if err != nil {
+		return
+	}
+	defer f.close()
+	if !i.may(f, 1) {
+		i.image.warnAt(place{}, "%s may not enter it (mode %04o, owner %d:%d): chmod a+x",
+			i.user(), f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
+	}
+}
+
+// pseudo looks for the mount points of every container (checklist K4).
+func (i *inspection) pseudo() {
+	devfs, err := openImageDir(i.master.DevfsDir)
+	if err != nil {
+		devfs = -1 // which is not about the image
+	}
+	for _, p := range []struct {
+		point, what, remedy string
+		dir                 int
+	}{
+		{"/dev", "the devfs-dir " + i.master.DevfsDir, "make it in the image", devfs},
+		{"/dev/pts", "devpts", "make the devfs-dir with lithos_mkdev", -1},
+		{"/sys", "sysfs", "make it in the image", -1},
+		{"/proc", "proc", "make it in the image", -1},
+	} {
+		l := &layer{dir: p.dir, what: p.what, readOnly: true, noExec: true}
+		f, err := i.view.lookup(p.point)
+		var unknown *unknownError
+		switch {
+		case errors.As(err, &unknown):
+		case err != nil:
+			i.image.errorAt(place{}, "the mount point %s is missing: %s; it must be a directory, %s", p.point, err, p.remedy)
+		case !f.is(unix.S_IFDIR):
+			i.image.errorAt(place{}, "the mount point %s is no directory", p.point)
+		}
+		if f == nil {
+			if p.dir >= 0 {
+				unix.Close(p.dir)
+			}
+			continue
+		}
+		i.view.mounts[f.path] = l
+		f.close()
+	}
+}
+
+// volume looks for the host's side of a volume and for its mount point.
+func (i *inspection) volume(v *Volume) {
+	at := place{path: "volumes." + v.MountPoint}
+	for _, vc := range i.t.volumes {
+		if vc.MountPoint == v.MountPoint {
+			at = vc.at
+		}
+	}
+	l := &layer{
+		dir: -1, what: "the !" + string(v.Kind) + " volume " + v.MountPoint,
+		readOnly: v.Kind == VolumeReadonly, empty: v.Kind == VolumeTmpfs, noExec: !v.Exec,
+	}
+	directory := i.source(at, v, l)
+	f, err := i.view.lookup(v.MountPoint)
+	if err != nil {
+		i.tell(i.content, at, "the mount point must exist, none is made", err)
+		if l.dir >= 0 {
+			unix.Close(l.dir)
+		}
+		return
+	}
+	defer f.close()
+	switch {
+	case directory && !f.is(unix.S_IFDIR):
+		i.content.errorAt(at, "the mount point %s is no directory on %s", f.path, f.on.what)
+	case !directory && f.is(unix.S_IFDIR):
+		i.content.errorAt(at, "the mount point %s is a directory on %s, but %s is none", f.path, f.on.what, path.Join(v.Source, v.SubPath))
+	}
+	if old := i.view.mounts[f.path]; old != nil && old.dir >= 0 {
+		unix.Close(old.dir)
+	}
+	i.view.mounts[f.path] = l
+}
+
+// source looks at the host's side of a volume, and tells whether it is, or
+// will be, a directory.
+func (i *inspection) source(at place, v *Volume, l *layer) bool {
+	if v.Kind != VolumeReadonly && v.Kind != VolumePersistent {
+		return true
+	}
+	source, err := openVolume(v)
+	host := path.Join(v.Source, v.SubPath)
+	switch {
+	case err == nil:
+		l.dir = source.fd
+		return source.is(unix.S_IFDIR)
+	case missing(err) && v.Mkdir:
+	case missing(err) && v.Kind == VolumePersistent:
+		i.content.errorAt(at, "there is no directory %s on the host: make it, or set mkdir", host)
+	case missing(err):
+		i.content.errorAt(at, "there is no directory %s on the host", host)
+	default:
+		i.content.warnAt(at, "cannot look at %s on the host: %s", host, err)
+	}
+	return true
+}
+
+// openVolume opens what a volume shows of the host. Its source is the
+// maintainer's, what is below may be a container's.
+func openVolume(v *Volume) (*found, error) {
+	fd, err := ignoringEINTR(func() (int, error) {
+		return unix.Open(v.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
+	})
+	if err == nil && v.SubPath != "" {
+		source := fd
+		fd, err = openat2(source, v.SubPath, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		unix.Close(source)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newFound(fd, v.Source, nil)
+}
+
+// etc: with mount set to true there must be a file to mount on (I3, I4).
+func (i *inspection) etc(file string, mount *bool, at place) {
+	if mount == nil || !*mount {
+		return
+	}
+	f, err := i.view.lookup(file)
+	if err != nil {
+		i.tell(i.content, at, "mount needs the file "+file, err)
+		return
+	}
+	defer f.close()
+	if f.path != file || !f.is(unix.S_IFREG) {
+		i.content.errorAt(at, "mount needs %s to be a regular file in a real directory, no symbolic links", file)
+	}
+}
+
+func (i *inspection) workdir() {
+	f, err := i.view.lookup(i.c.Workdir)
+	if err != nil {
+		i.tell(i.content, i.t.workdirAt, "the workdir is missing", err)
+		return
+	}
+	defer f.close()
+	switch {
+	case !f.is(unix.S_IFDIR):
+		i.content.errorAt(i.t.workdirAt, "%s is no directory on %s", f.path, f.on.what)
+	case f.path != "/" && !i.may(f, 1): // of "/" it was told
+		i.content.warnAt(i.t.workdirAt, "%s may not enter it (mode %04o, owner %d:%d)", i.user(), f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
+	}
+}
+
+// output: stdout-stderr-file is opened for writing by the program's user, and
+// made where it is missing.
+func (i *inspection) output() {
+	file := i.c.StdoutStderrFile
+	if file == "" || i.c.Interactive {
+		return
+	}
+	f, err := i.view.lookup(file)
+	if err != nil {
+		if f, err = i.view.lookup(path.Dir(file)); err != nil {
+			i.tell(i.content, i.t.outputAt, "its directory is missing", err)
+			return
+		}
+	}
+	defer f.close()
+	switch {
+	case f.is(unix.S_IFCHR):
+	case f.path == path.Clean(file) && !f.is(unix.S_IFREG):
+		i.content.errorAt(i.t.outputAt, "%s is neither a regular file nor a character device", f.path)
+	case f.on.readOnly:
+		i.content.errorAt(i.t.outputAt, "it would lie on %s, which is read-only: it needs a writable volume", f.on.what)
+	case !i.may(f, 2):
+		i.content.warnAt(i.t.outputAt, "%s may not write %s (mode %04o, owner %d:%d)", i.user(), f.path, f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
+	}
+}
+
+func (i *inspection) user() string { return fmt.Sprintf("user %d", i.c.UserID) }
+
+// may tells whether the program's user has a right by a file's mode: 1 to
+// execute or enter, 2 to write. In a user namespace, whose ids are others, and
+// of what does not exist yet, nothing is said.
+func (i *inspection) may(f *found, right uint32) bool {
+	mode := f.st.Mode
+	switch {
+	case f.fd < 0 || len(i.c.UIDMap) > 0:
+		return true
+	case i.c.UserID == 0:
+		return right != 1 || f.is(unix.S_IFDIR) || mode&0o111 != 0
+	case f.st.Uid == i.c.UserID:
+		mode >>= 6
+	case f.st.Gid == i.c.GroupID:
+		mode >>= 3
+	}
+	return mode&right != 0
+}
