@@ -189,7 +189,7 @@ func parseEd25519(outer, private []byte) (*PrivateKey, error) {
 	a, b := r.number(), r.number()
 	kind, inner, pair := r.field(), r.field(), r.field()
 	r.field() // the comment
-	if r.failed || a != b || string(kind) != keyType || len(pair) != 64 || len(private)%8 != 0 || len(r.rest) >= 8 {
+	if r.failed || a != b || string(kind) != keyType || len(pair) != 64 || len(r.rest) >= 8 {
 		return nil, errors.New("it is damaged: its private half is no key")
 	}
 	for i, pad := range r.rest {

@@ -118,6 +118,12 @@ func TestJ1_KeysThatAreRefused(t *testing.T) {
 		{"no keys in the block", replace([]byte("\x00\x00\x00\x01\x00\x00\x00\x33"), []byte("\x00\x00\x00\x00\x00\x00\x00\x33"), 1), "it has 0 keys in one block"},
 		{"other public half", replace(public, otherPublic, 1), "don't belong together"},
 		{"other public half everywhere", replace(public, otherPublic, -1), "don't belong together"},
+		{"other public half behind the private one", edit(t, good, func(raw []byte) []byte { raw[bytes.LastIndex(raw, public)] ^= 1; return raw }), "don't belong together"},
+		{"other public half in the middle", edit(t, good, func(raw []byte) []byte {
+			raw[bytes.LastIndex(raw[:bytes.LastIndex(raw, public)], public)] ^= 1
+			return raw
+		}), "don't belong together"},
+		{"unknown cipher", replace([]byte("\x00\x00\x00\x04none\x00\x00\x00\x04none"), []byte("\x00\x00\x00\x04rot9\x00\x00\x00\x04none"), 1), "it has a passphrase"},
 		{"other private half", replace(seed, otherPublic, 1), "don't belong together"},
 		{"check numbers differ", edit(t, good, func(raw []byte) []byte { raw[bytes.LastIndex(raw, []byte(keyType))-5] ^= 1; return raw }), "its private half is no key"},
 		{"padding", edit(t, good, func(raw []byte) []byte { raw[len(raw)-1] ^= 1; return raw }), "its private half is no key"},
