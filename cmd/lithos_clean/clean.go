@@ -1,0 +1,266 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"lithos/configs"
+	"lithos/configs/images"
+	"lithos/sysx/shelf"
+)
+
+// cleaner is one run.
+type cleaner struct {
+	o      *options
+	report *report
+}
+
+// view is what is known at one moment.
+type view struct {
+	survey *images.Survey
+	use    *inUse
+	unseen error // why it can't be told what runs
+}
+
+// errConfig: the problems were told already.
+var errConfig = errors.New("the master config can't be used")
+
+// look reads everything anew.
+func (c *cleaner) look() (*view, error) {
+	plan, problems := configs.Load(configs.Options{MasterFile: c.o.config})
+	if plan == nil {
+		for _, p := range problems {
+			if p.Severity == configs.SeverityError {
+				c.report.problem("", images.Problem{Text: p.String(), Config: true})
+			}
+		}
+		c.report.code = exitConfig
+		return nil, errConfig
+	}
+	v := &view{survey: images.Look(plan, problems, c.o.rules())}
+	v.use, v.unseen = gather(plan.Master, v.survey)
+	return v, nil
+}
+
+// first looks for the first time, and tells what it finds wrong.
+func (c *cleaner) first() *view {
+	if c.o.min > 0 && c.o.days == nil {
+		c.report.note("--versions-min does nothing without --history-days: all versions up to --versions-max are kept")
+	}
+	v, err := c.look()
+	if err != nil {
+		return nil
+	}
+	c.tell(v)
+	for _, d := range v.survey.Dirs {
+		c.report.dir(d, v.clean(d))
+	}
+	return v
+}
+
+func (c *cleaner) tell(v *view) {
+	for _, p := range v.survey.Problems {
+		c.report.problem("", p)
+	}
+	for _, d := range v.survey.Dirs {
+		for _, p := range d.Problems {
+			c.report.problem(d.Path, p)
+		}
+	}
+	if v.unseen != nil {
+		if !c.o.root {
+			c.report.note("only root sees all that runs: %v", v.unseen)
+			return
+		}
+		c.report.failure(v.unseen)
+	}
+}
+
+// clean says whether it is known what is unused in d, and wanted to be removed.
+func (v *view) clean(d *images.Dir) bool {
+	return d.AutoClean && len(d.Problems) == 0 && len(v.survey.Problems) == 0
+}
+
+// sameDir finds an image-dir of an earlier view in this one; nil if it is
+// gone, or is another one by now, or must not be cleaned any more.
+func (v *view) sameDir(d *images.Dir) *images.Dir {
+	for _, now := range v.survey.Dirs {
+		if now.Real == d.Real && now.Levels == d.Levels && v.clean(now) {
+			return now
+		}
+	}
+	return nil
+}
+
+// showUsed lists what is used, also what does not exist any more.
+func (c *cleaner) showUsed() {
+	v := c.first()
+	if v == nil {
+		return
+	}
+	why, paths := make(map[string][]string), make(map[string]string)
+	for _, d := range v.survey.Dirs {
+		for name, by := range d.Used {
+			path := filepath.Join(d.Path, name)
+			paths[images.Real(path)] = path
+			why[path] = append(why[path], by...)
+		}
+	}
+	for path, by := range v.use.running {
+		if known, ok := paths[images.Real(path)]; ok {
+			path = known
+		}
+		why[path] = append(why[path], by...)
+	}
+	for _, path := range sortedKeys(why) {
+		slices.Sort(why[path])
+		c.report.list(path, stateUsed, why[path])
+	}
+}
+
+// prefix begins the names of images that are set aside to be removed. They are
+// hidden ones, which are no images to anybody.
+const prefix = ".lithos_clean-"
+
+// wanted chooses what to look at: not what is hidden, but what an interrupted
+// run set aside.
+func wanted(base string, last bool) bool {
+	return !strings.HasPrefix(base, ".") || last && strings.HasPrefix(base, prefix)
+}
+
+// candidate is a directory that seems to be unused.
+type candidate struct {
+	dir   *images.Dir
+	shelf *shelf.Dir
+	entry shelf.Entry // under its present name
+	name  string      // below the image-dir; its own, before it was set aside
+	// aside says that it was set aside, left that an earlier run did that.
+	aside, left bool
+}
+
+// path is how it is told to the user.
+func (k *candidate) path() string { return filepath.Join(k.dir.Path, k.name) }
+
+// open opens an image-dir; nil if there is nothing to do in it.
+func (c *cleaner) open(v *view, d *images.Dir) *shelf.Dir {
+	if !v.clean(d) {
+		return nil
+	}
+	if d.Missing {
+		c.report.note("the image-dir %q does not exist", d.Path)
+		return nil
+	}
+	s, err := shelf.Open(d.Path)
+	if err != nil {
+		c.report.failure(err)
+		return nil
+	}
+	return s
+}
+
+// why says what a candidate in d is used by.
+func (v *view) why(d *images.Dir, k *candidate) []string {
+	if name, used := v.owner(d, k.entry.Name); used && k.left {
+		// A newer one of that name would be the one that is used.
+		if there, err := k.shelf.Exists(name); err != nil || !there {
+			k.name = name
+		}
+	}
+	return v.use.why(filepath.Join(d.Real, k.name), k.entry.ID)
+}
+
+// unused finds the directories of an image-dir that nothing uses and that were
+// not changed lately.
+func (c *cleaner) unused(v *view, d *images.Dir, s *shelf.Dir) []*candidate {
+	entries, err := s.List(d.Levels, wanted)
+	if err != nil {
+		c.report.failure(err)
+	}
+	var list []*candidate
+	for _, e := range entries {
+		left := strings.HasPrefix(filepath.Base(e.Name), prefix)
+		k := &candidate{dir: d, shelf: s, entry: e, name: e.Name, aside: left, left: left}
+		if why := v.why(d, k); len(why) > 0 {
+			c.report.keep(k.path(), stateUsed, why)
+			continue
+		}
+		if c.recent(k) {
+			c.report.keep(k.path(), stateRecent, []string{"changed within " + c.o.keep.String()})
+			continue
+		}
+		list = append(list, k)
+	}
+	return list
+}
+
+// depth says how far below an image a change is looked for, directories.
+const depth = 32
+
+// recent is --keep-recent. What can't be looked at may be new.
+func (c *cleaner) recent(k *candidate) bool {
+	if c.o.keep == 0 || k.left {
+		return false
+	}
+	changed, err := k.shelf.ChangedSince(k.entry, time.Now().Add(-c.o.keep), depth, k.aside)
+	if err != nil {
+		c.report.failure(err)
+		return true
+	}
+	return changed
+}
+
+// showUnused is --unused.
+func (c *cleaner) showUnused() {
+	v := c.first()
+	if v == nil {
+		return
+	}
+	for _, d := range v.survey.Dirs {
+		s := c.open(v, d)
+		if s == nil {
+			continue
+		}
+		for _, k := range c.unused(v, d, s) {
+			c.report.list(k.path(), stateUnused, nil)
+		}
+		_ = s.Close()
+	}
+	c.logs(v, func(f images.LogFile) state {
+		c.report.line("%q", f.Path)
+		return stateUnused
+	})
+}
+
+// logs does something with each file of a config log that is not needed.
+func (c *cleaner) logs(v *view, do func(images.LogFile) state) {
+	if !c.o.cleanLogs {
+		return
+	}
+	for _, d := range v.survey.Dirs {
+		if !v.clean(d) {
+			continue
+		}
+		for _, f := range d.UnneededLogs {
+			c.report.doc.Logs = append(c.report.doc.Logs, item{Path: f.Path, State: do(f)})
+		}
+	}
+}
+
+// removeLog removes a file of a config log, if it is still the same one.
+func (c *cleaner) removeLog(f images.LogFile) state {
+	now, err := os.Lstat(f.Path)
+	if err != nil || !os.SameFile(now, f.Info) {
+		return stateUnused // the daemon renamed it meanwhile: next time
+	}
+	c.report.deleting("log ", f.Path)
+	if err := os.Remove(f.Path); err != nil {
+		c.report.failure(fmt.Errorf("cannot remove a config log: %w", err))
+		return stateFailed
+	}
+	return stateDeleted
+}

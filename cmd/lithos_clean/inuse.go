@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/configs"
+	"lithos/configs/images"
+	"lithos/spawn"
+	"lithos/sysx/proc"
+	"lithos/sysx/shelf"
+)
+
+// inUse is everything that must not be removed, and why. Paths are without
+// symbolic links.
+type inUse struct {
+	// images protect themselves, what lies in them (image-dir-levels may
+	// have been less) and what they lie in.
+	images map[string][]string
+	// holds protect themselves and what they lie in.
+	holds map[string][]string
+	// ids protect the directories that are these, by whatever name.
+	ids map[shelf.ID][]string
+
+	imagePaths, holdPaths []string // sorted, set by sort
+	// running are the images among them that containers run from: paths as
+	// their records have them.
+	running map[string][]string
+}
+
+func add[K comparable](m map[K][]string, key K, why string) {
+	if !slices.Contains(m[key], why) {
+		m[key] = append(m[key], why)
+	}
+}
+
+// addImage adds an image by its path.
+func (u *inUse) addImage(path, why string) {
+	add(u.images, images.Real(path), why)
+	if id, err := shelf.Identify(path); err == nil {
+		add(u.ids, id, why)
+	}
+}
+
+// why says what a directory is used by; nil is by nothing.
+func (u *inUse) why(path string, id shelf.ID) []string {
+	var why []string
+	collect := func(more []string) {
+		for _, w := range more {
+			if !slices.Contains(why, w) {
+				why = append(why, w)
+			}
+		}
+	}
+	for at := path; ; at = filepath.Dir(at) {
+		collect(u.images[at])
+		if at == "/" || at == "." {
+			break
+		}
+	}
+	for _, p := range within(u.imagePaths, path) {
+		collect(u.images[p])
+	}
+	for _, p := range within(u.holdPaths, path) {
+		collect(u.holds[p])
+	}
+	if len(why) == 0 {
+		collect(u.ids[id]) // by another name
+	}
+	return why
+}
+
+// within gives those of the sorted paths that are dir or lie in it.
+func within(paths []string, dir string) []string {
+	var list []string
+	if _, ok := slices.BinarySearch(paths, dir); ok {
+		list = append(list, dir)
+	}
+	prefix := strings.TrimSuffix(dir, "/") + "/"
+	first, _ := slices.BinarySearch(paths, prefix)
+	for _, p := range paths[first:] {
+		if !strings.HasPrefix(p, prefix) {
+			break
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func sortedKeys(m map[string][]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// gather puts together what the survey says and what runs. The error is what
+// can't be seen of that: then nothing may be removed.
+func gather(m *configs.Master, s *images.Survey) (*inUse, error) {
+	u := &inUse{
+		images: map[string][]string{}, holds: map[string][]string{},
+		ids: map[shelf.ID][]string{}, running: map[string][]string{},
+	}
+	for _, d := range s.Dirs {
+		for name, by := range d.Used {
+			for _, why := range by {
+				u.addImage(filepath.Join(d.Real, name), why)
+			}
+		}
+		if id, err := shelf.Identify(d.Path); err == nil {
+			add(u.ids, id, "image-dir of "+d.Sandboxes[0])
+		}
+	}
+	for path, what := range s.Paths {
+		add(u.holds, path, what)
+		add(u.holds, images.Real(path), what)
+	}
+	err := errors.Join(u.mounts(), u.records(filepath.Join(m.RuntimeDir, "containers")), u.processes(s))
+	u.imagePaths, u.holdPaths = sortedKeys(u.images), sortedKeys(u.holds)
+	return u, err
+}
+
+// mounts adds the mount points of this machine: what is mounted in an image is
+// no part of it.
+func (u *inUse) mounts() error {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return fmt.Errorf("cannot see what is mounted: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if fields := strings.Fields(lines.Text()); len(fields) > 4 {
+			point := unescape(fields[4])
+			add(u.holds, point, "mount point "+strconv.Quote(point))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("cannot see what is mounted: %w", err)
+	}
+	return nil
+}
+
+// unescape undoes what the kernel does to blanks and backslashes in a path.
+func unescape(path string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
+}
+
+// records adds the images of all containers that have a record: those that
+// live, those being made and those that wait for their restart, which may be
+// by a config that is gone from the disk. A record goes away with its
+// container, or when the next daemon starts.
+func (u *inUse) records(dir string) error {
+	sandboxes, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot see the records of containers: %w", err)
+	}
+	var errs []error
+	for _, sandbox := range sandboxes {
+		if !sandbox.IsDir() {
+			continue
+		}
+		records, err := os.ReadDir(filepath.Join(dir, sandbox.Name()))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("cannot see the records of containers: %w", err))
+		}
+		for _, file := range records {
+			name := filepath.Join(sandbox.Name(), file.Name())
+			r, err := spawn.ReadRecord(filepath.Join(dir, name))
+			if errors.Is(err, fs.ErrNotExist) || !file.Type().IsRegular() {
+				continue
+			}
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			u.record(name, r)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (u *inUse) record(name string, r *spawn.Record) {
+	image := r.Created.Image
+	if !filepath.IsAbs(image) {
+		return
+	}
+	why := fmt.Sprintf("container %s, which may be started again", name)
+	switch {
+	case r.Forked == nil:
+		why = fmt.Sprintf("container %s, which is being started", name)
+	case proc.Same(r.Forked.PID, r.Forked.StartTime):
+		why = fmt.Sprintf("container %s (pid %d)", name, r.Forked.PID)
+	}
+	u.addImage(image, why)
+	add(u.running, image, why)
+}
+
+// processes looks at every process of the machine: the directory that it has
+// as its root, which is what the kernel runs a container from, and, before it
+// has got there, the image on the command line of a lithos_knot. It finds
+// containers of other daemons, too.
+func (u *inUse) processes(s *images.Survey) error {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return fmt.Errorf("cannot see what runs: %w", err)
+	}
+	var unseen error
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		name, image, isKnot := knotImage(pid)
+		id, err := shelf.Identify("/proc/" + e.Name() + "/root")
+		switch {
+		case err == nil:
+			add(u.ids, id, "the root directory of a running process")
+		case isKnot && image == "" && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)):
+			unseen = fmt.Errorf("cannot see what a container runs from: %w", err)
+		}
+		if image == "" {
+			continue
+		}
+		for _, d := range s.Dirs {
+			// What runs in a container may call itself so, too: it must not
+			// keep more than one image by that.
+			if strings.Count(image, "/")+1 != d.Levels {
+				continue
+			}
+			u.addImage(filepath.Join(d.Real, image), fmt.Sprintf("container %s (pid %d)", name, pid))
+		}
+	}
+	return unseen
+}
+
+// knotImage reads the command line of a container's PID 1:
+// `lithos_knot --name NAME --master FILE --config JSON`.
+func knotImage(pid int) (name, image string, isKnot bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return "", "", false
+	}
+	args := strings.Split(string(text), "\x00")
+	if filepath.Base(args[0]) != "lithos_knot" {
+		return "", "", false
+	}
+	for i := 1; i+1 < len(args); i++ {
+		switch args[i] {
+		case "--name":
+			name = args[i+1]
+		case "--config":
+			var config struct{ Image string }
+			if json.Unmarshal([]byte(args[i+1]), &config) == nil && plain(config.Image) {
+				image = config.Image
+			}
+		}
+	}
+	return name, image, true
+}
+
+// plain says whether a name can be an image's.
+func plain(name string) bool {
+	return name != "." && filepath.IsLocal(name) && filepath.Clean(name) == name
+}

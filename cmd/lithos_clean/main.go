@@ -1,0 +1,39 @@
+package main
+
+import (
+	"io"
+	"os"
+)
+
+// version is set when the program is built.
+var version = "dev"
+
+// Exit codes (checklist S8).
+const (
+	exitOK     = 0
+	exitConfig = 1 // the configs don't say what is used
+	exitScan   = 2 // something could not be read or removed; also: wrong use
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	o, code, done := parseOptions(args, stdout, stderr)
+	if done {
+		return code
+	}
+	r := newReport(o, stdout, stderr)
+	c := &cleaner{o: o, report: r}
+	switch o.action {
+	case actionUsed:
+		c.showUsed()
+	case actionUnused:
+		c.showUnused()
+	case actionDelete:
+		c.delete()
+	}
+	return r.finish()
+}

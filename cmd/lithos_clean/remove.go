@@ -1,0 +1,216 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"lithos/configs/images"
+	"lithos/sysx/shelf"
+)
+
+// An unused image is removed in these steps, so that whoever begins to use it
+// meanwhile either finds it whole or does not find it:
+//
+//	lock the image-dir against another lithos_clean
+//	   │  what an interrupted run set aside and is used: gets its name back
+//	   │  find what is unused and not recent (may take long)
+//	   │  read everything anew
+//	set aside: rename to a hidden name beside it; nobody finds it from here on
+//	   │  read everything anew: configs that were switched before the rename,
+//	   │  containers that were started before it, uploads
+//	give those of them that are used now their names back
+//	remove the others
+//
+// An upload or a config that comes later finds no image of that name, and says
+// so. What is interrupted stays hidden, and the next run goes on with it.
+
+// delete is --delete-unused.
+func (c *cleaner) delete() {
+	if !c.o.root && !c.o.dryRun {
+		c.report.failure(errors.New("--delete-unused must be run as root: only root sees what containers run from"))
+		return
+	}
+	v := c.first()
+	if v == nil {
+		return
+	}
+	if v.unseen != nil && !c.o.dryRun {
+		return // was told
+	}
+	var list []*candidate
+	for _, d := range v.survey.Dirs {
+		s := c.open(v, d)
+		if s == nil {
+			continue
+		}
+		defer s.Close()
+		if !c.o.dryRun {
+			if err := s.Lock(); err != nil {
+				c.report.problem(d.Path, images.Problem{Text: lockText(err)})
+				continue
+			}
+			c.recover(v, d, s)
+		}
+		list = append(list, c.unused(v, d, s)...)
+	}
+	if c.o.dryRun {
+		c.dryRun(v, list)
+		return
+	}
+	c.removeAll(c.setAside(list))
+	if v, err := c.look(); err == nil && v.unseen == nil {
+		c.logs(v, c.removeLog)
+	}
+}
+
+func lockText(err error) string {
+	if errors.Is(err, shelf.ErrLocked) {
+		return "another lithos_clean is at work there"
+	}
+	return fmt.Sprintf("cannot lock it: %v", err)
+}
+
+func (c *cleaner) dryRun(v *view, list []*candidate) {
+	for _, k := range list {
+		c.report.doc.Images = append(c.report.doc.Images, item{Path: k.path(), State: stateWould})
+		c.report.would("", k.path())
+	}
+	c.logs(v, func(f images.LogFile) state {
+		c.report.would("log ", f.Path)
+		return stateWould
+	})
+}
+
+// hidden is the name that an image is set aside under. Who has the image's name
+// finds it, also if that is too long to be part of another one.
+func hidden(base string) string {
+	const most = 255 // bytes of a file name
+	if len(prefix)+len(base) <= most {
+		return prefix + base
+	}
+	sum := sha256.Sum256([]byte(base))
+	return prefix + hex.EncodeToString(sum[:])
+}
+
+// owner finds the image that is in use and was set aside under this name.
+func (v *view) owner(d *images.Dir, name string) (string, bool) {
+	parent := filepath.Join(d.Real, filepath.Dir(name))
+	for _, path := range within(v.use.imagePaths, parent) {
+		if filepath.Dir(path) == parent && hidden(filepath.Base(path)) == filepath.Base(name) {
+			return filepath.Join(filepath.Dir(name), filepath.Base(path)), true
+		}
+	}
+	return "", false
+}
+
+// recover gives images that an interrupted run set aside, and that turn out to
+// be used, their names back.
+func (c *cleaner) recover(v *view, d *images.Dir, s *shelf.Dir) {
+	entries, _ := s.List(d.Levels, wanted) // errors come again with the next list
+	for _, e := range entries {
+		k := &candidate{dir: d, shelf: s, entry: e, name: e.Name, aside: true, left: true}
+		if why := v.why(d, k); len(why) > 0 && k.name != e.Name {
+			c.restore(k, why)
+		}
+	}
+}
+
+// setAside renames the candidates that are still unused.
+func (c *cleaner) setAside(list []*candidate) []*candidate {
+	if len(list) == 0 {
+		return nil
+	}
+	v, err := c.look()
+	if err != nil {
+		return nil
+	}
+	c.tell(v)
+	var aside []*candidate
+	for _, k := range list {
+		if why := c.used(v, k); len(why) > 0 {
+			c.report.keep(k.path(), stateUsed, why)
+			continue
+		}
+		if !k.aside {
+			entry, err := k.shelf.Rename(k.entry, hidden(filepath.Base(k.name)))
+			if err != nil {
+				c.failed(k, fmt.Errorf("cannot set the image aside: %w", err))
+				continue
+			}
+			k.entry, k.aside = entry, true
+		}
+		aside = append(aside, k)
+	}
+	return aside
+}
+
+// used says why a candidate must not be removed, as things are in v.
+func (c *cleaner) used(v *view, k *candidate) []string {
+	if v.unseen != nil {
+		return []string{v.unseen.Error()}
+	}
+	now := v.sameDir(k.dir)
+	if now == nil {
+		return []string{"it is not certain any more what is used in " + k.dir.Path}
+	}
+	return v.why(now, k)
+}
+
+// removeAll removes what was set aside and is still unused.
+func (c *cleaner) removeAll(aside []*candidate) {
+	if len(aside) == 0 {
+		return
+	}
+	v, err := c.look()
+	if err == nil {
+		c.tell(v)
+	}
+	var doomed []*candidate
+	for _, k := range aside {
+		why := []string{"the configs can't be read any more"}
+		if err == nil {
+			why = c.used(v, k)
+		}
+		if len(why) == 0 && c.recent(k) {
+			why = []string{"it is being changed"}
+		}
+		if len(why) > 0 {
+			c.restore(k, why)
+			continue
+		}
+		doomed = append(doomed, k)
+	}
+	for _, k := range doomed {
+		c.report.deleting("", k.path())
+		if err := k.shelf.Remove(k.entry); err != nil {
+			c.failed(k, fmt.Errorf("cannot remove the image %q, what is left of it is in %q: %w",
+				k.path(), filepath.Join(k.dir.Path, k.entry.Name), err))
+			continue
+		}
+		c.report.doc.Images = append(c.report.doc.Images, item{Path: k.path(), State: stateDeleted})
+	}
+}
+
+// restore gives a candidate its name back.
+func (c *cleaner) restore(k *candidate, why []string) {
+	base := filepath.Base(k.name)
+	if base == filepath.Base(k.entry.Name) {
+		// Set aside by an earlier run, and its name is not known.
+		c.report.keep(k.path(), stateUsed, why)
+		return
+	}
+	if _, err := k.shelf.Rename(k.entry, base); err != nil {
+		c.failed(k, fmt.Errorf("the image %q is used (%s), but cannot be renamed back from %q: %w",
+			k.path(), why, filepath.Join(k.dir.Path, k.entry.Name), err))
+		return
+	}
+	c.report.keep(k.path(), stateRestored, why)
+}
+
+func (c *cleaner) failed(k *candidate, err error) {
+	c.report.doc.Images = append(c.report.doc.Images, item{Path: k.path(), State: stateFailed})
+	c.report.failure(err)
+}
