@@ -44,7 +44,7 @@ func TestR4_Excerpts(t *testing.T) {
 	}
 	for line := range lines {
 		if !quoted[line] {
-			t.Errorf("%q is not quoted, only %q", line, quoted)
+			t.Errorf("%q is not quoted, only %v", line, quoted)
 		}
 	}
 }

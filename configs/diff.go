@@ -1,0 +1,191 @@
+package configs
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Action is what a reload does to an instance.
+type Action string
+
+// The actions. ActionUnknown is for what runs under a config that is broken:
+// the daemon holds its last good version, which no file has any more.
+const (
+	ActionStart   Action = "start"
+	ActionStop    Action = "stop"
+	ActionReplace Action = "replace"
+	ActionKeep    Action = "keep"
+	ActionUnknown Action = "unknown"
+)
+
+// Step is what happens to one instance, and why.
+type Step struct {
+	Name    string
+	Action  Action
+	Changes []Change // of a replaced instance, and of a kept one what it gets later
+}
+
+// Change is an option whose effective value is another one; "" = not set.
+type Change struct {
+	Option   string // such as "environ.PORT"
+	Old, New string
+	// Later: it is no reason to replace the container, and counts from its
+	// next start, or its end, on.
+	Later bool
+}
+
+// Compare tells what a reload does to the daemons of a sandbox that runs as
+// its old version says. Commands are not the daemon's. old may be nil.
+func Compare(old, wanted *Sandbox) []Step {
+	before, after := daemons(old), daemons(wanted)
+	var steps []Step
+	for name, a := range after {
+		step := Step{Name: name, Action: ActionStart}
+		b, ran := before[name]
+		switch {
+		case ran && b.Fingerprint == a.Fingerprint:
+			step.Action, step.Changes = ActionKeep, Diff(b, a)
+		case ran:
+			step.Action, step.Changes = ActionReplace, Diff(b, a)
+		case unknown(old, a.Process):
+			step.Action = ActionUnknown
+		}
+		steps = append(steps, step)
+	}
+	for name, b := range before {
+		if after[name] != nil {
+			continue
+		}
+		step := Step{Name: name, Action: ActionStop}
+		if unknown(wanted, b.Process) {
+			step.Action = ActionKeep // what is broken changes nothing
+		}
+		steps = append(steps, step)
+	}
+	slices.SortFunc(steps, func(a, b Step) int { return compareNames(a.Name, b.Name) })
+	return steps
+}
+
+// daemons are the instances that the daemon runs, by name.
+func daemons(s *Sandbox) map[string]*Instance {
+	all := map[string]*Instance{}
+	if s == nil {
+		return all
+	}
+	for _, p := range s.Processes {
+		if p.Kind != KindDaemon {
+			continue
+		}
+		for _, in := range p.Instances {
+			all[in.Name] = in
+		}
+	}
+	return all
+}
+
+// unknown tells whether a config says nothing of a process because it is broken.
+func unknown(s *Sandbox, process string) bool {
+	if s == nil {
+		return false
+	}
+	return s.Broken || s.ProcessesBroken || slices.ContainsFunc(s.Processes, func(p *Process) bool {
+		return p.Name == process && p.Broken
+	})
+}
+
+// compareNames puts PROCESS.10 behind PROCESS.9.
+func compareNames(a, b string) int {
+	i, j := strings.LastIndexByte(a, '.'), strings.LastIndexByte(b, '.')
+	if i < 0 || j < 0 || a[:i] != b[:j] {
+		return cmp.Compare(a, b)
+	}
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// Diff lists the options by which two instances differ, in the order of the
+// manual's container config.
+func Diff(old, wanted *Instance) []Change {
+	a, b := effective(old), effective(wanted)
+	values := map[string]string{}
+	for _, o := range a {
+		values[o.name] = o.value
+	}
+	var changes []Change
+	for _, o := range b {
+		if before, ok := values[o.name]; !ok || before != o.value {
+			changes = append(changes, Change{o.name, before, o.value, o.later})
+		}
+		delete(values, o.name)
+	}
+	for _, o := range a {
+		if _, gone := values[o.name]; gone {
+			changes = append(changes, Change{Option: o.name, Old: o.value, Later: o.later})
+		}
+	}
+	return changes
+}
+
+// option is an option with its effective value in words.
+type option struct {
+	name, value string
+	later       bool
+}
+
+// effective is all of an instance that can differ.
+func effective(in *Instance) []option {
+	c := in.Container
+	list := []option{
+		{name: "image", value: c.Image},
+		{name: "config", value: c.ConfigFile},
+		{name: "kind", value: string(c.Kind), later: true},
+		{name: "user-id", value: strconv.FormatUint(uint64(c.UserID), 10)},
+		{name: "group-id", value: strconv.FormatUint(uint64(c.GroupID), 10)},
+		{name: "uid-map", value: words(c.UIDMap)},
+		{name: "gid-map", value: words(c.GIDMap)},
+		{name: "memory-limit", value: strconv.FormatInt(c.MemoryLimit, 10)},
+		{name: "cpu-shares", value: strconv.FormatUint(c.CPUShares, 10)},
+		{name: "fileno-limit", value: strconv.FormatUint(c.FilenoLimit, 10)},
+		{name: "restart-timeout", value: c.RestartTimeout.String(), later: !c.RestartProcessOnly},
+		{name: "kill-timeout", value: c.KillTimeout.String(), later: true},
+		{name: "restart-process-only", value: strconv.FormatBool(c.RestartProcessOnly)},
+		{name: "normal-exit-codes", value: words(c.NormalExitCodes), later: true},
+		{name: "interactive", value: strconv.FormatBool(c.Interactive)},
+		{name: "executable", value: c.Executable},
+		{name: "arguments", value: words(c.Arguments)},
+		{name: "workdir", value: c.Workdir},
+		{name: "secret-environ-file", value: c.SecretEnvironFile},
+		{name: "resolv-conf", value: marshal(c.ResolvConf)},
+		{name: "hosts-file", value: marshal(c.HostsFile)},
+		{name: "stdout-stderr-file", value: c.StdoutStderrFile},
+		{name: "bridged-network", value: words(c.Network)},
+		{name: "devfs-dir", value: in.recipe.master.DevfsDir},
+	}
+	for _, e := range c.Environ {
+		list = append(list, option{name: "environ." + e.Name, value: e.Value})
+	}
+	for _, name := range c.PIDVariables {
+		list = append(list, option{name: "environ." + name, value: "@{lithos:pid}"})
+	}
+	for _, s := range c.SecretEnviron {
+		list = append(list, option{name: "secret-environ." + s.Name, value: words(s.Values)})
+	}
+	for _, v := range c.Volumes {
+		point := v.MountPoint
+		v.MountPoint = ""
+		list = append(list, option{name: "volumes." + point, value: marshal(v)})
+	}
+	for _, p := range c.TCPPorts {
+		list = append(list, option{name: "tcp-ports." + strconv.Itoa(int(p.Port)), value: marshal(p)})
+	}
+	return list
+}
+
+// words is a list, or a whole, as JSON; "" for nothing.
+func words(v any) string {
+	if s := marshal(v); s != "null" && s != "[]" {
+		return s
+	}
+	return ""
+}
