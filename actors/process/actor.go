@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,11 +33,16 @@ type Process struct {
 
 	attempt  time.Time // when the last start was begun
 	restarts int       // starts before the present one
+	leasing  bool      // sockets have been asked for, and not been returned
 	sockets  []*os.File
 	child    *spawn.Child // nil while there is none
 	asked    bool         // TERM was sent to it
 	exit     actors.Exit
 	failure  error // of the lease or the fork
+
+	// cancelled tells the spawner that the start it was asked for is not
+	// wanted any more.
+	cancelled *atomic.Bool
 
 	restartTimer, killTimer scheduler.CancelFunc
 }
@@ -99,6 +105,9 @@ func (p *Process) handle(ctx actor.Context, event Event) {
 			debug.Msgf("%q: %s, %s → %s %v", p.name, p.state.Phase, event.Kind, next.Phase, effects)
 		}
 		p.state = next
+		if p.cancelled != nil && (next.Phase == ForkingToReplace || next.Phase == ForkingToRetire) {
+			p.cancelled.Store(true)
+		}
 		for _, effect := range effects {
 			p.do(ctx, effect)
 		}
@@ -175,6 +184,7 @@ func (p *Process) openSockets(ctx actor.Context) {
 		p.raise(Leased, p.state.Start)
 		return
 	}
+	p.leasing = true
 	ctx.Send(p.env.Listener, &listener.LeaseSockets{
 		Owner: p.name, Gen: p.state.Start, Sockets: wanted, ReplyTo: ctx.Self(),
 	})
@@ -182,7 +192,8 @@ func (p *Process) openSockets(ctx actor.Context) {
 
 func (p *Process) returnSockets(ctx actor.Context) {
 	p.sockets = nil
-	if len(p.desired.Container.TCPPorts) > 0 || p.current != nil && len(p.current.Container.TCPPorts) > 0 {
+	if p.leasing {
+		p.leasing = false
 		ctx.Send(p.env.Listener, &listener.ReturnSockets{Owner: p.name})
 	}
 }
@@ -197,7 +208,10 @@ func (p *Process) fork(ctx actor.Context) {
 		return
 	}
 	p.restarts++
-	ctx.Send(p.env.Spawner, &spawner.StartContainer{Gen: p.state.Start, Request: request, ReplyTo: ctx.Self()})
+	p.cancelled = new(atomic.Bool)
+	ctx.Send(p.env.Spawner, &spawner.StartContainer{
+		Gen: p.state.Start, Request: request, ReplyTo: ctx.Self(), Cancelled: p.cancelled,
+	})
 }
 
 // signal sends PID 1 a signal by its pidfd, so it can't reach another process.

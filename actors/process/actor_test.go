@@ -269,6 +269,35 @@ func TestABadSpecIsAFailedStart(t *testing.T) {
 	})
 }
 
+// A fork that waits behind others isn't begun for nothing.
+func TestN4_AStartThatNobodyWantsAnyMoreIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.tell(&RunInstance{Instance: instance("1"), Env: s.env})
+		start := s.take()[0].(*spawner.StartContainer)
+		if start.Cancelled.Load() {
+			t.Error("cancelled before anything came between")
+		}
+		s.tell(&RunInstance{Instance: instance("2"), Env: s.env})
+		if !start.Cancelled.Load() {
+			t.Error("a start of what is to be replaced goes on")
+		}
+		s.tell(&spawner.ForkFailed{Gen: start.Gen, Err: spawner.ErrCancelled})
+		start = s.take()[0].(*spawner.StartContainer)
+		if start.Cancelled.Load() || start.Request.RecordHead.Restarts != 0 {
+			t.Errorf("the next start is cancelled: %v, restarts: %d; want none", start.Cancelled.Load(), start.Request.RecordHead.Restarts)
+		}
+		s.tell(&RetireInstance{})
+		if !start.Cancelled.Load() {
+			t.Error("a start of what is to end goes on")
+		}
+		s.tell(&spawner.ForkFailed{Gen: start.Gen, Err: spawner.ErrCancelled})
+		if started := s.counters.Started.Load(); started != 0 || strings.Contains(s.log.String(), "Cannot start") {
+			t.Errorf("%d starts are counted; log:\n%s", started, s.log.String())
+		}
+	})
+}
+
 func TestM5_OnlyARetiredOneLosesItsCgroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)

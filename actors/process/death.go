@@ -1,12 +1,14 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/spawner"
 	"lithos/spawn"
 )
 
@@ -24,6 +26,11 @@ func (p *Process) noteStart() {
 // noteFailedStart logs a start that did not come as far as a process. The
 // next try is after restart-timeout (N3, G14).
 func (p *Process) noteFailedStart(effect Effect) {
+	if errors.Is(p.failure, spawner.ErrCancelled) {
+		p.restarts-- // it was none
+		p.failure = nil
+		return
+	}
 	if effect == NoteForkFailed {
 		p.counters.Started.Add(1)
 		p.counters.Deaths.Add(1)

@@ -33,6 +33,10 @@ func (s *Spawner) Receive(ctx actor.Context) {
 }
 
 func (s *Spawner) start(ctx actor.Context, m *StartContainer) {
+	if m.Cancelled != nil && m.Cancelled.Load() {
+		ctx.Send(m.ReplyTo, &ForkFailed{Gen: m.Gen, Err: ErrCancelled})
+		return
+	}
 	before := time.Now()
 	child, err := s.fork(m.Request)
 	if err != nil {

@@ -1,6 +1,8 @@
 package spawner
 
 import (
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,7 +16,15 @@ type StartContainer struct {
 	Gen     uint32
 	Request *spawn.Request
 	ReplyTo *actor.PID
+	// Cancelled may be set by who asks, until the fork is begun; the answer is
+	// then [ErrCancelled]. A message could not overtake the forks that are
+	// queued, and these may be hundreds when the daemon is told to stop.
+	// nil = never.
+	Cancelled *atomic.Bool
 }
+
+// ErrCancelled is why a start that nobody wants any more was not begun.
+var ErrCancelled = errors.New("the start was cancelled")
 
 // ContainerForked says that PID 1 of a container runs. It goes to the process
 // actor and then to the root.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -98,6 +99,38 @@ func TestAllForksAreOnOneThreadAndNobodyWaits(t *testing.T) {
 	threads.Range(func(any, any) bool { n++; return true })
 	if n != 1 {
 		t.Errorf("the forks were on %d threads", n)
+	}
+}
+
+func TestN4_CancelledStartsAreNotBegun(t *testing.T) {
+	begun, slow := make(chan string, 10), make(chan struct{})
+	kernel := &actors.Kernel{Start: func(r *spawn.Request) (*spawn.Child, error) {
+		begun <- r.Spec.Name
+		<-slow
+		return &spawn.Child{PID: 1, PIDFD: new(os.File)}, nil
+	}}
+	system := actors.NewSystem(zerolog.Nop())
+	reports := &collector{}
+	root := system.Root.Spawn(reports.props("root"))
+	owner := system.Root.Spawn(reports.props("owner"))
+	dispatcher := NewDispatcher()
+	defer dispatcher.Close()
+	pid := system.Root.Spawn(actors.TopProps("spawner", zerolog.Nop(), New(kernel, zerolog.Nop(), root), actor.WithDispatcher(dispatcher)))
+	var cancelled atomic.Bool
+	for _, name := range []string{"first", "second", "third"} {
+		system.Root.Send(pid, &StartContainer{Request: request(name), ReplyTo: owner, Cancelled: &cancelled})
+	}
+	<-begun
+	cancelled.Store(true)
+	close(slow)
+	got := reports.wait(t, 4)
+	slices.Sort(got)
+	want := []string{"owner: failed " + ErrCancelled.Error(), "owner: failed " + ErrCancelled.Error(), "owner: forked first", "root: forked first"}
+	if !slices.Equal(got, want) {
+		t.Errorf("reports %q, want %q", got, want)
+	}
+	if len(begun) != 0 {
+		t.Errorf("%s was forked", <-begun)
 	}
 }
 
