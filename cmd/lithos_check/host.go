@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lithos/configs"
+)
+
+// beside are the programs that the daemon needs in its own directory (N11).
+var beside = []string{"lithos_tree", "lithos_knot"}
+
+// checkBinaries looks for the daemon's programs beside this one.
+func checkBinaries() configs.Problems {
+	self, err := os.Executable()
+	if err != nil {
+		return nil // without /proc; then nothing else works either
+	}
+	// Through a symlink: the programs lie where the real file lies.
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	var problems configs.Problems
+	for _, name := range beside {
+		file := filepath.Join(filepath.Dir(self), name)
+		info, err := os.Stat(file)
+		switch {
+		case err != nil:
+			problems = append(problems, configs.Problem{File: file, Text: "the program is missing: it has to lie beside lithos_check"})
+		case !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0:
+			problems = append(problems, configs.Problem{File: file, Text: "is not executable"})
+		}
+	}
+	return problems
+}
+
+// checkDirectories looks for what the daemon would not start without: the
+// devfs-dir (B6), and the parents of the directories that it makes (B17).
+func checkDirectories(m *configs.Master) configs.Problems {
+	var problems configs.Problems
+	tell := func(s configs.Severity, option, format string, args ...any) {
+		problems = append(problems, configs.Problem{File: m.File, Path: option, Severity: s, Text: fmt.Sprintf(format, args...)})
+	}
+	if info, err := os.Stat(m.DevfsDir); err != nil || !info.IsDir() {
+		tell(configs.SeverityError, "devfs-dir", "%s must be a directory with device nodes; make it with: lithos_mkdev %[1]s", m.DevfsDir)
+	} else if null, err := os.Stat(filepath.Join(m.DevfsDir, "null")); err != nil || null.Mode()&fs.ModeCharDevice == 0 {
+		tell(configs.SeverityWarning, "devfs-dir", "%s has no device null; make it with: lithos_mkdev %[1]s", m.DevfsDir)
+	}
+	for _, dir := range []struct{ option, path string }{
+		{"runtime-dir", m.RuntimeDir},
+		{"default-log-dir", m.DefaultLogDir},
+		{"config-log-dir", m.ConfigLogDir},
+		{"stdio-log-dir", m.StdioLogDir},
+	} {
+		info, err := os.Stat(dir.path)
+		switch {
+		case dir.path == "": // config-log-dir: null
+		case err == nil && !info.IsDir():
+			tell(configs.SeverityError, dir.option, "%s is no directory", dir.path)
+		case errors.Is(err, fs.ErrNotExist) && !made(m, filepath.Dir(dir.path)):
+			tell(configs.SeverityError, dir.option, "%s can't be made, its parent does not exist: mkdir -p %s", dir.path, filepath.Dir(dir.path))
+		}
+	}
+	return problems
+}
+
+// made tells whether a directory exists or is made by the daemon before it is
+// a parent.
+func made(m *configs.Master, dir string) bool {
+	if info, err := os.Stat(dir); err == nil {
+		return info.IsDir()
+	}
+	if dir != m.DefaultLogDir && dir != m.RuntimeDir {
+		return false
+	}
+	info, err := os.Stat(filepath.Dir(dir))
+	return err == nil && info.IsDir()
+}
+
+// nameResult is what was found about the host's name.
+type nameResult struct {
+	told     []string
+	problems configs.Problems
+}
+
+// lookupTimeout bounds how long a resolver that does not answer is waited for.
+const lookupTimeout = time.Second
+
+// checkName: hosts-file with public-hostname has the host's name and address
+// in it. That they can't be found ends nothing.
+func checkName() nameResult {
+	warn := func(format string, args ...any) nameResult {
+		return nameResult{problems: configs.Problems{{File: "this host", Severity: configs.SeverityWarning, Text: fmt.Sprintf(format, args...)}}}
+	}
+	name, err := os.Hostname()
+	if err != nil || name == "" || name == "(none)" {
+		return warn("has no name; containers with public-hostname need one, see hostnamectl")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, name)
+	if err != nil || len(addresses) == 0 {
+		return warn("its name %q has no address; put it into /etc/hosts, for containers with public-hostname", name)
+	}
+	return nameResult{told: []string{"hostname " + name, "address " + strings.Join(addresses, ", ")}}
+}
