@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 root=$1 images=$2
-limit=${LITHOS_VM_LIMIT:-600} # seconds, from the start of qemu
+limit=${LITHOS_VM_LIMIT:-900} # seconds, from the start of qemu
 qemu=${LITHOS_QEMU:-qemu-system-x86_64}
 need "$qemu"
 
