@@ -191,6 +191,13 @@ func (k *Kernel) AddStray(name string, b Behaviour) *Proc {
 	return p
 }
 
+// NextPID has the next process get this pid.
+func (k *Kernel) NextPID(pid int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lastPID = pid - 1
+}
+
 // AddLeftover makes a living container of an earlier daemon, with its entry
 // in Left.
 func (k *Kernel) AddLeftover(name string, b Behaviour, killTimeout time.Duration) *Proc {

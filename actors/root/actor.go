@@ -49,6 +49,7 @@ type Root struct {
 	token     uint32
 
 	stopping  bool
+	expired   bool // the stop's deadline is over
 	finishing bool // nothing is left but the listener
 	finished  bool
 	stopTimer scheduler.CancelFunc

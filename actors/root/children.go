@@ -27,6 +27,10 @@ func (r *Root) forked(ctx actor.Context, m *spawner.ContainerForked) {
 		return
 	}
 	r.table[pid] = entry{m.Name, m.Owner, m.Gen, m.Child.PIDFD, m.KillTimeout}
+	if r.expired {
+		// A fork that took longer than the stop has time for.
+		r.kill(pid)
+	}
 }
 
 // reap collects all that are dead. It is the only place that does.

@@ -275,7 +275,12 @@ func TestN7_UnidentifiedChildrenAreEnded(t *testing.T) {
 		wild := k.AddStray("nohup", fakekernel.Behaviour{IgnoreTerm: true})
 		began := time.Now()
 		h := start(t, k, plan(sb("web", proc("app", 2, "1"))))
+		sleep(time.Second)
+		h.reload(plan(sb("web", proc("app", 2, "1")))) // finds it again, and leaves it be
 		sleep(time.Minute)
+		if n := len(wild.Signals); n != 2 {
+			t.Errorf("it got %v, want one TERM and one KILL", wild.Signals)
+		}
 		if took := tame.Ended.Sub(began); took != 0 {
 			t.Errorf("the one that takes TERM ended after %s", took)
 		}
@@ -401,6 +406,50 @@ func TestN10_AnExitBeforeTheForkIsKnown(t *testing.T) {
 			}
 		}
 		h.stop()
+	})
+}
+
+func TestN10_APidThatIsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		h := start(t, k, plan())
+		orphan := k.AddStray("orphan", fakekernel.Behaviour{})
+		k.End(orphan.PID, 0)
+		sleep(time.Second)
+		k.NextPID(orphan.PID)
+		h.reload(plan(sb("web", proc("app", 1, "1"))))
+		sleep(time.Minute)
+		if all := k.History("web/app.0"); len(all) != 1 || all[0].PID != orphan.PID {
+			t.Errorf("%d starts: the orphan's death was taken for the container's", len(all))
+		}
+		h.stop()
+	})
+}
+
+func TestN4_AForkUnderWayGetsItsKillTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		k.Behave = always(fakekernel.Behaviour{ForkTime: 2 * time.Second, TermTime: 20 * time.Second})
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", killTimeout(30*time.Second)))))
+		began := time.Now()
+		h.stop()
+		p := k.History("web/app.0")[0]
+		if got := p.Ended.Sub(began); got != 22*time.Second || len(p.Signals) != 1 {
+			t.Errorf("it ended after %s with %v, want 20 s after its fork, and no KILL", got, p.Signals)
+		}
+	})
+}
+
+func TestN4_AForkThatTakesLongerThanTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		k.Behave = always(fakekernel.Behaviour{ForkTime: 12 * time.Second, IgnoreTerm: true})
+		h := start(t, k, plan(sb("web", proc("app", 3, "1"))))
+		began := time.Now()
+		h.stop()
+		if took := h.endAt.Sub(began); took != 12*time.Second {
+			t.Errorf("the stop took %s, want a KILL as soon as the fork under way is done", took)
+		}
 	})
 }
 

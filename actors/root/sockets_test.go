@@ -122,6 +122,26 @@ func TestG13_ClosedAsSoonAsNobodyLives(t *testing.T) {
 	})
 }
 
+func TestG13_PortsThatComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80)))))
+		h.reload(plan(sb("web", proc("app", 1, "2", port(81)))))
+		h.wantSockets("0.0.0.0:81")
+		h.reload(plan(sb("web", proc("app", 1, "3"))))
+		h.wantSockets()
+		h.reload(plan(sb("web", proc("app", 1, "4", port(80), port(82)))))
+		h.wantSockets("0.0.0.0:80", "0.0.0.0:82")
+		// Replaced by one whose socket can't be had, and that one retired.
+		k.ListenError = func(s actors.Socket) error { return errors.New("no") }
+		h.reload(plan(sb("web", proc("app", 1, "5", port(83)))))
+		h.wantSockets()
+		h.reload(plan(sb("web")))
+		h.wantSockets()
+		h.stop()
+	})
+}
+
 func TestG13_ClosedDuringAStopThatTakesLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

@@ -67,15 +67,21 @@ func (r *Root) killEverything(ctx actor.Context) {
 	if names := r.livingNames(); len(names) > 0 {
 		r.log.Error().Msgf("The stop's deadline is over, killing what is left: %s", strings.Join(names, ", "))
 	}
-	for pid, e := range r.table {
-		if err := r.config.Kernel.Signal(e.pidfd, syscall.SIGKILL); err != nil {
-			r.log.Error().Msgf("Cannot kill %q (pid %d): %v", e.name, pid, err)
-		}
+	r.expired = true
+	for pid := range r.table {
+		r.kill(pid)
 	}
 	for _, stray := range r.strays {
 		r.killStray(stray)
 	}
 	r.stopTimer = r.services.Timers.SendOnce(abandonGrace, ctx.Self(), &stopAbandoned{})
+}
+
+func (r *Root) kill(pid int) {
+	e := r.table[pid]
+	if err := r.config.Kernel.Signal(e.pidfd, syscall.SIGKILL); err != nil {
+		r.log.Error().Msgf("Cannot kill %q (pid %d): %v", e.name, pid, err)
+	}
 }
 
 // abandon gives up on what a KILL does not end, such as a process that waits
