@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+)
+
+// options are the command line (checklist R5).
+type options struct {
+	master  string
+	verbose bool
+	dryRun  bool
+	json    bool
+	sandbox string
+	file    string
+}
+
+const help = `Usage: lithos_switch [--master FILE] [-v] [--json] SANDBOX FILE
+       lithos_switch [--master FILE] --dry-run [--json] SANDBOX FILE
+
+Makes FILE the process config of SANDBOX: checks it as lithos_check does, with
+everything else of this host as it is, puts it in the place of the old one in
+one step, and lets the daemon read it (QUIT). If it has an error, nothing
+changes. FILE itself stays; if it is in its place already, it is only checked
+and read.
+
+Options:
+      --master FILE   the master config (default /etc/lithos/master.yaml; also
+                      -C, --config)
+      --dry-run       change nothing, say which containers would start, stop,
+                      be replaced or stay, and why
+      --json          write what was found and done as JSON to standard output
+  -v, --verbose       say what is done
+      --version       print the version
+      --help          print this
+
+Examples:
+  lithos_switch web /tmp/web.yaml
+      put new processes of the sandbox web to work
+
+  lithos_switch --dry-run web /tmp/web.yaml
+      see what that would do:
+        replace  web/app.0
+                   image: /var/lib/lithos/containers/app.v1 -> .../app.v2
+        stay     web/worker.0 ... web/worker.4 (5)
+
+  lithos_switch web /etc/lithos/processes/web.yaml
+      check a file that was changed in its place, and let the daemon read it
+
+Errors in other sandboxes are shown as warnings, they are not in the way. A
+daemon that does not run is only a warning, too: it reads the file when it
+starts. The command does not wait until the containers run.
+
+Two lithos_switch at once work one after the other. The old file or the new one
+is there at every moment, whatever happens to the machine.
+
+Exit codes: 0 the file is in its place (with --dry-run: has no error), 1 it is
+not, or the daemon could not be told, 2 wrong command line.
+`
+
+// parseOptions reads the command line; done says that the program ends here.
+func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
+	o = &options{}
+	var showVersion bool
+	flags := flag.NewFlagSet("lithos_switch", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for _, name := range []string{"master", "C", "config"} {
+		flags.StringVar(&o.master, name, "/etc/lithos/master.yaml", "")
+	}
+	for _, name := range []string{"v", "verbose"} {
+		flags.BoolVar(&o.verbose, name, false, "")
+	}
+	flags.BoolVar(&o.dryRun, "dry-run", false, "")
+	flags.BoolVar(&o.json, "json", false, "")
+	flags.BoolVar(&showVersion, "version", false, "")
+	words, err := parseAll(flags, args)
+	switch {
+	case err != nil || showVersion:
+	case len(words) < 2:
+		err = errors.New("SANDBOX and FILE are needed")
+	case len(words) > 2:
+		err = fmt.Errorf("unexpected argument %q", words[2])
+	default:
+		o.sandbox, o.file = words[0], words[1]
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return nil, exitOK, true
+	case err != nil:
+		fmt.Fprintf(stderr, "lithos_switch: %v\nTry lithos_switch --help\n", err)
+		return nil, exitUsage, true
+	case showVersion:
+		fmt.Fprintln(stdout, version)
+		return nil, exitOK, true
+	}
+	return o, 0, false
+}
+
+// parseAll takes options behind the other words too, as the original does;
+// after "--" there are no options.
+func parseAll(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		rest := flags.Args()
+		if used := len(args) - len(rest); len(rest) == 0 || used > 0 && args[used-1] == "--" {
+			return append(words, rest...), nil
+		}
+		words, args = append(words, rest[0]), rest[1:]
+	}
+	return words, nil
+}
