@@ -94,7 +94,7 @@ func (l *lister) fail(op, path string, err error) {
 // read lists one directory; at is its path below the shelf.
 func (l *lister) read(dir int, at, full string, levels int) {
 	names, err := readNames(dir, full)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be gone by now
 		l.errs = append(l.errs, err)
 	}
 	for _, name := range names {
