@@ -193,6 +193,19 @@ func TestActorLibraryStaysInTheSupervisor(t *testing.T) {
 	}
 }
 
+// What only reads and writes configs goes to build machines and orchestrators,
+// alone: it knows nothing of how containers are run.
+func TestConfigToolsLinkOnlyConfigs(t *testing.T) {
+	sources(t)
+	for _, program := range []string{"lithos_check", "lithos_switch"} {
+		for _, dep := range dependencies(t, program) {
+			if to := layerOf(dep); to == "actors" || to == "spawn" {
+				t.Errorf("%s links %s", program, dep)
+			}
+		}
+	}
+}
+
 func programs(t *testing.T) []string {
 	t.Helper()
 	var names []string
