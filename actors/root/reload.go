@@ -124,5 +124,12 @@ func summary(plan *configs.Plan) string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d containers in %d sandboxes", containers, len(plan.Sandboxes))
+	return count(containers, "container", "containers") + " in " + count(len(plan.Sandboxes), "sandbox", "sandboxes")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", many)
 }

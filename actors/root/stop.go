@@ -25,7 +25,7 @@ const (
 func (r *Root) stop(ctx actor.Context, sig os.Signal) {
 	r.stopping = true
 	deadline := r.longestKillTimeout() + stopGrace
-	r.log.Warn().Msgf("Got %v: ending %d containers, with a deadline of %s", sig, len(r.table), deadline)
+	r.log.Warn().Msgf("Got %v: ending %s, with a deadline of %s", sig, count(len(r.table), "container", "containers"), deadline)
 	for _, c := range r.sandboxes {
 		c.wanted = nil
 		ctx.Send(c.pid, &sandbox.EndSandbox{})

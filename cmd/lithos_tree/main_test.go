@@ -306,7 +306,7 @@ func TestO1_QuitReloadsAndOpensTheLogAnew(t *testing.T) {
 		if err := p.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
-		h.await(p, "log/master.log", "Reloaded: supervising 0 containers in 1 sandboxes")
+		h.await(p, "log/master.log", "Reloaded: supervising 0 containers in 1 sandbox")
 		if err := os.Remove(h.path("log/master.log")); err != nil {
 			t.Fatal(err)
 		}
