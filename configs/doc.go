@@ -30,6 +30,11 @@
 //   - An entry of it, its image or its container config: that process is
 //     Broken.
 //
+// What the files can't tell, [Plan.Inspect] looks for in the images and in the
+// host's directories. It follows a path as PID 1 will, links and volumes
+// included (view.go), breaks nothing, and is not part of Load: the daemon does
+// not wait for it.
+//
 // # Choices where the manual is silent
 //
 // The language:
