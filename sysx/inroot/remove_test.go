@@ -67,7 +67,7 @@ func TestRemoveAll_KindsOfFiles(t *testing.T) {
 
 // The standard library's RemoveAll holds a descriptor for each level.
 func TestI1_RemoveAllSurvivesAVeryDeepTree(t *testing.T) {
-	const depth = 20_000 // forty times what a path may be long
+	const depth = 20_000 // ten times PATH_MAX
 	// On a tmpfs, where state directories are, and twenty times faster.
 	shm, err := os.MkdirTemp("/dev/shm", "lithos-test-")
 	must(t, err)
