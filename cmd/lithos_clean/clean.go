@@ -18,10 +18,40 @@ import (
 type cleaner struct {
 	o      *options
 	report *report
+	// between is called after each step of a removal: tests make there what
+	// others may do meanwhile.
+	between func(step string)
+}
+
+// Steps of a removal, in this order.
+const (
+	stepFound  = "found"
+	stepAside  = "set aside"
+	stepDoomed = "doomed"
+)
+
+func (c *cleaner) after(step string) {
+	if c.between != nil {
+		c.between(step)
+	}
+}
+
+// run does what was asked for, and gives the exit code.
+func (c *cleaner) run() int {
+	switch c.o.action {
+	case actionUsed:
+		c.showUsed()
+	case actionUnused:
+		c.showUnused()
+	case actionDelete:
+		c.delete()
+	}
+	return c.report.finish()
 }
 
 // view is what is known at one moment.
 type view struct {
+	master *configs.Master
 	survey *images.Survey
 	use    *inUse
 	unseen error // why it can't be told what runs
@@ -42,7 +72,7 @@ func (c *cleaner) look() (*view, error) {
 		c.report.code = exitConfig
 		return nil, errConfig
 	}
-	v := &view{survey: images.Look(plan, problems, c.o.rules())}
+	v := &view{master: plan.Master, survey: images.Look(plan, problems, c.o.rules())}
 	v.use, v.unseen = gather(plan.Master, v.survey)
 	return v, nil
 }
@@ -165,11 +195,22 @@ func (c *cleaner) open(v *view, d *images.Dir) *shelf.Dir {
 
 // why says what a candidate in d is used by.
 func (v *view) why(d *images.Dir, k *candidate) []string {
-	if name, used := v.owner(d, k.entry.Name); used && k.left {
-		// A newer one of that name would be the one that is used.
-		if there, err := k.shelf.Exists(name); err != nil || !there {
+	if k.left {
+		if name, used := v.owner(d, k.entry.Name); used {
 			k.name = name
 		}
+	}
+	// What is mounted in it, or runs from it, has it under its present name.
+	why := v.use.why(filepath.Join(d.Real, k.entry.Name), k.entry.ID)
+	if len(why) > 0 || k.name == k.entry.Name {
+		return why
+	}
+	// A newer one that has its name by now is the one that is used.
+	if there, err := k.shelf.Exists(k.name); err == nil && there {
+		if k.left {
+			k.name = k.entry.Name
+		}
+		return nil
 	}
 	return v.use.why(filepath.Join(d.Real, k.name), k.entry.ID)
 }

@@ -25,15 +25,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if done {
 		return code
 	}
-	r := newReport(o, stdout, stderr)
-	c := &cleaner{o: o, report: r}
-	switch o.action {
-	case actionUsed:
-		c.showUsed()
-	case actionUnused:
-		c.showUnused()
-	case actionDelete:
-		c.delete()
-	}
-	return r.finish()
+	c := &cleaner{o: o, report: newReport(o, stdout, stderr)}
+	return c.run()
 }

@@ -90,7 +90,7 @@ Only directories exactly image-dir-levels deep are images; hidden directories
 and symbolic links are not.
 
 To begin:
-  lithos_clean -v                                       what is used, and by what
+  lithos_clean -v                  what is used, and by what
   lithos_clean -D 14 --vmin 3 --keep-recent 1h --delete-unused --dry-run -v
 and then in /etc/cron.daily, without --dry-run.
 

@@ -5,9 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"lithos/configs/images"
+	"lithos/sysx/lockfile"
 	"lithos/sysx/shelf"
 )
 
@@ -17,12 +20,14 @@ import (
 //	lock the image-dir against another lithos_clean
 //	   │  what an interrupted run set aside and is used: gets its name back
 //	   │  find what is unused and not recent (may take long)
+//	lock the processes-dir: no lithos_switch is between its check and its change
 //	   │  read everything anew
 //	set aside: rename to a hidden name beside it; nobody finds it from here on
-//	   │  read everything anew: configs that were switched before the rename,
+//	   │  read everything anew: configs that were changed before the rename,
 //	   │  containers that were started before it, uploads
 //	give those of them that are used now their names back
-//	remove the others
+//	unlock the processes-dir
+//	remove the others (may take long)
 //
 // An upload or a config that comes later finds no image of that name, and says
 // so. What is interrupted stays hidden, and the next run goes on with it.
@@ -60,7 +65,10 @@ func (c *cleaner) delete() {
 		c.dryRun(v, list)
 		return
 	}
-	c.removeAll(c.setAside(list))
+	c.after(stepFound)
+	doomed := c.doom(v, list)
+	c.after(stepDoomed)
+	c.remove(doomed)
 	if v, err := c.look(); err == nil && v.unseen == nil {
 		c.logs(v, c.removeLog)
 	}
@@ -111,6 +119,9 @@ func (v *view) owner(d *images.Dir, name string) (string, bool) {
 func (c *cleaner) recover(v *view, d *images.Dir, s *shelf.Dir) {
 	entries, _ := s.List(d.Levels, wanted) // errors come again with the next list
 	for _, e := range entries {
+		if !strings.HasPrefix(filepath.Base(e.Name), prefix) {
+			continue
+		}
 		k := &candidate{dir: d, shelf: s, entry: e, name: e.Name, aside: true, left: true}
 		if why := v.why(d, k); len(why) > 0 && k.name != e.Name {
 			c.restore(k, why)
@@ -118,11 +129,28 @@ func (c *cleaner) recover(v *view, d *images.Dir, s *shelf.Dir) {
 	}
 }
 
-// setAside renames the candidates that are still unused.
-func (c *cleaner) setAside(list []*candidate) []*candidate {
+// doom sets the candidates aside and gives those that nobody began to use.
+func (c *cleaner) doom(v *view, list []*candidate) []*candidate {
 	if len(list) == 0 {
 		return nil
 	}
+	lock, err := lockfile.LockDir(v.master.ProcessesDir, func() {
+		c.report.note("a lithos_switch is at work, waiting for it")
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.report.failure(fmt.Errorf("cannot lock the processes-dir: %w; nothing was removed", err))
+		return nil
+	}
+	if lock != nil {
+		defer lock.Close()
+	}
+	aside := c.setAside(list)
+	c.after(stepAside)
+	return c.recheck(aside)
+}
+
+// setAside renames the candidates that are still unused.
+func (c *cleaner) setAside(list []*candidate) []*candidate {
 	v, err := c.look()
 	if err != nil {
 		return nil
@@ -159,10 +187,10 @@ func (c *cleaner) used(v *view, k *candidate) []string {
 	return v.why(now, k)
 }
 
-// removeAll removes what was set aside and is still unused.
-func (c *cleaner) removeAll(aside []*candidate) {
+// recheck gives what was set aside and is still unused.
+func (c *cleaner) recheck(aside []*candidate) []*candidate {
 	if len(aside) == 0 {
-		return
+		return nil
 	}
 	v, err := c.look()
 	if err == nil {
@@ -183,6 +211,11 @@ func (c *cleaner) removeAll(aside []*candidate) {
 		}
 		doomed = append(doomed, k)
 	}
+	return doomed
+}
+
+// remove removes what nobody finds any more.
+func (c *cleaner) remove(doomed []*candidate) {
 	for _, k := range doomed {
 		c.report.deleting("", k.path())
 		if err := k.shelf.Remove(k.entry); err != nil {

@@ -147,7 +147,7 @@ func (r *report) list(path string, s state, why []string) {
 // keep tells with -v that something is not removed.
 func (r *report) keep(path string, s state, why []string) {
 	r.doc.Images = append(r.doc.Images, item{path, s, why})
-	if !r.o.verbose || r.o.action == actionUsed {
+	if !r.o.verbose && s != stateRestored || r.o.action == actionUsed {
 		return
 	}
 	word := "Keeping"

@@ -62,7 +62,7 @@ func Look(plan *configs.Plan, problems configs.Problems, rules Rules) *Survey {
 		}
 		s.sandbox(plan.Master, sb, problems, rules)
 	}
-	s.nested()
+	s.nested(plan.Master)
 	slices.SortFunc(s.Dirs, func(a, b *Dir) int { return cmp.Compare(a.Path, b.Path) })
 	for _, d := range s.Dirs {
 		for _, by := range d.Used {
@@ -182,9 +182,14 @@ func (d *Dir) problem(config bool, format string, args ...any) {
 	d.Problems = append(d.Problems, Problem{Text: fmt.Sprintf(format, args...), Config: config})
 }
 
-// nested: what is an image of the one could hold images of the other.
-func (s *Survey) nested() {
+// nested: what is an image of the one could hold images of the other. And a
+// processes-dir can't be an image-dir, since both are locked.
+func (s *Survey) nested(m *configs.Master) {
+	processes, err := os.Stat(m.ProcessesDir)
 	for _, outer := range s.Dirs {
+		if err == nil && outer.info != nil && os.SameFile(outer.info, processes) {
+			outer.problem(true, "it is the processes-dir, too")
+		}
 		for _, inner := range s.Dirs {
 			if outer != inner && Below(inner.Real, outer.Real) {
 				text := "the image-dir %s lies inside the image-dir %s"

@@ -150,6 +150,7 @@ func TestS3_S4_S5_WhatMakesAnImageDirUnsafe(t *testing.T) {
 		}, ""},
 		{"S5 one inside the other", func(h *host) { h.sandbox("other", "image-dir: DIR/images/inner", "v1") },
 			"* the image-dir DIR/images/inner lies inside the image-dir DIR/images"},
+		{"S5 the processes-dir", func(h *host) { h.sandbox("other", "image-dir: DIR/processes", "v1") }, "* it is the processes-dir, too"},
 		{"S5 names that only begin the same", func(h *host) { h.sandbox("other", "image-dir: DIR/images2", "v1") }, ""},
 		{"a missing process config", func(h *host) { os.Remove(h.path("processes/web.yaml")) }, "* the process config of the sandbox web can't be used: DIR/processes/web.yaml: error: cannot read"},
 		{"a broken process config", func(h *host) { h.write("processes/web.yaml", "app: [") }, "* the process config of the sandbox web can't be used: DIR/processes/web.yaml:1:"},
