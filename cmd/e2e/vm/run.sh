@@ -76,7 +76,7 @@ stage_root() {
 		[ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/lithos/src/$package/"
 	done <"$vm/suite"
 	{
-		printf 'LIMIT=%q\nSLOW=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}"
+		printf 'LIMIT=%q\nSLOW=%q\nCOUNT=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}" "${LITHOS_E2E_COUNT:-}"
 		printf 'RUN=%q\n' "${RUN:-}"
 	} >"$root/lithos/settings"
 }
