@@ -42,7 +42,7 @@ demo-check: build ## run the demo unattended and check everything it shows
 test: preflight build images ## run all tests on this machine: needs root
 	go test $(packages)
 	go test -race $(packages)
-	go test -count=1 -timeout=20m ./cmd/e2e
+	go test -count=1 -timeout=15m ./cmd/e2e
 
 .PHONY: test-vm
 test-vm: build images ## run the kernel's part of them in a small virtual machine: cgroup v2, Debian's kernel
