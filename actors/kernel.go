@@ -22,6 +22,9 @@ type Kernel struct {
 	Remove func(name, stateDir, record string, all bool) error
 	// ReadRecord reads a container's record file.
 	ReadRecord func(path string) (*spawn.Record, error)
+	// AppendLine appends to a log of programs' output, where PID 1 itself
+	// could not.
+	AppendLine func(path, line string) error
 
 	// Listen makes a listening socket; Close closes one.
 	Listen func(Socket) (*os.File, error)

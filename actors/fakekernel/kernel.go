@@ -110,6 +110,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Start:       k.start,
 		Remove:      k.remove,
 		ReadRecord:  k.readRecord,
+		AppendLine:  func(string, string) error { return nil },
 		Listen:      k.listen,
 		Close:       k.close,
 		Signal:      k.signal,

@@ -1,7 +1,6 @@
 package listener
 
 import (
-	"fmt"
 	"net/netip"
 	"os"
 
@@ -84,7 +83,7 @@ func (l *Listener) open(want actors.Socket) (*socket, error) {
 	}
 	file, err := l.kernel.Listen(want)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", want.Addr, err)
+		return nil, err
 	}
 	s := &socket{addr: want.Addr, file: file, own: want.ReusePort}
 	if !s.own {

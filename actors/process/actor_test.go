@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,8 +36,10 @@ type stage struct {
 	sent    []any // to listener, spawner and parent
 	signals []syscall.Signal
 	removed []bool
-	record  func() (*spawn.Record, error)
-	signal  func(syscall.Signal) error
+	// appended has the lines beside the programs' output.
+	appended []string
+	record   func() (*spawn.Record, error)
+	signal   func(syscall.Signal) error
 }
 
 func (s *stage) Write(p []byte) (int, error) {
@@ -72,6 +75,12 @@ func newStage(t *testing.T) *stage {
 	others := s.system.Root.Spawn(collect)
 	kernel := &actors.Kernel{
 		ReadRecord: func(string) (*spawn.Record, error) { return s.record() },
+		AppendLine: func(path, line string) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.appended = append(s.appended, path+": "+line)
+			return nil
+		},
 		Remove: func(_, _, _ string, all bool) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -170,6 +179,24 @@ func TestN9_Q2_Counters(t *testing.T) {
 		gen = s.run(10)
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 10, Status: exited2}})
 		want("a failure after one that was asked for", 5, 5, 3, 0)
+	})
+}
+
+func TestP2_TheDeathThatPID1CouldNotWriteDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.env.StdioLog = "web.log"
+		s.record = func() (*spawn.Record, error) {
+			return &spawn.Record{Started: &spawn.ProgramStarted{PID: 2, At: time.Now()}}, nil
+		}
+		gen := s.run(7)
+		time.Sleep(90 * time.Second)
+		at := time.Now()
+		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: killed9, At: at}})
+		want := "web.log: " + at.Format(time.RFC3339) + ": ----- Process \"web/app.0\" was killed: its PID 1 got SIGKILL, uptime 90s -----\n"
+		if !slices.Equal(s.appended, []string{want}) {
+			t.Errorf("got %q, want %q", s.appended, want)
+		}
 	})
 }
 

@@ -55,8 +55,25 @@ func (p *Process) noteDeath() {
 	if failed(p.exit, record, p.asked) {
 		p.counters.Failures.Add(1)
 	}
-	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s", p.name, child.PID,
-		deathInWords(p.exit, record, p.current.Container.KillTimeout), uptimeInWords(p.exit.At.Sub(child.Started)))
+	words, uptime := deathInWords(p.exit, record, p.current.Container.KillTimeout), p.exit.At.Sub(child.Started)
+	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s", p.name, child.PID, words, uptimeInWords(uptime))
+	if !owesDeathLine(record) {
+		return
+	}
+	line := fmt.Sprintf("%s: ----- Process %q %s, uptime %ds -----\n",
+		p.exit.At.Format(time.RFC3339), p.name, words, int(uptime.Seconds()))
+	if err := p.env.Kernel.AppendLine(p.env.StdioLog, line); err != nil {
+		p.env.Log.Warn().Msgf("Cannot note the death of %q beside its output: %v", p.name, err)
+	}
+}
+
+// owesDeathLine tells whether PID 1 was gone before it could write down, among
+// the output of the programs, the end of the one that it had started (P2).
+func owesDeathLine(record *spawn.Record) bool {
+	if record.Started == nil || record.Killing {
+		return false
+	}
+	return record.Exited == nil || record.Exited.At.Before(record.Started.At)
 }
 
 // failed is the definition of a failure, N9: a death is none if TERM was sent
@@ -86,6 +103,8 @@ func deathInWords(exit actors.Exit, record *spawn.Record, killTimeout time.Durat
 		return fmt.Sprintf("did not end within its kill-timeout of %s and was killed", killTimeout)
 	case record.Exited != nil:
 		return programDeath(record.Exited)
+	case record.Started == nil && exit.Status.ExitStatus() == spawn.ExitNormal:
+		return "was stopped before its program was started"
 	}
 	return fmt.Sprintf("ended, its PID 1 exited with code %d and left no record", exit.Status.ExitStatus())
 }

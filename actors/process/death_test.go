@@ -63,11 +63,33 @@ func TestP3_P8_DeathInWords(t *testing.T) {
 		{"crash", exited2, spawn.Record{Crash: "panic: oops\n\ngoroutine 1\n"}, "ended because its PID 1 crashed (please report this): panic: oops\n\ngoroutine 1"},
 		{"killed PID 1", killed9, spawn.Record{}, "was killed: its PID 1 got SIGKILL"},
 		{"killed PID 1 with an earlier exit in its record", killed9, spawn.Record{Exited: &spawn.ProgramExited{}}, "was killed: its PID 1 got SIGKILL"},
+		{"TERM during the set-up", exited0, spawn.Record{}, "was stopped before its program was started"},
 		{"nothing known", exited2, spawn.Record{}, "ended, its PID 1 exited with code 2 and left no record"},
 	}
 	for _, test := range tests {
 		if got := deathInWords(actors.Exit{Status: test.status}, &test.record, 5*time.Second); got != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestP2_OwesDeathLine(t *testing.T) {
+	at := time.Unix(1700000000, 0)
+	tests := []struct {
+		name   string
+		record spawn.Record
+		want   bool
+	}{
+		{"it was never started", spawn.Record{}, false},
+		{"PID 1 was killed", spawn.Record{Started: &spawn.ProgramStarted{At: at}}, true},
+		{"PID 1 wrote it", spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}}, false},
+		{"PID 1 wrote of the kill-timeout", spawn.Record{Started: &spawn.ProgramStarted{At: at}, Killing: true}, false},
+		{"PID 1 was killed after a restart of the program",
+			spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at.Add(-1)}}, true},
+	}
+	for _, test := range tests {
+		if got := owesDeathLine(&test.record); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
 }

@@ -181,7 +181,7 @@ func TestG14_AFailedListenIsTriedAgain(t *testing.T) {
 		if n := k.Starts("web/app.0"); n != 1 {
 			t.Errorf("%d forks, want none without its sockets", n)
 		}
-		h.wantLog(`Cannot start container "web/app.0": cannot listen on 0.0.0.0:443: address already in use`)
+		h.wantLog(`Cannot start container "web/app.0": address already in use`)
 		h.stop()
 	})
 }

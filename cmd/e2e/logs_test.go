@@ -59,6 +59,21 @@ func TestP1_P2_P3_P4_OutputStartsAndDeathsInTheLogs(t *testing.T) {
 	}
 }
 
+// Where PID 1 was killed it can't write that its program ended; the daemon
+// does.
+func TestP2_DeathByAKilledPID1IsInTheLog(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-timeout: 0.2", "wait"))
+	h.start()
+	i := h.running("box/app.0")["box/app.0"]
+	kill(t, i.knot, killSignal)
+	h.successor("box/app.0", i, 5*time.Second)
+	lines := regexp.MustCompile(`(?m)^`+stamp+`: ----- (Starting|Process) "box/app\.0".*`).FindAllString(h.read("log/stderr/box.log"), -1)
+	if len(lines) != 3 || !strings.Contains(lines[1], `was killed: its PID 1 got SIGKILL, uptime `) {
+		t.Errorf("want a start, a death and a start:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
 // Never through a proxy: the program's descriptors are the file itself.
 func TestP1_DescriptorsAreTheFile(t *testing.T) {
 	t.Parallel()

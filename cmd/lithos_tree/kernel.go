@@ -55,6 +55,7 @@ func (k *kernel) functions() *actors.Kernel {
 		Start:       k.spawner.Start,
 		Remove:      k.spawner.Remove,
 		ReadRecord:  spawn.ReadRecord,
+		AppendLine:  appendLine,
 		Listen:      listen,
 		Close:       (*os.File).Close,
 		Signal:      signalProcess,
@@ -70,6 +71,16 @@ func (k *kernel) functions() *actors.Kernel {
 		// Only an empty one can be removed, and only that is wanted.
 		RemoveDir: func(path string) { _ = os.Remove(path) },
 	}
+}
+
+// appendLine writes at once, so that the line stays whole between others.
+func appendLine(path, line string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line)
+	return errors.Join(err, f.Close())
 }
 
 func listen(s actors.Socket) (*os.File, error) {
