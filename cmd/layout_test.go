@@ -33,7 +33,7 @@ var layers = map[string][]string{
 var topLevel = []string{
 	"cmd", "actors", "spawn", "sysx", "configs", "bench", "examples",
 	"docs", "packaging", ".ci",
-	"go.mod", "go.sum", "Makefile", "README.md", "LICENSE", ".gitignore", "staticcheck.conf",
+	"go.mod", "go.sum", "Makefile", "README.md", "LICENSE", ".gitignore",
 }
 
 // bans are imports that a layer does without, and why.
