@@ -127,7 +127,7 @@ func gather(m *configs.Master, s *images.Survey) (*inUse, error) {
 		add(u.holds, path, what)
 		add(u.holds, images.Real(path), what)
 	}
-	err := errors.Join(u.mounts(), u.records(filepath.Join(m.RuntimeDir, "containers")), u.processes(s))
+	err := errors.Join(u.mounts(), u.records(filepath.Join(m.RuntimeDir, "containers")), u.processes(m, s))
 	u.imagePaths, u.holdPaths = sortedKeys(u.images), sortedKeys(u.holds)
 	return u, err
 }
@@ -210,11 +210,15 @@ func (u *inUse) record(name string, r *spawn.Record) {
 }
 
 // processes looks at every process of the machine: the directory that it has
-// as its root, which is what the kernel runs a container from, and, before it
-// has got there, the image on the command line of a lithos_knot. It finds
-// containers of other daemons, too.
-func (u *inUse) processes(s *images.Survey) error {
+// as its root is what the kernel runs a container from. A lithos_knot that has
+// not got there yet, or that can't be seen, says it on its command line. That
+// finds containers of other daemons, too.
+func (u *inUse) processes(m *configs.Master, s *images.Survey) error {
 	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return fmt.Errorf("cannot see what runs: %w", err)
+	}
+	ours, err := shelf.Identify("/")
 	if err != nil {
 		return fmt.Errorf("cannot see what runs: %w", err)
 	}
@@ -224,52 +228,68 @@ func (u *inUse) processes(s *images.Survey) error {
 		if err != nil {
 			continue
 		}
-		name, image, isKnot := knotImage(pid)
-		id, err := shelf.Identify("/proc/" + e.Name() + "/root")
+		root, err := shelf.Identify("/proc/" + e.Name() + "/root")
+		k, ok := readKnot(pid)
 		switch {
-		case err == nil:
-			add(u.ids, id, "the root directory of a running process")
-		case isKnot && image == "" && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)):
+		case err == nil && root != ours && ok:
+			add(u.ids, root, k.String())
+		case err == nil && root != ours:
+			add(u.ids, root, fmt.Sprintf("process %d", pid))
+		case ok && k.image != "":
+			u.addKnot(k, m, s)
+		case ok && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)):
 			unseen = fmt.Errorf("cannot see what a container runs from: %w", err)
-		}
-		if image == "" {
-			continue
-		}
-		for _, d := range s.Dirs {
-			// What runs in a container may call itself so, too: it must not
-			// keep more than one image by that.
-			if strings.Count(image, "/")+1 != d.Levels {
-				continue
-			}
-			u.addImage(filepath.Join(d.Real, image), fmt.Sprintf("container %s (pid %d)", name, pid))
 		}
 	}
 	return unseen
 }
 
-// knotImage reads the command line of a container's PID 1:
+// addKnot adds the image that a lithos_knot is about to run: that of its
+// sandbox, or, if it belongs to another daemon, of that name wherever it may be.
+func (u *inUse) addKnot(k knot, m *configs.Master, s *images.Survey) {
+	sandbox, _, _ := strings.Cut(k.name, "/")
+	own := images.Real(k.master) == images.Real(m.File)
+	for _, d := range s.Dirs {
+		if !own || slices.Contains(d.Sandboxes, sandbox) {
+			u.addImage(filepath.Join(d.Real, k.image), k.String())
+		}
+	}
+}
+
+// knot is the PID 1 of a container.
+type knot struct {
+	pid                 int
+	name, master, image string
+}
+
+func (k knot) String() string { return fmt.Sprintf("container %s (pid %d)", k.name, k.pid) }
+
+// readKnot reads the command line of a container's PID 1:
 // `lithos_knot --name NAME --master FILE --config JSON`.
-func knotImage(pid int) (name, image string, isKnot bool) {
+func readKnot(pid int) (k knot, ok bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
-		return "", "", false
+		return k, false
 	}
 	args := strings.Split(string(text), "\x00")
 	if filepath.Base(args[0]) != "lithos_knot" {
-		return "", "", false
+		return k, false
 	}
+	k.pid = pid
 	for i := 1; i+1 < len(args); i++ {
 		switch args[i] {
 		case "--name":
-			name = args[i+1]
+			k.name = args[i+1]
+		case "--master":
+			k.master = args[i+1]
 		case "--config":
 			var config struct{ Image string }
 			if json.Unmarshal([]byte(args[i+1]), &config) == nil && plain(config.Image) {
-				image = config.Image
+				k.image = config.Image
 			}
 		}
 	}
-	return name, image, true
+	return k, true
 }
 
 // plain says whether a name can be an image's.

@@ -22,14 +22,20 @@ func TestS2_WhatContainersRunFromIsKept(t *testing.T) {
 			h.record("app.0", image, os.Getpid(), startTime(h.t, os.Getpid())-1)
 		}, "container web/app.0, which may be started again"},
 		{"the root directory of a process", func(h *host, image string) { process(h.t, image, "program") },
-			"the root directory of a running process"},
+			"process "},
 		{"a root below another name", func(h *host, image string) {
 			bind(h.t, image, h.path("mnt/root"))
 			process(h.t, h.path("mnt/root"), "program")
-		}, "the root directory of a running process"},
+		}, "process "},
 		{"the command line of lithos_knot", func(h *host, image string) {
+			process(h.t, "/", "/usr/bin/lithos_knot", "--name", "web/app.3", "--master", h.path("master.yaml"), "--config", `{"image":"old","config":"/a"}`)
+		}, "container web/app.3 (pid "},
+		{"the command line of another daemon's", func(h *host, image string) {
 			process(h.t, "/", "/usr/bin/lithos_knot", "--name", "box/app.3", "--master", "/x", "--config", `{"image":"old","config":"/a"}`)
 		}, "container box/app.3 (pid "},
+		{"the root directory of lithos_knot", func(h *host, image string) {
+			process(h.t, image, "/usr/bin/lithos_knot", "--name", "box/app.3\x1b[2J", "--master", "/x", "--config", `{"image":"other"}`)
+		}, "container box/app.3\\x1b[2J (pid "},
 		{"something mounted in it", func(h *host, image string) { bind(h.t, h.path("log"), filepath.Join(image, "mnt")) }, `mount point "DIR/images/old/mnt"`},
 		{"a volume", func(h *host, image string) { h.sandbox("web", "writable-paths: {/db: DIR/images/old/data}") }, "/db of writable-paths of web"},
 		{"the image-dir of another sandbox, by a mount", func(h *host, image string) {
@@ -78,12 +84,15 @@ func TestS1_UsedHasWhatRuns(t *testing.T) {
 	}
 }
 
-// A program in a container can call itself what it likes.
+// A program in a container can call itself what it likes; and images of two
+// sandboxes may have the same name.
 func TestAFalseKnotKeepsNothingElse(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
 	for _, config := range []string{`{"image":"."}`, `{"image":"../images"}`, `{"image":""}`, `{"image":"a/b/c"}`, `[`, `{"image":7}`, `{"image":"/"}`} {
 		process(t, "/", "lithos_knot", "--name", "x", "--config", config)
 	}
+	process(t, t.TempDir(), "lithos_knot", "--name", "web/app.0", "--master", h.path("master.yaml"), "--config", `{"image":"v0"}`)
+	process(t, "/", "lithos_knot", "--name", "other/app.0", "--master", h.path("master.yaml"), "--config", `{"image":"v0"}`)
 	process(t, "/", "lithos_knot")
 	process(t, "/", "lithos_knot", "--config")
 	h.printed(h.clean("--unused"), "v0")

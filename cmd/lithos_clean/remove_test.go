@@ -60,8 +60,7 @@ func TestS2_WhatIsUsedMeanwhileIsKept(t *testing.T) {
 			t.Run("S2 "+test.name+", "+step, func(t *testing.T) {
 				h := web(t, []string{"v1"}, "v0")
 				h.write("images/v0/config/a.yaml", "text")
-				var r result
-				r = h.between(func(at string) {
+				r := h.between(func(at string) {
 					if at == step {
 						test.do(h)
 					}

@@ -73,6 +73,9 @@ func newReport(o *options, stdout, stderr io.Writer) *report {
 	}
 }
 
+// reasons may have names in them that a container chose.
+func reasons(why []string) string { return printable(strings.Join(why, ", ")) }
+
 // problem tells one problem once; dir is "" if it is not about one image-dir.
 func (r *report) problem(dir string, p images.Problem) {
 	it := problemItem{ImageDir: dir, Text: printable(p.Text), Config: p.Config}
@@ -138,7 +141,7 @@ func (r *report) line(format string, args ...any) {
 func (r *report) list(path string, s state, why []string) {
 	r.doc.Images = append(r.doc.Images, item{path, s, why})
 	if r.o.verbose && len(why) > 0 {
-		r.line("%s\t%s", strconv.Quote(path), strings.Join(why, ", "))
+		r.line("%s\t%s", strconv.Quote(path), reasons(why))
 		return
 	}
 	r.line("%s", strconv.Quote(path))
@@ -159,10 +162,10 @@ func (r *report) keep(path string, s state, why []string) {
 	}
 	if r.o.action == actionUnused {
 		// Standard output is the list of what is unused.
-		r.note("keeping %q: %s", path, strings.Join(why, ", "))
+		r.note("keeping %q: %s", path, reasons(why))
 		return
 	}
-	r.line("%s%s %q: %s", r.stamp(), word, path, strings.Join(why, ", "))
+	r.line("%s%s %q: %s", r.stamp(), word, path, reasons(why))
 }
 
 // stamp begins the lines that -v adds to a removal (checklist S7).
