@@ -158,6 +158,38 @@ func (h *host) left(names ...string) {
 	}
 }
 
+// uploads writes to a file, whatever the name of its directory is by then, and
+// makes it look old, until the test's end.
+func (h *host) uploads(name string) {
+	h.t.Helper()
+	h.write(name, "")
+	f, err := os.OpenFile(h.path(name), os.O_WRONLY, 0)
+	must(h.t, err)
+	done, ended := make(chan struct{}), make(chan struct{})
+	h.t.Cleanup(func() {
+		close(done)
+		<-ended
+		_ = f.Close()
+	})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			if _, err := f.WriteString("more"); err != nil {
+				h.t.Error(err)
+			}
+			old := unix.NsecToTimeval(0)
+			if err := unix.Futimes(int(f.Fd()), []unix.Timeval{old, old}); err != nil {
+				h.t.Error(err)
+			}
+		}
+	}()
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -237,7 +237,7 @@ func (c *cleaner) restore(k *candidate, why []string) {
 	}
 	if _, err := k.shelf.Rename(k.entry, base); err != nil {
 		c.failed(k, fmt.Errorf("the image %q is used (%s), but cannot be renamed back from %q: %w",
-			k.path(), why, filepath.Join(k.dir.Path, k.entry.Name), err))
+			k.path(), strings.Join(why, ", "), filepath.Join(k.dir.Path, k.entry.Name), err))
 		return
 	}
 	c.report.keep(k.path(), stateRestored, why)

@@ -83,7 +83,7 @@ func TestS2_AnUploadMeanwhileIsKept(t *testing.T) {
 	waitFor(t, func() bool { return h.clean("--unused", "--keep-recent", "1s").stdout != "" })
 	r := h.between(func(step string) {
 		if step == stepAside {
-			h.write("images/"+hidden("v0")+"/deep/file", "more")
+			h.uploads("images/" + hidden("v0") + "/deep/file")
 		}
 	}, "--delete-unused", "--keep-recent", "1s")
 	h.left("v0", "v1")
@@ -106,6 +106,20 @@ func TestAnImageThatComesAgain(t *testing.T) {
 	h.left("v0", "v1")
 	if _, err := os.Stat(h.path("images/v0/new")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnImageThatComesAgainAndTheOldOneRuns(t *testing.T) {
+	h := web(t, []string{"v1"}, "v0")
+	r := h.between(func(step string) {
+		if step == stepAside {
+			h.mkdir("images/v0")
+			process(t, h.path("images/"+hidden("v0")), "program")
+		}
+	}, "--delete-unused")
+	h.left(hidden("v0"), "v0", "v1")
+	if r.code != 2 || !strings.Contains(r.stderr, `the image "DIR/images/v0" is used (process `) || !strings.Contains(r.stderr, "cannot be renamed back") {
+		t.Errorf("%+v", r)
 	}
 }
 
