@@ -114,8 +114,12 @@ func TestE3_M7_MemoryHogIsKilledWhileItsNeighbourLives(t *testing.T) {
 	h.start()
 	var neighbour instance
 	eventually(t, "the neighbour", 10*time.Second, func() error {
+		if err := h.logged("holding 24"); err != nil {
+			return err
+		}
+		// Only now: before it is executed it has no pid here.
 		neighbour = h.instances()["box/neighbour.0"]
-		return h.logged("holding 24")
+		return nil
 	})
 	eventually(t, "the hog killed twice, and the hog's child", 30*time.Second, func() error {
 		log := h.read("log/stderr/hogs.log")
