@@ -14,6 +14,10 @@ import (
 	"time"
 )
 
+// The tests that say exactly what lithos_clean removes run by themselves: it
+// keeps an image of a name that a container of any daemon is being started
+// from, and the hosts of all these tests call theirs the same.
+
 // versioned is a host whose sandbox "box" runs the first of some images, and
 // the container config that all of them have.
 func versioned(t *testing.T, config string, images ...string) *host {
@@ -80,7 +84,6 @@ func (h *host) becomes(image string) {
 }
 
 func TestS1_S2_P7_CleanAfterAHistoryOfVersions(t *testing.T) {
-	t.Parallel()
 	h := versioned(t, simple("", "wait"), "v1", "v2", "v3", "v4")
 	must(t, os.Symlink("v1", h.path("images/current")))
 	h.start()
@@ -110,7 +113,6 @@ func TestS1_S2_P7_CleanAfterAHistoryOfVersions(t *testing.T) {
 // What a container runs from stays, whatever the files on the disk say: also
 // while it waits for its restart, and when the daemon is dead.
 func TestS2_CleanKeepsWhatRuns(t *testing.T) {
-	t.Parallel()
 	h := versioned(t, simple("restart-timeout: 4", "wait"), "v1", "v2")
 	h.start()
 	before := h.running("box/app.0")["box/app.0"]
@@ -153,7 +155,6 @@ func TestS2_CleanKeepsWhatRuns(t *testing.T) {
 }
 
 func TestS4_S5_CleanSkipsWhatIsNotCertain(t *testing.T) {
-	t.Parallel()
 	h := versioned(t, simple("", "wait"), "v1", "v2")
 	h.start()
 	before := h.running("box/app.0")
