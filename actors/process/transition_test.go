@@ -309,11 +309,11 @@ func TestEveryWorld(t *testing.T) {
 		slices.Reverse(steps)
 		return strings.Join(steps, " ")
 	}
-	todo := []world{{}}
+	queue := []world{{}}
 	phases := map[Phase]bool{}
-	for len(todo) > 0 {
-		w := todo[0]
-		todo = todo[1:]
+	for len(queue) > 0 {
+		w := queue[0]
+		queue = queue[1:]
 		phases[w.phase] = true
 		for _, k := range append(w.possible(), Run, Retire, Terminate) {
 			next, wrong := w.step(k)
@@ -322,7 +322,7 @@ func TestEveryWorld(t *testing.T) {
 			}
 			if _, ok := seen[next]; !ok && next != (world{}) {
 				seen[next] = edge{w, k}
-				todo = append(todo, next)
+				queue = append(queue, next)
 			}
 		}
 	}
