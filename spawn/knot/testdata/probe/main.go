@@ -86,8 +86,9 @@ func init() {
 		"await":  await,
 		"orphan": orphan,
 		"daemon": func(s string) { background(true, s) },
-		"nozombie": func(string) {
-			until(func() bool { return !strings.Contains(strings.Join(processes(), ";"), " Z") }, "zombies stay")
+		// An orphan that still runs is no zombie yet: wait for all to go.
+		"alone": func(string) {
+			until(func() bool { return len(processes()) == 2 }, "others than PID 1 and this stay")
 		},
 		"create": func(s string) {
 			f, err := os.OpenFile(s, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
