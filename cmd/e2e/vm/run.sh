@@ -97,8 +97,8 @@ images_disk() {
 
 # What a reader of a long log looks for, once more at its end.
 summarise() {
-	grep -aE '^guest: (ok  |FAIL|failed|late)' "$vm/output.log" || :
-	sed -nE 's/^ *--- FAIL: ([^ ]*).*/\1/p' "$vm/output.log" | sed 's/^/test-vm: failed, at least once: /'
+	grep -aE '^guest: (ok  |FAIL|failed)' "$vm/output.log" || :
+	sed -nE 's/^ *--- FAIL: ([^ ]*).*/\1/p' "$vm/output.log" | sed 's/^/test-vm: failing: /'
 	! grep -aE 'WARNING:|BUG:|rcu_.*detected stalls|blocked for more than' "$vm/kernel.log" ||
 		say "the guest's kernel complains: see $vm/kernel.log"
 }
