@@ -57,7 +57,7 @@ func (p *Process) noteDeath() {
 	}
 	words, uptime := deathInWords(p.exit, record, p.current.Container.KillTimeout), p.exit.At.Sub(child.Started)
 	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s", p.name, child.PID, words, uptimeInWords(uptime))
-	if !owesDeathLine(record) {
+	if !owesDeathLine(p.exit, record) {
 		return
 	}
 	line := fmt.Sprintf("%s: ----- Process %q %s, uptime %ds -----\n",
@@ -68,10 +68,15 @@ func (p *Process) noteDeath() {
 }
 
 // owesDeathLine tells whether PID 1 was gone before it could write down, among
-// the output of the programs, the end of the one that it had started (P2).
-func owesDeathLine(record *spawn.Record) bool {
-	if record.Started == nil || record.Killing {
+// the output of the programs, the end of the one that it had started (P2). A
+// PID 1 that was killed before its record has a start may have started one:
+// the line about the start is written before, the record after the fork.
+func owesDeathLine(exit actors.Exit, record *spawn.Record) bool {
+	switch {
+	case record.Failed != "", record.Killing:
 		return false
+	case record.Started == nil:
+		return exit.Status.Signaled() || record.Crash != ""
 	}
 	return record.Exited == nil || record.Exited.At.Before(record.Started.At)
 }

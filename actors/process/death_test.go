@@ -77,18 +77,22 @@ func TestP2_OwesDeathLine(t *testing.T) {
 	at := time.Unix(1700000000, 0)
 	tests := []struct {
 		name   string
+		status syscall.WaitStatus
 		record spawn.Record
 		want   bool
 	}{
-		{"it was never started", spawn.Record{}, false},
-		{"PID 1 was killed", spawn.Record{Started: &spawn.ProgramStarted{At: at}}, true},
-		{"PID 1 wrote it", spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}}, false},
-		{"PID 1 wrote of the kill-timeout", spawn.Record{Started: &spawn.ProgramStarted{At: at}, Killing: true}, false},
-		{"PID 1 was killed after a restart of the program",
+		{"it was stopped before it was started", exited0, spawn.Record{}, false},
+		{"it could not be set up", exited1, spawn.Record{Failed: "no such image"}, false},
+		{"PID 1 was killed", killed9, spawn.Record{Started: &spawn.ProgramStarted{At: at}}, true},
+		{"PID 1 was killed before it could record the start", killed9, spawn.Record{}, true},
+		{"PID 1 crashed before it could record the start", exited2, spawn.Record{Crash: "panic"}, true},
+		{"PID 1 wrote it", exited2, spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}}, false},
+		{"PID 1 wrote of the kill-timeout", exited3, spawn.Record{Started: &spawn.ProgramStarted{At: at}, Killing: true}, false},
+		{"PID 1 was killed after a restart of the program", killed9,
 			spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at.Add(-1)}}, true},
 	}
 	for _, test := range tests {
-		if got := owesDeathLine(&test.record); got != test.want {
+		if got := owesDeathLine(actors.Exit{Status: test.status}, &test.record); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
