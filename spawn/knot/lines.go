@@ -80,17 +80,16 @@ func appendUptime(b []byte, at time.Time, r *run) []byte {
 	return append(b, 's')
 }
 
-// appendStatus is "exited with code 1" or "killed by SIGKILL".
+// appendStatus is "exited with code 1" or "killed by signal SIGKILL[9]", as in
+// the original: people's log watchers look for it.
 func appendStatus(b []byte, s syscall.WaitStatus) []byte {
 	if s.Exited() {
 		return strconv.AppendInt(append(b, "exited with code "...), int64(s.ExitStatus()), 10)
 	}
-	b = append(b, "killed by "...)
-	if name := unix.SignalName(s.Signal()); name != "" {
-		b = append(b, name...)
-	} else {
-		b = strconv.AppendInt(append(b, "signal "...), int64(s.Signal()), 10)
-	}
+	b = append(b, "killed by signal "...)
+	b = append(b, unix.SignalName(s.Signal())...)
+	b = strconv.AppendInt(append(b, '['), int64(s.Signal()), 10)
+	b = append(b, ']')
 	if s.CoreDump() {
 		b = append(b, " (core dumped)"...)
 	}

@@ -24,9 +24,9 @@ func TestP2_Lines(t *testing.T) {
 	}{
 		{"P2 start", startingLine(nil, at, spec), `Starting "web/app.0": "/bin/app" "--port" "80" "x\ny" -----`},
 		{"P2 exit", ended(3 << 8), `Process "web/app.0" exited with code 3, uptime 61s -----`},
-		{"P2 signal", ended(9), `Process "web/app.0" killed by SIGKILL, uptime 61s -----`},
-		{"P2 core", ended(11 | 0x80), `Process "web/app.0" killed by SIGSEGV (core dumped), uptime 61s -----`},
-		{"P2 nameless signal", ended(40), `Process "web/app.0" killed by signal 40, uptime 61s -----`},
+		{"P2 signal", ended(9), `Process "web/app.0" killed by signal SIGKILL[9], uptime 61s -----`},
+		{"P2 core", ended(11 | 0x80), `Process "web/app.0" killed by signal SIGSEGV[11] (core dumped), uptime 61s -----`},
+		{"P2 nameless signal", ended(40), `Process "web/app.0" killed by signal [40], uptime 61s -----`},
 		{"P2 kill-timeout", killingLine(nil, at, spec, &run{began: at.Add(-time.Hour)}),
 			`Process "web/app.0" did not respond to SIGTERM in 1.5s, uptime 3600s. Killing.. -----`},
 		{"P2 failure", failedLine(nil, at, spec, errors.New("why")), `Process "web/app.0" did not start: why -----`},

@@ -33,9 +33,9 @@ func TestN6_N9_E22_ExitCodes(t *testing.T) {
 		{"E22 N9 normal exit code 0", "exit:0", false, []int{0}, wire.ExitNormal, 0, 0, "exited with code 0"},
 		{"E22 other code", "exit:7", false, []int{8, 9}, wire.ExitAbnormal, 7, 0, "exited with code 7"},
 		{"E22 the list replaces a command's rule", "exit:0", true, []int{8}, wire.ExitAbnormal, 0, 0, "exited with code 0"},
-		{"N9 died on TERM", "raise:15", false, nil, wire.ExitNormal, -1, 15, "killed by SIGTERM"},
-		{"N6 died on KILL", "raise:9", false, nil, wire.ExitAbnormal, -1, 9, "killed by SIGKILL"},
-		{"N6 command died on KILL", "raise:9", true, nil, wire.ExitAbnormal, -1, 9, "killed by SIGKILL"},
+		{"N9 died on TERM", "raise:15", false, nil, wire.ExitNormal, -1, 15, "killed by signal SIGTERM[15]"},
+		{"N6 died on KILL", "raise:9", false, nil, wire.ExitAbnormal, -1, 9, "killed by signal SIGKILL[9]"},
+		{"N6 command died on KILL", "raise:9", true, nil, wire.ExitAbnormal, -1, 9, "killed by signal SIGKILL[9]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestN6_N9_E22_ExitCodes(t *testing.T) {
 			if e.Code != tt.code || e.Signal != tt.signal || e.Asked || e.MaxRSS < 4096 || e.Uptime <= 0 || time.Since(e.At) > time.Minute {
 				t.Errorf("exited %+v", e)
 			}
-			if log := b.read(b.log); !regexp.MustCompile(tt.words + `, uptime \d+s -----\n$`).MatchString(log) {
+			if log := b.read(b.log); !regexp.MustCompile(regexp.QuoteMeta(tt.words) + `, uptime \d+s -----\n$`).MatchString(log) {
 				t.Errorf("log %q, want %q", log, tt.words)
 			}
 		})
