@@ -64,7 +64,7 @@ func Compare(old, wanted *Sandbox) []Step {
 		}
 		steps = append(steps, step)
 	}
-	slices.SortFunc(steps, func(a, b Step) int { return compareNames(a.Name, b.Name) })
+	slices.SortFunc(steps, func(a, b Step) int { return CompareNames(a.Name, b.Name) })
 	return steps
 }
 
@@ -95,8 +95,8 @@ func unknown(s *Sandbox, process string) bool {
 	})
 }
 
-// compareNames puts PROCESS.10 behind PROCESS.9.
-func compareNames(a, b string) int {
+// CompareNames puts PROCESS.10 behind PROCESS.9.
+func CompareNames(a, b string) int {
 	i, j := strings.LastIndexByte(a, '.'), strings.LastIndexByte(b, '.')
 	if i < 0 || j < 0 || a[:i] != b[:j] {
 		return cmp.Compare(a, b)

@@ -11,6 +11,7 @@ var masterKeys = []string{
 	"cgroup-name", "cgroup-controllers",
 	"default-log-dir", "config-log-dir", "stdio-log-dir", "log-file", "log-level",
 	"syslog-facility", "syslog-name=syslog-app-name",
+	"control-group",
 }
 
 var logLevels = []string{"off", "error", "warn", "info", "debug", "trace"}
@@ -51,6 +52,7 @@ func readMaster(v value, file string) (*Master, *object) {
 		LogLevel:          o.get("log-level").logLevel("warn"),
 		SyslogFacility:    readFacility(o.get("syslog-facility")),
 		SyslogName:        o.get("syslog-name").str("lithos"),
+		ControlGroup:      readGroup(o.get("control-group")),
 	}
 	m.StateDir = o.get("state-dir").pathBelow(m.RuntimeDir, "state")
 	m.MountDir = o.get("mount-dir").pathBelow(m.RuntimeDir, "mnt")
@@ -119,6 +121,16 @@ func readFacility(v value) string {
 	s := strings.TrimPrefix(strings.ToLower(v.str("")), "log_")
 	if s != "" && !contains(syslogFacilities, s) {
 		v.warnf("%q is not a syslog facility%s; logging to files instead", clip(s), didYouMean(s, syslogFacilities))
+		return ""
+	}
+	return s
+}
+
+// readGroup takes the name of a group, or its number.
+func readGroup(v value) string {
+	s, ok := v.scalar("a group")
+	if ok && (s == "" || strings.ContainsAny(s, ": \t\n/")) {
+		v.errorf("%q is not the name or the number of a group", clip(s))
 		return ""
 	}
 	return s

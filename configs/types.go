@@ -33,6 +33,8 @@ type Master struct {
 	LogLevel       string // error, warn, info, debug, trace, off
 	SyslogFacility string // "" = files
 	SyslogName     string
+
+	ControlGroup string // name or number of the group that may read the control socket; "" = none (ours)
 }
 
 // SandboxConfig is a sandbox config with its defaults applied (seeds/000

@@ -263,6 +263,14 @@ func advice(err error) string {
 	return ""
 }
 
+// Usage is what the cgroup of a container uses; all unknown without cgroups.
+func (s *Spawner) Usage(name string) cgroup.Usage {
+	if s.c.Cgroups == nil {
+		return cgroup.NoUsage
+	}
+	return s.c.Cgroups.Group(scope(name)).Usage()
+}
+
 // scope is the name of a container's cgroup (checklist M1).
 func scope(name string) string { return strings.Replace(name, "/", ":", 1) + ".scope" }
 

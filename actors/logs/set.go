@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -33,11 +35,16 @@ type Set struct {
 	file    *logFile
 	main    *tagged
 	master  tee
+
+	mu        sync.Mutex
+	shown     string // the level of the daemon's own log
+	sandboxes map[*Sandbox]bool
 }
 
 // Open opens the daemon's own log as the master config says.
 func Open(m *configs.Master, o Options) (*Set, error) {
-	s := &Set{options: o, name: m.SyslogName}
+	s := &Set{options: o, name: m.SyslogName, sandboxes: make(map[*Sandbox]bool)}
+	s.show(cmp.Or(o.Level, m.LogLevel, defaultLevel))
 	level, err := s.level(m.LogLevel)
 	if err != nil {
 		return nil, err
@@ -69,7 +76,7 @@ func Open(m *configs.Master, o Options) (*Set, error) {
 
 // To makes a set that writes everything to one place, from several goroutines.
 func To(w io.Writer, level zerolog.Level) *Set {
-	s := &Set{console: newStream(w, level)}
+	s := &Set{console: newStream(w, level), shown: level.String(), sandboxes: make(map[*Sandbox]bool)}
 	s.master = tee{s.console}
 	return s
 }
@@ -84,18 +91,58 @@ func (s *Set) Reload(m *configs.Master) error {
 	if err != nil {
 		return err
 	}
+	s.show(cmp.Or(s.options.Level, m.LogLevel, defaultLevel))
+	s.set(level)
+	if s.file == nil {
+		return nil
+	}
+	return s.file.open(m.LogFile)
+}
+
+// set applies a level to the daemon's own log.
+func (s *Set) set(level zerolog.Level) {
 	if s.console != nil {
 		s.console.set(level)
 	}
 	if s.main != nil {
 		s.main.set(level)
 	}
-	if s.file == nil {
-		return nil
+	if s.file != nil {
+		s.file.set(level)
 	}
-	s.file.set(level)
-	return s.file.open(m.LogFile)
 }
+
+// SetLevel changes the level of all logs until the next reload.
+func (s *Set) SetLevel(name string) error {
+	level, err := ParseLevel(name)
+	if err != nil {
+		return err
+	}
+	s.set(level)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = strings.ToLower(name)
+	for sb := range s.sandboxes {
+		sb.set(level)
+	}
+	return nil
+}
+
+// Level is that of the daemon's own log.
+func (s *Set) Level() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
+}
+
+func (s *Set) show(level string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = strings.ToLower(level)
+}
+
+// defaultLevel is B14.
+const defaultLevel = "warn"
 
 // Close writes out what waits and closes the files.
 func (s *Set) Close() {
@@ -108,7 +155,7 @@ func (s *Set) Close() {
 }
 
 func (s *Set) level(configured string) (zerolog.Level, error) {
-	return ParseLevel(cmp.Or(s.options.Level, configured, "warn"))
+	return ParseLevel(cmp.Or(s.options.Level, configured, defaultLevel))
 }
 
 func (s *Set) tagged(tag string, level zerolog.Level) *tagged {
@@ -121,7 +168,7 @@ func (s *Set) tagged(tag string, level zerolog.Level) *tagged {
 // written to the daemon's own log too, each by its own level; with syslog only
 // under the sandbox's name.
 type Sandbox struct {
-	set    *Set
+	all    *Set
 	file   *logFile
 	tagged *tagged
 	out    tee
@@ -129,7 +176,7 @@ type Sandbox struct {
 
 // Sandbox opens the log of a sandbox.
 func (s *Set) Sandbox(name string, c *configs.SandboxConfig) (*Sandbox, error) {
-	sb := &Sandbox{set: s}
+	sb := &Sandbox{all: s}
 	switch {
 	case s.syslog != nil:
 		if s.console != nil {
@@ -143,23 +190,33 @@ func (s *Set) Sandbox(name string, c *configs.SandboxConfig) (*Sandbox, error) {
 		sb.file = &logFile{}
 		sb.out = append(append(sb.out, s.master...), sb.file)
 	}
+	s.mu.Lock()
+	s.sandboxes[sb] = true
+	s.mu.Unlock()
 	return sb, sb.Reload(c)
+}
+
+// set applies a level.
+func (sb *Sandbox) set(level zerolog.Level) {
+	if sb.tagged != nil {
+		sb.tagged.set(level)
+	}
+	if sb.file != nil {
+		sb.file.set(level)
+	}
 }
 
 // Reload opens the file anew, under another name if the config says so, and
 // applies a changed level.
 func (sb *Sandbox) Reload(c *configs.SandboxConfig) error {
-	level, err := sb.set.level(c.LogLevel)
+	level, err := sb.all.level(c.LogLevel)
 	if err != nil {
 		return err
 	}
-	if sb.tagged != nil {
-		sb.tagged.set(level)
-	}
+	sb.set(level)
 	if sb.file == nil {
 		return nil
 	}
-	sb.file.set(level)
 	return sb.file.open(c.LogFile)
 }
 
@@ -168,6 +225,9 @@ func (sb *Sandbox) Logger() zerolog.Logger { return sb.out.logger() }
 
 // Close closes the file.
 func (sb *Sandbox) Close() {
+	sb.all.mu.Lock()
+	delete(sb.all.sandboxes, sb)
+	sb.all.mu.Unlock()
 	if sb.file != nil {
 		sb.file.close()
 	}

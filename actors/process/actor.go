@@ -12,6 +12,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/listener"
 	"lithos/actors/spawner"
+	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 )
@@ -40,6 +41,12 @@ type Process struct {
 	exit     actors.Exit
 	failure  error // of the lease or the fork
 
+	// What is shown of it.
+	shown       status.State
+	since       time.Time // of shown
+	lastExit    *status.Exit
+	failedInRow int
+
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
 	cancelled *atomic.Bool
@@ -60,6 +67,7 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.handle(ctx, Event{Kind: Run})
 	case *UpdateInstance:
 		p.desired, p.env = m.Instance, m.Env
+		p.publish()
 	case *RetireInstance:
 		p.handle(ctx, Event{Kind: Retire})
 	case *TerminateAgain:
@@ -112,6 +120,7 @@ func (p *Process) handle(ctx actor.Context, event Event) {
 			p.do(ctx, effect)
 		}
 	}
+	p.publish()
 }
 
 // raise has an event handled in this turn.

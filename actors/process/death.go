@@ -9,6 +9,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/spawner"
+	"lithos/actors/status"
 	"lithos/spawn"
 )
 
@@ -37,6 +38,7 @@ func (p *Process) noteFailedStart(effect Effect) {
 		p.counters.Failures.Add(1)
 	}
 	p.env.Log.Error().Msgf("Cannot start container %q: %v", p.name, p.failure)
+	p.ended(&status.Exit{At: time.Now(), Words: "could not be started: " + p.failure.Error(), Code: -1, Failure: true})
 	p.failure = nil
 }
 
@@ -52,10 +54,15 @@ func (p *Process) noteDeath() {
 		p.env.Log.Warn().Msgf("Cannot read how %q ended: %v", p.name, err)
 		record = &spawn.Record{}
 	}
-	if failed(p.exit, record, p.asked) {
+	failure := failed(p.exit, record, p.asked)
+	if failure {
 		p.counters.Failures.Add(1)
 	}
 	words, uptime := deathInWords(p.exit, record, p.current.Container.KillTimeout), p.exit.At.Sub(child.Started)
+	code, signal := programStatus(p.exit, record)
+	p.ended(&status.Exit{
+		At: p.exit.At, PID: child.PID, Words: words, Code: code, Signal: signal, Failure: failure, Uptime: uptime,
+	})
 	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s", p.name, child.PID, words, uptimeInWords(uptime))
 	if !owesDeathLine(p.exit, record) {
 		return
@@ -92,6 +99,20 @@ func failed(exit actors.Exit, record *spawn.Record, asked bool) bool {
 		return false
 	}
 	return !exit.Status.Signaled() || exit.Status.Signal() != syscall.SIGTERM
+}
+
+// programStatus is the program's exit code, -1 if there is none, and the signal
+// that ended it, or PID 1 above it.
+func programStatus(exit actors.Exit, record *spawn.Record) (code, signal int) {
+	switch {
+	case exit.Status.Signaled():
+		return -1, int(exit.Status.Signal())
+	case record.Killing:
+		return -1, int(syscall.SIGKILL)
+	case record.Exited != nil:
+		return record.Exited.Code, record.Exited.Signal
+	}
+	return -1, 0
 }
 
 // deathInWords says how a container ended. The record tells of the program,

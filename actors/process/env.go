@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/status"
 )
 
 // Env is what the instances of one sandbox share. It is never changed: a
@@ -19,6 +20,7 @@ type Env struct {
 	Listener *actor.PID
 	Spawner  *actor.PID
 	Log      zerolog.Logger
+	Board    *status.Board // where to show what becomes of each
 	// Cleaners bounds how many clean-ups run at a time.
 	Cleaners chan struct{}
 	Paths

@@ -134,8 +134,10 @@ func (r *Root) start(ctx actor.Context) {
 		Listener: listeners,
 		Spawner:  forks,
 		Logs:     r.config.Logs,
+		Board:    r.config.Board,
 		Cleaners: make(chan struct{}, cleaners),
 	}
+	r.config.Board.BeginReload()
 	r.logProblems(r.config.Problems)
 	r.listChildren(ctx)
 	send, self, log := ctx.ActorSystem().Root.Send, ctx.Self(), r.log
@@ -153,6 +155,7 @@ func (r *Root) advance(ctx actor.Context) {
 		return
 	}
 	r.apply(ctx, Merge(nil, r.config.Plan))
+	r.config.Board.EndReload(r.configStatus(r.config.Plan, r.config.Problems), "")
 	r.log.Warn().Msgf("Supervising %s", summary(r.plan))
 	if r.again {
 		r.again = false

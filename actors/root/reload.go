@@ -22,6 +22,7 @@ func (r *Root) reload(ctx actor.Context) {
 	}
 	r.loading = true
 	r.log.Warn().Msg("Reloading the configs")
+	r.config.Board.BeginReload()
 	send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
 	go func() {
 		result := &planLoaded{}
@@ -48,8 +49,10 @@ func (r *Root) loaded(ctx actor.Context, m *planLoaded) {
 	r.logProblems(m.problems)
 	if err != nil {
 		r.log.Error().Msgf("Reload refused, everything stays as it is: %v", err)
+		r.config.Board.EndReload(r.configStatus(nil, m.problems), err.Error())
 	} else {
 		r.accept(ctx, m.plan)
+		r.config.Board.EndReload(r.configStatus(m.plan, m.problems), "")
 	}
 	if r.again {
 		r.again = false

@@ -8,6 +8,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/logs"
+	"lithos/actors/status"
 	"lithos/configs"
 )
 
@@ -21,6 +22,10 @@ var Signals = []os.Signal{
 type Config struct {
 	Kernel *actors.Kernel
 	Logs   *logs.Set
+	// Board is where to show what becomes of everything; nil = nowhere.
+	Board *status.Board
+	// Requests brings what the control socket asks for: a reload.
+	Requests <-chan struct{}
 	// Plan is the first one; its master config is not broken.
 	Plan     *configs.Plan
 	Problems configs.Problems // of the Plan
@@ -57,6 +62,8 @@ func Run(config Config) error {
 			system.Root.Send(pid, &SignalReceived{sig})
 		case sig := <-config.Deaths:
 			system.Root.Send(pid, &SignalReceived{sig})
+		case <-config.Requests:
+			system.Root.Send(pid, &SignalReceived{syscall.SIGQUIT})
 		case err := <-done:
 			if err == nil {
 				// The spawner's own stop runs on its thread, so that

@@ -82,6 +82,7 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		Listener: s.services.Listener,
 		Spawner:  s.services.Spawner,
 		Log:      s.log,
+		Board:    s.services.Board,
 		Cleaners: s.services.Cleaners,
 		Paths:    m.Paths,
 	}

@@ -7,6 +7,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/logs"
 	"lithos/actors/process"
+	"lithos/actors/status"
 	"lithos/configs"
 )
 
@@ -17,6 +18,7 @@ type Services struct {
 	Listener *actor.PID
 	Spawner  *actor.PID
 	Logs     *logs.Set
+	Board    *status.Board
 	Cleaners chan struct{}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"lithos/actors/logs"
 	"lithos/actors/root"
+	"lithos/actors/status"
 	"lithos/configs"
 )
 
@@ -109,9 +110,14 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	debug.SetGCPercent(gcPercent)
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
+	board, requests := status.New(), make(chan struct{})
+	socket := serveControl(plan.Master, set, board, requests, kernel)
+	defer socket.close()
 	return root.Run(root.Config{
 		Kernel:   kernel.functions(),
 		Logs:     set,
+		Board:    board,
+		Requests: requests,
 		Plan:     plan,
 		Problems: problems,
 		Knot:     knot,

@@ -1,0 +1,175 @@
+package control
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"lithos/actors/control/api"
+	"lithos/actors/status"
+)
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	usage, ok := flag(w, r, "usage")
+	if !ok {
+		return
+	}
+	view, now := s.c.Board.View(), time.Now()
+	st := &api.Status{
+		Daemon:   s.daemon(now),
+		Reload:   reloadOf(view.Reload),
+		Problems: problemsOf(view.Config.Problems),
+		Objects:  objectsOf(view.Config),
+		Seq:      view.Seq,
+	}
+	st.Instances = s.instancesOf(view, now, usage, func(*status.Instance) bool { return true })
+	answer(w, http.StatusOK, st)
+}
+
+func (s *Server) daemon(now time.Time) api.Daemon {
+	started := s.c.Board.Started()
+	return api.Daemon{
+		Version: s.c.Version, PID: s.c.PID, ID: s.c.Board.ID(), Started: started,
+		Uptime: now.Sub(started).Seconds(), Config: s.c.MasterFile, LogLevel: s.c.Level(),
+	}
+}
+
+func (s *Server) instances(w http.ResponseWriter, r *http.Request) {
+	usage, ok := flag(w, r, "usage")
+	if !ok {
+		return
+	}
+	view := s.c.Board.View()
+	answer(w, http.StatusOK, &api.Instances{
+		Instances: s.instancesOf(view, time.Now(), usage, scopeOf(r)),
+		Seq:       view.Seq,
+	})
+}
+
+func (s *Server) instance(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("sandbox") + "/" + r.PathValue("process")
+	in, config := s.c.Board.Instance(name)
+	if in == nil {
+		refuse(w, http.StatusNotFound, "there is no instance "+strconv.Quote(name)+": /v1/instances lists them")
+		return
+	}
+	shown := translate(in, config, time.Now())
+	s.probe(&shown)
+	answer(w, http.StatusOK, &shown)
+}
+
+// instancesOf translates those of a view that are in the scope.
+func (s *Server) instancesOf(view status.View, now time.Time, usage bool, scope func(*status.Instance) bool) []api.Instance {
+	list := make([]api.Instance, 0, len(view.Instances))
+	for _, in := range view.Instances {
+		if !scope(in) {
+			continue
+		}
+		shown := translate(in, view.Config, now)
+		if usage {
+			s.probe(&shown)
+		}
+		list = append(list, shown)
+	}
+	return list
+}
+
+// probe adds what has to be looked up.
+func (s *Server) probe(in *api.Instance) {
+	if s.c.Probe == nil {
+		return
+	}
+	p := s.c.Probe(in.Name, in.PID)
+	if in.PID != 0 {
+		in.ProgramPID, in.ProgramStarted = p.ProgramPID, p.ProgramStarted
+	}
+	in.Usage = usageOf(p.Usage)
+}
+
+// scopeOf is what the parameters sandbox, process and instance say.
+func scopeOf(r *http.Request) func(*status.Instance) bool {
+	q := r.URL.Query()
+	sandbox, process, instance := q.Get("sandbox"), q.Get("process"), q.Get("instance")
+	return func(in *status.Instance) bool {
+		inSandbox, inProcess, _ := split(in.Name)
+		return (sandbox == "" || sandbox == inSandbox) && (process == "" || process == inProcess) &&
+			(instance == "" || instance == in.Name)
+	}
+}
+
+func (s *Server) logLevel(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, &api.LogLevel{Level: s.c.Level()})
+}
+
+func (s *Server) setLogLevel(w http.ResponseWriter, r *http.Request) {
+	var asked api.LogLevel
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		refuse(w, http.StatusBadRequest, `cannot read the level: send {"level":"debug"}`)
+		return
+	}
+	if err := s.c.SetLevel(asked.Level); err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	s.c.Log.Warn().Msgf("The log level is %s until the next reload: asked for on the control socket", asked.Level)
+	s.logLevel(w, r)
+}
+
+// reload asks for a reading of the configs. The generation to wait for is read
+// first: a reading that is under way may have begun before the question.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	generation := s.c.Board.View().Reload.Begun + 1
+	select {
+	case s.c.Reload <- struct{}{}:
+		answer(w, http.StatusAccepted, &api.ReloadAsked{Generation: generation})
+	case <-r.Context().Done():
+	case <-s.done:
+	case <-time.After(answerTimeout):
+		refuse(w, http.StatusServiceUnavailable, "the daemon is too busy to take the request; try again later")
+	}
+}
+
+// flag reads a parameter that is true or false; ok is false where it was
+// refused.
+func flag(w http.ResponseWriter, r *http.Request, name string) (value, ok bool) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, true
+	}
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, name+" is true or false, not "+strconv.Quote(text))
+	}
+	return value, err == nil
+}
+
+// maxSeconds is the longest time that a parameter can ask for.
+const maxSeconds = 3600
+
+// seconds reads a parameter that is a number of seconds.
+func seconds(w http.ResponseWriter, r *http.Request, name string) (d time.Duration, ok bool) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, true
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 0 && n <= maxSeconds) {
+		refuse(w, http.StatusBadRequest, name+" is a number of seconds from 0 to 3600, not "+strconv.Quote(text))
+		return 0, false
+	}
+	return time.Duration(n * float64(time.Second)), true
+}
+
+// number reads a parameter that counts something.
+func number(w http.ResponseWriter, r *http.Request, name string, absent uint64) (n uint64, ok bool) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return absent, true
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, name+" is a number, not "+strconv.Quote(text))
+	}
+	return n, err == nil
+}

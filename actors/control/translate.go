@@ -1,0 +1,200 @@
+package control
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"lithos/actors/control/api"
+	"lithos/actors/status"
+	"lithos/configs"
+	"lithos/sysx/cgroup"
+)
+
+// split takes the name of an instance apart.
+func split(name string) (sandbox, process string, index int) {
+	sandbox, rest, _ := strings.Cut(name, "/")
+	dot := strings.LastIndexByte(rest, '.')
+	if dot < 0 {
+		return sandbox, rest, 0
+	}
+	index, _ = strconv.Atoi(rest[dot+1:])
+	return sandbox, rest[:dot], index
+}
+
+// translate is an instance as it is told.
+func translate(in *status.Instance, config *status.Config, now time.Time) api.Instance {
+	t := api.Instance{
+		Name: in.Name, State: string(in.State), Since: in.Since,
+		Degraded: in.Degraded, PID: in.PID, Started: in.Started,
+		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailedInRow,
+		NextTry: in.NextTry, NextTryWhy: in.Backoff,
+		LastExit: exitOf(in.LastExit), Log: in.Log,
+	}
+	t.Sandbox, t.Process, t.Index = split(in.Name)
+	if in.PID != 0 {
+		t.Uptime = now.Sub(in.Started).Seconds()
+		t.Running = versionOf(in.Current)
+	}
+	if healthy(in, now) {
+		t.FailuresInRow = 0
+	}
+	t.Desired = versionOf(config.Wanted[in.Name])
+	t.Conditions = conditionsOf(in, config, now)
+	for _, c := range t.Conditions {
+		if c == api.ConditionFrozen {
+			t.Problems = problemsOf(frozenProblems(config, t.Sandbox, t.Process))
+		}
+	}
+	t.Words = words(&t, now)
+	return t
+}
+
+// healthy: it has run long enough for earlier failures to count no more.
+func healthy(in *status.Instance, now time.Time) bool {
+	return in.State == status.Running && now.Sub(in.Started) >= status.HealthyAfter
+}
+
+func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []string {
+	var list []string
+	if in.LastExit != nil && in.LastExit.Failure && !healthy(in, now) {
+		list = append(list, api.ConditionFailing)
+	}
+	if in.PID != 0 && len(in.Degraded) > 0 {
+		list = append(list, api.ConditionDegraded)
+	}
+	if sandbox, process, _ := split(in.Name); frozen(config, sandbox, process) {
+		list = append(list, api.ConditionFrozen)
+	}
+	if in.PID != 0 && !current(in, config) {
+		list = append(list, api.ConditionOutdated)
+	}
+	return list
+}
+
+// current tells whether what runs is what is wanted.
+func current(in *status.Instance, config *status.Config) bool {
+	wanted := config.Wanted[in.Name]
+	return wanted != nil && in.Current != nil && in.Current.Fingerprint == wanted.Fingerprint
+}
+
+func frozen(config *status.Config, sandbox, process string) bool {
+	for _, o := range config.Objects {
+		if o.Frozen && o.Sandbox == sandbox && (o.Process == "" || o.Process == process) {
+			return true
+		}
+	}
+	return false
+}
+
+// frozenProblems are those of a process, or else of its sandbox.
+func frozenProblems(config *status.Config, sandbox, process string) configs.Problems {
+	if list := config.Problems.Of(sandbox, process); len(list) > 0 {
+		return list
+	}
+	return config.Problems.Of(sandbox, "")
+}
+
+// words is a sentence.
+func words(t *api.Instance, now time.Time) string {
+	var b strings.Builder
+	b.WriteString(t.State)
+	switch {
+	case t.State == api.StateRunning:
+		fmt.Fprintf(&b, " for %s", short(now.Sub(t.Started)))
+	case t.State == api.StateWaiting && t.NextTry.After(now):
+		fmt.Fprintf(&b, ", next try in %s", short(t.NextTry.Sub(now)))
+	case t.State == api.StateWaiting:
+		b.WriteString(", next try at once")
+	default:
+		fmt.Fprintf(&b, " for %s", short(now.Sub(t.Since)))
+	}
+	if len(t.Conditions) > 0 {
+		b.WriteString(", ")
+		b.WriteString(strings.Join(t.Conditions, ", "))
+	}
+	if t.LastExit != nil && (t.State == api.StateWaiting || t.FailuresInRow > 0) {
+		fmt.Fprintf(&b, "; the last one %s", t.LastExit.Words)
+	}
+	return b.String()
+}
+
+func short(d time.Duration) string {
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+func versionOf(in *configs.Instance) *api.Version {
+	if in == nil || in.Container == nil {
+		return nil
+	}
+	return &api.Version{Image: in.Container.Image, Config: in.Container.ConfigFile, Fingerprint: in.Fingerprint}
+}
+
+func exitOf(e *status.Exit) *api.Exit {
+	if e == nil {
+		return nil
+	}
+	return &api.Exit{At: e.At, Words: e.Words, Code: e.Code, Signal: e.Signal, PID: e.PID, Failure: e.Failure, Uptime: e.Uptime.Seconds()}
+}
+
+func reloadOf(r status.Reload) api.Reload {
+	return api.Reload{Begun: r.Begun, Done: r.Done, At: r.At, Refused: r.Refused}
+}
+
+func problemsOf(problems configs.Problems) []api.Problem {
+	list := make([]api.Problem, 0, len(problems))
+	for _, p := range problems {
+		list = append(list, api.Problem{
+			File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Text: p.Text,
+			Severity: p.Severity.String(), Sandbox: p.Sandbox, Process: p.Process,
+		})
+	}
+	return list
+}
+
+func objectsOf(config *status.Config) []api.Object {
+	list := make([]api.Object, 0, len(config.Objects))
+	for _, o := range config.Objects {
+		state := "refused"
+		if o.Frozen {
+			state = "frozen"
+		}
+		list = append(list, api.Object{
+			Sandbox: o.Sandbox, Process: o.Process, State: state,
+			Problems: problemsOf(config.Problems.Of(o.Sandbox, o.Process)),
+		})
+	}
+	return list
+}
+
+// usageOf leaves out what is unknown.
+func usageOf(u cgroup.Usage) *api.Usage {
+	known := func(n int64) *int64 {
+		if n == cgroup.Unknown {
+			return nil
+		}
+		return &n
+	}
+	t := &api.Usage{
+		Memory: known(u.Memory), MemoryPeak: known(u.MemoryPeak), OOMKills: known(u.OOMKills), Processes: known(u.Processes),
+	}
+	if u.MemoryLimit > 0 {
+		t.MemoryLimit = &u.MemoryLimit
+	}
+	if u.CPU != cgroup.Unknown {
+		seconds := u.CPU.Seconds()
+		t.CPU = &seconds
+	}
+	return t
+}
+
+func eventOf(e status.Event) api.Event {
+	return api.Event{
+		Seq: e.Seq, At: e.At, Type: string(e.Kind), Name: e.Name, State: string(e.State),
+		PID: e.PID, Reload: e.Reload, Text: e.Text,
+	}
+}

@@ -1,0 +1,94 @@
+package status
+
+import (
+	"time"
+
+	"lithos/configs"
+)
+
+// State is where an instance stands, in one word.
+type State string
+
+// The states.
+const (
+	// Pending: wanted, but nobody has begun with it yet.
+	Pending State = "pending"
+	// Starting: its sockets are opened, its PID 1 is forked.
+	Starting State = "starting"
+	// Running: PID 1 lives.
+	Running State = "running"
+	// Waiting: it is dead, or could not be started, and will be started
+	// at NextTry.
+	Waiting State = "waiting"
+	// Replacing: it is ended because another version follows at once.
+	Replacing State = "replacing"
+	// Stopping: it is ended for good.
+	Stopping State = "stopping"
+)
+
+// Instance is one of them at one moment. It is never changed.
+type Instance struct {
+	Name  string
+	State State
+	Since time.Time // of State
+
+	// Desired is what the next container is made from, Current what the
+	// present, or the last, one was made from; nil before the first.
+	Desired, Current *configs.Instance
+
+	PID      int       // of PID 1 on the host; 0 = none
+	Started  time.Time // when PID was forked
+	Starts   int       // tries to start it, since the daemon started
+	Degraded []string
+	NextTry  time.Time // while it waits
+	Backoff  string    // how NextTry comes about, in words
+
+	LastExit *Exit
+	// FailedInRow is how many containers, or tries, failed without one
+	// between that ran well for [HealthyAfter].
+	FailedInRow int
+	Log         string // the file of its output on the host
+}
+
+// HealthyAfter is how long a container has to run so that what failed before
+// counts no more.
+const HealthyAfter = 10 * time.Second
+
+// Exit is how a container, or a try to start it, ended.
+type Exit struct {
+	At      time.Time
+	PID     int // of its PID 1; 0 = there was none
+	Words   string
+	Code    int // of the program; -1 = a signal, or unknown
+	Signal  int // that ended the program; 0 = none
+	Cause   string
+	Failure bool // as lithos counts it (checklist N9)
+	Uptime  time.Duration
+}
+
+func newPending(wanted *configs.Instance, since time.Time) *Instance {
+	return &Instance{Name: wanted.Name, State: Pending, Since: since, Desired: wanted}
+}
+
+// Kind is what an event tells.
+type Kind string
+
+// The kinds of events.
+const (
+	EventState  Kind = "state"  // an instance is in another state
+	EventDeath  Kind = "death"  // a container ended, or could not be started
+	EventGone   Kind = "gone"   // an instance is gone for good
+	EventReload Kind = "reload" // the configs were read; Text = why they changed nothing
+)
+
+// Event is something that happened.
+type Event struct {
+	Seq    uint64
+	At     time.Time
+	Kind   Kind
+	Name   string // of the instance
+	State  State
+	PID    int
+	Reload uint64 // its generation
+	Text   string
+}

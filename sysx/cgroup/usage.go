@@ -1,0 +1,165 @@
+package cgroup
+
+import (
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Unknown is a number of a [Usage] that this kernel does not tell.
+const Unknown = -1
+
+// Usage is what a group uses, and has used since it was made.
+type Usage struct {
+	Memory      int64 // bytes, with the page cache
+	MemoryPeak  int64 // bytes, the most of Memory; version 2 from Linux 5.19 on
+	MemoryLimit int64 // bytes; 0 = none
+	OOMKills    int64 // processes that the kernel killed for want of memory
+	CPU         time.Duration
+	Throttled   time.Duration // time spent over the quota
+	// Processes is how many there are, by the controller pids its threads.
+	Processes int64
+	// Pressure is the share of time that something in the group waited, by
+	// what it waited for: cpu, memory, io. Version 2 only, nil where the kernel
+	// does not count it.
+	Pressure map[string]Pressure
+}
+
+// Pressure is how long processes waited: Some of them, or all (Full).
+type Pressure struct{ Some, Full time.Duration }
+
+// NoUsage is a Usage of which nothing is known.
+var NoUsage = Usage{Memory: Unknown, MemoryPeak: Unknown, MemoryLimit: Unknown, OOMKills: Unknown, CPU: Unknown, Throttled: Unknown, Processes: Unknown}
+
+// Usage reads what the group uses. What can't be read is [Unknown].
+func (g Group) Usage() Usage {
+	u := NoUsage
+	for _, b := range g.t.branches {
+		files := files{g.t.k, path.Join(b.dir, g.name)}
+		has := func(controller string) bool { return slices.Contains(b.limits, controller) }
+		switch {
+		case b.v2:
+			files.usageV2(&u)
+		case has("memory"):
+			files.memoryV1(&u)
+		}
+		if !b.v2 && slices.Contains(b.controllers, "cpuacct") {
+			u.CPU = time.Duration(files.number("cpuacct.usage"))
+		}
+		if !b.v2 && has("cpu") {
+			u.Throttled = time.Duration(files.field("cpu.stat", "throttled_time"))
+		}
+		if has("pids") {
+			u.Processes = files.number("pids.current")
+		}
+	}
+	if u.Processes == Unknown {
+		if pids, err := g.PIDs(); err == nil {
+			u.Processes = int64(len(pids))
+		}
+	}
+	return u
+}
+
+// files are those of a group in one hierarchy.
+type files struct {
+	k   kernel
+	dir string
+}
+
+func (f files) usageV2(u *Usage) {
+	if limit, ok := f.limit("memory.max"); ok {
+		u.Memory, u.MemoryPeak, u.MemoryLimit = f.number("memory.current"), f.number("memory.peak"), limit
+		u.OOMKills = f.field("memory.events", "oom_kill")
+	}
+	if usec := f.field("cpu.stat", "usage_usec"); usec != Unknown && u.CPU == Unknown {
+		u.CPU = time.Duration(usec) * time.Microsecond
+	}
+	if usec := f.field("cpu.stat", "throttled_usec"); usec != Unknown && u.Throttled == Unknown {
+		u.Throttled = time.Duration(usec) * time.Microsecond
+	}
+	for _, what := range []string{"cpu", "memory", "io"} {
+		text, err := f.k.read(path.Join(f.dir, what+".pressure"))
+		if err != nil {
+			continue
+		}
+		if u.Pressure == nil {
+			u.Pressure = make(map[string]Pressure, 3)
+		}
+		u.Pressure[what] = Pressure{Some: stalled(text, "some"), Full: stalled(text, "full")}
+	}
+}
+
+// stalled takes the total out of a pressure file, microseconds.
+func stalled(text, who string) time.Duration {
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, who+" ")
+		if _, total, found := strings.Cut(rest, "total="); ok && found {
+			usec, err := strconv.ParseInt(strings.TrimSpace(total), 10, 64)
+			if err == nil {
+				return time.Duration(usec) * time.Microsecond
+			}
+		}
+	}
+	return 0
+}
+
+func (f files) memoryV1(u *Usage) {
+	u.Memory, u.MemoryPeak = f.number("memory.usage_in_bytes"), f.number("memory.max_usage_in_bytes")
+	if limit, ok := f.limit("memory.limit_in_bytes"); ok {
+		u.MemoryLimit = limit
+	}
+	u.OOMKills = f.field("memory.oom_control", "oom_kill")
+}
+
+// limit is 0 for none.
+func (f files) limit(name string) (int64, bool) {
+	text, err := f.k.read(path.Join(f.dir, name))
+	if err != nil {
+		return 0, false
+	}
+	if n := bytes(text); n < unlimited {
+		return n, true
+	}
+	return 0, true
+}
+
+func (f files) number(name string) int64 {
+	text, err := f.k.read(path.Join(f.dir, name))
+	if err != nil {
+		return Unknown
+	}
+	return positive(text)
+}
+
+// field is the number behind a word in a file of "WORD NUMBER" lines.
+func (f files) field(name, word string) int64 {
+	text, err := f.k.read(path.Join(f.dir, name))
+	if err != nil {
+		return Unknown
+	}
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, word+" "); ok {
+			return positive(rest)
+		}
+	}
+	return Unknown
+}
+
+func positive(text string) int64 {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
+	if err != nil {
+		return Unknown
+	}
+	return int64(min(n, math.MaxInt64))
+}
+
+// ResetPeak has MemoryPeak begin anew; only version 1 can.
+func (g Group) ResetPeak() {
+	if b, err := g.t.branch("memory"); err == nil && !b.v2 {
+		_ = g.t.k.write(path.Join(b.dir, g.name, "memory.max_usage_in_bytes"), "0")
+	}
+}
