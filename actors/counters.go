@@ -10,4 +10,7 @@ type Counters struct {
 	Deaths   atomic.Int64
 	Failures atomic.Int64 // see N9 for what counts
 	Running  atomic.Int64 // gauge
+	// Causes counts Deaths by their cause, and the starts that failed before
+	// there was a process.
+	Causes [CauseCount]atomic.Int64
 }

@@ -8,6 +8,7 @@ import (
 
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/sysx/cgroup"
 )
 
 // Kernel is everything that actors need of the world outside: a struct of
@@ -22,6 +23,8 @@ type Kernel struct {
 	Remove func(name, stateDir, record string, all bool) error
 	// ReadRecord reads a container's record file.
 	ReadRecord func(path string) (*spawn.Record, error)
+	// Spent is what a container's cgroup has counted.
+	Spent func(name string) cgroup.Spent
 	// AppendLine appends to a log of programs' output, where PID 1 itself
 	// could not.
 	AppendLine func(path, line string) error

@@ -271,6 +271,15 @@ func (s *Spawner) Usage(name string) cgroup.Usage {
 	return s.c.Cgroups.Group(scope(name)).Usage()
 }
 
+// Spent is what the cgroup of a container has counted; all unknown without
+// cgroups.
+func (s *Spawner) Spent(name string) cgroup.Spent {
+	if s.c.Cgroups == nil {
+		return cgroup.NothingSpent
+	}
+	return s.c.Cgroups.Group(scope(name)).Spent()
+}
+
 // scope is the name of a container's cgroup (checklist M1).
 func scope(name string) string { return strings.Replace(name, "/", ":", 1) + ".scope" }
 

@@ -59,6 +59,39 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, &shown)
 }
 
+// maxDeaths is the most that one answer has.
+const maxDeaths = 1000
+
+func (s *Server) deaths(w http.ResponseWriter, r *http.Request) {
+	limit, ok := number(w, r, "limit", 100)
+	if !ok {
+		return
+	}
+	scope := scopeOf(r)
+	list := s.c.Deaths.All(int(min(limit, maxDeaths)), func(name string) bool {
+		return scope(&status.Instance{Name: name})
+	})
+	answer(w, http.StatusOK, &api.Deaths{Deaths: orEmpty(list)})
+}
+
+// instanceDeaths also answers for an instance that is gone.
+func (s *Server) instanceDeaths(w http.ResponseWriter, r *http.Request) {
+	list, err := s.c.Deaths.Read(r.PathValue("sandbox") + "/" + r.PathValue("process"))
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, &api.Deaths{Deaths: orEmpty(list)})
+}
+
+// orEmpty makes a list of none, where JSON would have null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // instancesOf translates those of a view that are in the scope.
 func (s *Server) instancesOf(view status.View, now time.Time, usage bool, scope func(*status.Instance) bool) []api.Instance {
 	list := make([]api.Instance, 0, len(view.Instances))

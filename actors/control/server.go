@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors/control/api"
+	"lithos/actors/deaths"
 	"lithos/actors/status"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/sock"
@@ -41,6 +42,8 @@ type Config struct {
 	Version    string
 	PID        int
 	MasterFile string
+	// Deaths are the records of them.
+	Deaths *deaths.Store
 	// Group is the gid that may read, -1 = none.
 	Group int
 	// Level and SetLevel are those of the logs.
@@ -164,14 +167,16 @@ func (s *Server) enter(root bool) (leave func(), full bool) {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"GET /v1/status":                        s.status,
-		"GET /v1/instances":                     s.instances,
-		"GET /v1/instances/{sandbox}/{process}": s.instance,
-		"GET /v1/events":                        s.events,
-		"GET /v1/wait":                          s.wait,
-		"GET /v1/log-level":                     s.logLevel,
-		"PUT /v1/log-level":                     s.setLogLevel,
-		"POST /v1/reload":                       s.reload,
+		"GET /v1/status":                               s.status,
+		"GET /v1/instances":                            s.instances,
+		"GET /v1/instances/{sandbox}/{process}":        s.instance,
+		"GET /v1/deaths":                               s.deaths,
+		"GET /v1/instances/{sandbox}/{process}/deaths": s.instanceDeaths,
+		"GET /v1/events":                               s.events,
+		"GET /v1/wait":                                 s.wait,
+		"GET /v1/log-level":                            s.logLevel,
+		"PUT /v1/log-level":                            s.setLogLevel,
+		"POST /v1/reload":                              s.reload,
 	} {
 		mux.HandleFunc(pattern, handle)
 	}

@@ -30,7 +30,7 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 		Degraded: in.Degraded, PID: in.PID, Started: in.Started,
 		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailedInRow,
 		NextTry: in.NextTry, NextTryWhy: in.Backoff,
-		LastExit: exitOf(in.LastExit), Log: in.Log,
+		LastExit: in.LastExit.Tell(), Log: in.Log,
 	}
 	t.Sandbox, t.Process, t.Index = split(in.Name)
 	if in.PID != 0 {
@@ -132,13 +132,6 @@ func versionOf(in *configs.Instance) *api.Version {
 		return nil
 	}
 	return &api.Version{Image: in.Container.Image, Config: in.Container.ConfigFile, Fingerprint: in.Fingerprint}
-}
-
-func exitOf(e *status.Exit) *api.Exit {
-	if e == nil {
-		return nil
-	}
-	return &api.Exit{At: e.At, Words: e.Words, Code: e.Code, Signal: e.Signal, PID: e.PID, Failure: e.Failure, Uptime: e.Uptime.Seconds()}
 }
 
 func reloadOf(r status.Reload) api.Reload {

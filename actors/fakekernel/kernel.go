@@ -11,6 +11,7 @@ import (
 	"lithos/actors"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/sysx/cgroup"
 )
 
 // Behaviour is what one start does. The zero value runs until it gets TERM,
@@ -110,6 +111,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Start:       k.start,
 		Remove:      k.remove,
 		ReadRecord:  k.readRecord,
+		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine:  func(string, string) error { return nil },
 		Listen:      k.listen,
 		Close:       k.close,

@@ -15,6 +15,7 @@ import (
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/sysx/cgroup"
 )
 
 // killGrace is what PID 1 gets beyond its kill-timeout, after which it kills
@@ -38,6 +39,8 @@ type Process struct {
 	sockets  []*os.File
 	child    *spawn.Child // nil while there is none
 	asked    bool         // TERM was sent to it
+	killed   bool         // its PID 1 was killed: it took too long
+	shutdown bool         // it is retired because the daemon ends
 	exit     actors.Exit
 	failure  error // of the lease or the fork
 
@@ -46,6 +49,10 @@ type Process struct {
 	since       time.Time // of shown
 	lastExit    *status.Exit
 	failedInRow int
+	// What was counted, and written to its log, when it started.
+	spent   cgroup.Spent
+	counted bool
+	logFrom int64
 
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
@@ -69,6 +76,7 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.desired, p.env = m.Instance, m.Env
 		p.publish()
 	case *RetireInstance:
+		p.shutdown = m.Shutdown
 		p.handle(ctx, Event{Kind: Retire})
 	case *TerminateAgain:
 		p.handle(ctx, Event{Kind: Terminate})
@@ -157,6 +165,7 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 	case SendKill:
 		p.env.Log.Error().Msgf("Container %q (pid %d) did not end within its kill-timeout of %s and %s more; killing its PID 1",
 			p.name, p.child.PID, p.current.Container.KillTimeout, killGrace)
+		p.killed = true
 		p.signal(syscall.SIGKILL)
 	case ArmKill:
 		p.cancel(&p.killTimer)
@@ -209,7 +218,8 @@ func (p *Process) returnSockets(ctx actor.Context) {
 
 func (p *Process) fork(ctx actor.Context) {
 	p.current = p.desired
-	p.asked = false
+	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
+	p.asked, p.killed = false, false
 	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
 	if err != nil {
 		p.failure = err

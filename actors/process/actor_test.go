@@ -21,6 +21,7 @@ import (
 	"lithos/actors/spawner"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/sysx/cgroup"
 )
 
 // stage is a process actor with the test as everything around it.
@@ -75,6 +76,7 @@ func newStage(t *testing.T) *stage {
 	others := s.system.Root.Spawn(collect)
 	kernel := &actors.Kernel{
 		ReadRecord: func(string) (*spawn.Record, error) { return s.record() },
+		Spent:      func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine: func(path, line string) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()

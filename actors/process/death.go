@@ -18,6 +18,9 @@ import (
 func (p *Process) noteStart() {
 	p.counters.Started.Add(1)
 	p.counters.Running.Add(1)
+	if !p.counted {
+		p.spent, p.counted = p.env.Kernel.Spent(p.name), true
+	}
 	p.env.Log.Warn().Msgf("Started container %q (pid %d)", p.name, p.child.PID)
 	for _, limit := range p.child.Degraded {
 		p.env.Log.Error().Msgf("Container %q runs degraded: %s", p.name, limit)
@@ -36,9 +39,14 @@ func (p *Process) noteFailedStart(effect Effect) {
 		p.counters.Started.Add(1)
 		p.counters.Deaths.Add(1)
 		p.counters.Failures.Add(1)
+		p.counters.Causes[actors.CauseSetup].Add(1)
 	}
 	p.env.Log.Error().Msgf("Cannot start container %q: %v", p.name, p.failure)
-	p.ended(&status.Exit{At: time.Now(), Words: "could not be started: " + p.failure.Error(), Code: -1, Failure: true})
+	exit := &status.Exit{
+		At: time.Now(), Words: "could not be started: " + p.failure.Error(), Code: -1, Cause: actors.CauseSetup, Failure: true,
+	}
+	p.ended(exit)
+	p.keep(exit, p.newDeath(p.desired))
 	p.failure = nil
 }
 
@@ -54,21 +62,23 @@ func (p *Process) noteDeath() {
 		p.env.Log.Warn().Msgf("Cannot read how %q ended: %v", p.name, err)
 		record = &spawn.Record{}
 	}
-	failure := failed(p.exit, record, p.asked)
-	if failure {
+	exit, death := p.examine(child, record)
+	if exit.Failure {
 		p.counters.Failures.Add(1)
 	}
-	words, uptime := deathInWords(p.exit, record, p.current.Container.KillTimeout), p.exit.At.Sub(child.Started)
-	code, signal := programStatus(p.exit, record)
-	p.ended(&status.Exit{
-		At: p.exit.At, PID: child.PID, Words: words, Code: code, Signal: signal, Failure: failure, Uptime: uptime,
-	})
-	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s", p.name, child.PID, words, uptimeInWords(uptime))
-	if !owesDeathLine(p.exit, record) {
-		return
+	p.counters.Causes[exit.Cause].Add(1)
+	p.ended(exit)
+	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s",
+		p.name, child.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, memoryInWords(death))
+	p.keep(exit, death)
+	if owesDeathLine(p.exit, record) {
+		p.writeDeathLine(exit)
 	}
+}
+
+func (p *Process) writeDeathLine(exit *status.Exit) {
 	line := fmt.Sprintf("%s: ----- Process %q %s, uptime %ds -----\n",
-		p.exit.At.Format(time.RFC3339), p.name, words, int(uptime.Seconds()))
+		exit.At.Format(time.RFC3339), p.name, exit.Words, int(exit.Uptime.Seconds()))
 	if err := p.env.Kernel.AppendLine(p.env.StdioLog, line); err != nil {
 		p.env.Log.Warn().Msgf("Cannot note the death of %q beside its output: %v", p.name, err)
 	}

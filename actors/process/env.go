@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/deaths"
 	"lithos/actors/status"
 )
 
@@ -21,6 +22,9 @@ type Env struct {
 	Spawner  *actor.PID
 	Log      zerolog.Logger
 	Board    *status.Board // where to show what becomes of each
+	Deaths   *deaths.Store // where to keep how they died
+	// Shared says that several instances write into the StdioLog.
+	Shared bool
 	// Cleaners bounds how many clean-ups run at a time.
 	Cleaners chan struct{}
 	Paths

@@ -21,7 +21,9 @@ type UpdateInstance struct {
 
 // RetireInstance asks to end the container for good; the answer is
 // [InstanceRetired].
-type RetireInstance struct{}
+type RetireInstance struct {
+	Shutdown bool // lithos_tree ends
+}
 
 // TerminateAgain passes on a further TERM while a container is being ended.
 type TerminateAgain struct{}

@@ -135,6 +135,7 @@ func (r *Root) start(ctx actor.Context) {
 		Spawner:  forks,
 		Logs:     r.config.Logs,
 		Board:    r.config.Board,
+		Deaths:   r.config.DeathRecords,
 		Cleaners: make(chan struct{}, cleaners),
 	}
 	r.config.Board.BeginReload()

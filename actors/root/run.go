@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"lithos/actors"
+	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/status"
 	"lithos/configs"
@@ -24,6 +25,8 @@ type Config struct {
 	Logs   *logs.Set
 	// Board is where to show what becomes of everything; nil = nowhere.
 	Board *status.Board
+	// DeathRecords is where to keep how containers died; nil = nowhere.
+	DeathRecords *deaths.Store
 	// Requests brings what the control socket asks for: a reload.
 	Requests <-chan struct{}
 	// Plan is the first one; its master config is not broken.

@@ -28,7 +28,7 @@ func (r *Root) stop(ctx actor.Context, sig os.Signal) {
 	r.log.Warn().Msgf("Got %v: ending %s, with a deadline of %s", sig, count(len(r.table), "container", "containers"), deadline)
 	for _, c := range r.sandboxes {
 		c.wanted = nil
-		ctx.Send(c.pid, &sandbox.EndSandbox{})
+		ctx.Send(c.pid, &sandbox.EndSandbox{Shutdown: true})
 	}
 	r.stopTimer = r.services.Timers.SendOnce(deadline, ctx.Self(), &stopDeadlineElapsed{})
 	r.finishIfEmpty(ctx)

@@ -50,7 +50,7 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 	case *ApplySandbox:
 		s.apply(ctx, m)
 	case *EndSandbox:
-		s.end(ctx)
+		s.end(ctx, m.Shutdown)
 	case *TerminateAgain:
 		for _, inst := range s.instances {
 			ctx.Send(inst.pid, &process.TerminateAgain{})
@@ -83,6 +83,8 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		Spawner:  s.services.Spawner,
 		Log:      s.log,
 		Board:    s.services.Board,
+		Deaths:   s.services.Deaths,
+		Shared:   countDaemons(m.Sandbox) > 1,
 		Cleaners: s.services.Cleaners,
 		Paths:    m.Paths,
 	}
@@ -107,6 +109,17 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 			s.retire(ctx, name)
 		}
 	}
+}
+
+// countDaemons is how many containers write into the sandbox's output file.
+func countDaemons(sb *configs.Sandbox) int {
+	n := 0
+	for _, p := range sb.Processes {
+		if p.Kind != configs.KindCommand {
+			n += len(p.Instances)
+		}
+	}
+	return n
 }
 
 func (s *Sandbox) openLog(c *configs.SandboxConfig) {
@@ -170,12 +183,12 @@ func (s *Sandbox) retire(ctx actor.Context, name string) {
 	ctx.Send(inst.pid, &process.RetireInstance{})
 }
 
-func (s *Sandbox) end(ctx actor.Context) {
+func (s *Sandbox) end(ctx actor.Context, shutdown bool) {
 	s.ending = true
 	for _, inst := range s.instances {
 		if inst.wanted != nil {
 			inst.wanted = nil
-			ctx.Send(inst.pid, &process.RetireInstance{})
+			ctx.Send(inst.pid, &process.RetireInstance{Shutdown: shutdown})
 		}
 	}
 	s.reportEnd(ctx)

@@ -5,6 +5,7 @@ import (
 	"github.com/asynkron/protoactor-go/scheduler"
 
 	"lithos/actors"
+	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/process"
 	"lithos/actors/status"
@@ -19,6 +20,7 @@ type Services struct {
 	Spawner  *actor.PID
 	Logs     *logs.Set
 	Board    *status.Board
+	Deaths   *deaths.Store
 	Cleaners chan struct{}
 }
 
@@ -33,7 +35,9 @@ type ApplySandbox struct {
 }
 
 // EndSandbox ends all its containers; the answer is [SandboxEnded].
-type EndSandbox struct{}
+type EndSandbox struct {
+	Shutdown bool // lithos_tree ends
+}
 
 // TerminateAgain passes on a further TERM while containers are being ended.
 type TerminateAgain struct{}

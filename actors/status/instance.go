@@ -3,6 +3,8 @@ package status
 import (
 	"time"
 
+	"lithos/actors"
+	"lithos/actors/control/api"
 	"lithos/configs"
 )
 
@@ -61,9 +63,20 @@ type Exit struct {
 	Words   string
 	Code    int // of the program; -1 = a signal, or unknown
 	Signal  int // that ended the program; 0 = none
-	Cause   string
+	Cause   actors.Cause
 	Failure bool // as lithos counts it (checklist N9)
 	Uptime  time.Duration
+}
+
+// Tell is the exit as it is told; a nil one is none.
+func (e *Exit) Tell() *api.Exit {
+	if e == nil {
+		return nil
+	}
+	return &api.Exit{
+		At: e.At, Words: e.Words, Code: e.Code, Signal: e.Signal, PID: e.PID,
+		Cause: e.Cause.String(), Failure: e.Failure, Uptime: e.Uptime.Seconds(),
+	}
 }
 
 func newPending(wanted *configs.Instance, since time.Time) *Instance {

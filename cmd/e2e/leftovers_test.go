@@ -170,7 +170,8 @@ func (h *host) leftovers() error {
 }
 
 // leftoverFiles wants nothing in the runtime directory but the empty
-// directories that the next daemon uses again.
+// directories that the next daemon uses again, and what is meant to stay: how
+// containers died.
 func (h *host) leftoverFiles() error {
 	var errs []error
 	err := filepath.WalkDir(h.path("run"), func(path string, d fs.DirEntry, err error) error {
@@ -183,6 +184,8 @@ func (h *host) leftoverFiles() error {
 		}
 		switch rel {
 		case ".", "state", "mnt", "containers":
+		case "deaths":
+			return fs.SkipDir
 		default:
 			errs = append(errs, fmt.Errorf("%s in the runtime directory", rel))
 		}

@@ -28,6 +28,7 @@ var programs = map[string]func(args []string){
 	"litter":   litter,
 	"orphan":   orphan,
 	"run":      run,
+	"says":     says,
 }
 
 // init runs the program before anything of the testing package sees its
@@ -222,6 +223,14 @@ func run(args []string) {
 		check(f.Close())
 	}
 	time.Sleep(time.Until(start.Add(time.Duration(ms) * time.Millisecond)))
+	os.Exit(code)
+}
+
+// says writes a line and exits: says TEXT CODE.
+func says(args []string) {
+	fmt.Println(args[0])
+	code, err := strconv.Atoi(args[1])
+	check(err)
 	os.Exit(code)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"lithos/actors/control"
 	"lithos/actors/control/api"
+	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/root"
 	"lithos/actors/status"
@@ -30,7 +31,7 @@ type controlSocket struct {
 
 // serveControl opens the control socket. Without it the daemon does its work
 // all the same, so what goes wrong is an error in the log.
-func serveControl(m *configs.Master, set *logs.Set, board *status.Board, requests chan<- struct{}, k *kernel) *controlSocket {
+func serveControl(m *configs.Master, set *logs.Set, board *status.Board, records *deaths.Store, requests chan<- struct{}, k *kernel) *controlSocket {
 	log := set.Master()
 	gid, mode := -1, fs.FileMode(0o600)
 	if m.ControlGroup != "" {
@@ -48,6 +49,7 @@ func serveControl(m *configs.Master, set *logs.Set, board *status.Board, request
 	}
 	return &controlSocket{log: log, server: control.Serve(listener, control.Config{
 		Board:      board,
+		Deaths:     records,
 		Log:        log,
 		Version:    version,
 		PID:        os.Getpid(),

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/root"
 	"lithos/actors/status"
@@ -92,8 +93,8 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	// then must not end the daemon with its file left behind.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, root.Signals...)
-	deaths := make(chan os.Signal, 1)
-	signal.Notify(deaths, syscall.SIGCHLD)
+	childEnds := make(chan os.Signal, 1)
+	signal.Notify(childEnds, syscall.SIGCHLD)
 	// A reader of --log-stderr that goes away must not end the daemon.
 	// The signal is caught, not ignored: that would be inherited.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -111,20 +112,26 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
 	board, requests := status.New(), make(chan struct{})
-	socket := serveControl(plan.Master, set, board, requests, kernel)
+	records, err := deaths.New(deaths.Dir(plan.Master.RuntimeDir), log)
+	if err != nil {
+		log.Error().Msgf("How containers die is not kept: %v", err)
+	}
+	defer records.Close()
+	socket := serveControl(plan.Master, set, board, records, requests, kernel)
 	defer socket.close()
 	return root.Run(root.Config{
-		Kernel:   kernel.functions(),
-		Logs:     set,
-		Board:    board,
-		Requests: requests,
-		Plan:     plan,
-		Problems: problems,
-		Knot:     knot,
-		Term:     os.Getenv("TERM"),
-		Signals:  signals,
-		Deaths:   deaths,
-		Prepare:  makeDirs,
-		Settled:  debug.FreeOSMemory,
+		Kernel:       kernel.functions(),
+		Logs:         set,
+		Board:        board,
+		DeathRecords: records,
+		Requests:     requests,
+		Plan:         plan,
+		Problems:     problems,
+		Knot:         knot,
+		Term:         os.Getenv("TERM"),
+		Signals:      signals,
+		Deaths:       childEnds,
+		Prepare:      makeDirs,
+		Settled:      debug.FreeOSMemory,
 	})
 }

@@ -47,10 +47,14 @@ func (g Group) Usage() Usage {
 			files.memoryV1(&u)
 		}
 		if !b.v2 && slices.Contains(b.controllers, "cpuacct") {
-			u.CPU = time.Duration(files.number("cpuacct.usage"))
+			if n := files.number("cpuacct.usage"); n != Unknown {
+				u.CPU = time.Duration(n)
+			}
 		}
 		if !b.v2 && has("cpu") {
-			u.Throttled = time.Duration(files.field("cpu.stat", "throttled_time"))
+			if n := files.field("cpu.stat", "throttled_time"); n != Unknown {
+				u.Throttled = time.Duration(n)
+			}
 		}
 		if has("pids") {
 			u.Processes = files.number("pids.current")
@@ -157,9 +161,43 @@ func positive(text string) int64 {
 	return int64(min(n, math.MaxInt64))
 }
 
-// ResetPeak has MemoryPeak begin anew; only version 1 can.
-func (g Group) ResetPeak() {
-	if b, err := g.t.branch("memory"); err == nil && !b.v2 {
-		_ = g.t.k.write(path.Join(b.dir, g.name, "memory.max_usage_in_bytes"), "0")
+// Spent is what a group has counted since it was made.
+type Spent struct {
+	OOMKills int64 // processes that the kernel killed for want of memory
+	// MemoryPeak is the most memory, bytes, since it was asked for last: on
+	// version 2, where it can't be set back, since the group was made.
+	MemoryPeak int64
+	CPU        time.Duration
+}
+
+// NothingSpent is a Spent of which nothing is known.
+var NothingSpent = Spent{OOMKills: Unknown, MemoryPeak: Unknown, CPU: Unknown}
+
+// Spent reads what the group has counted, in few steps: it is asked at each
+// death. What can't be read is [Unknown].
+func (g Group) Spent() Spent {
+	s := NothingSpent
+	for _, b := range g.t.branches {
+		files := files{g.t.k, path.Join(b.dir, g.name)}
+		memory := slices.Contains(b.limits, "memory")
+		switch {
+		case b.v2:
+			if usec := files.field("cpu.stat", "usage_usec"); usec != Unknown && s.CPU == Unknown {
+				s.CPU = time.Duration(usec) * time.Microsecond
+			}
+			if memory {
+				s.OOMKills, s.MemoryPeak = files.field("memory.events", "oom_kill"), files.number("memory.peak")
+			}
+		case memory:
+			s.OOMKills = files.field("memory.oom_control", "oom_kill")
+			s.MemoryPeak = files.number("memory.max_usage_in_bytes")
+			_ = files.k.write(path.Join(files.dir, "memory.max_usage_in_bytes"), "0")
+		}
+		if !b.v2 && slices.Contains(b.controllers, "cpuacct") {
+			if n := files.number("cpuacct.usage"); n != Unknown {
+				s.CPU = time.Duration(n)
+			}
+		}
 	}
+	return s
 }

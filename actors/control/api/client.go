@@ -71,6 +71,26 @@ func (c *Client) Instance(ctx context.Context, name string) (*Instance, error) {
 	return in, c.call(ctx, http.MethodGet, "/v1/instances/"+name, nil, in)
 }
 
+// Deaths asks how an instance died lately, the newest first. It may be gone by
+// now.
+func (c *Client) Deaths(ctx context.Context, instance string) ([]Death, error) {
+	d := &Deaths{}
+	err := c.call(ctx, http.MethodGet, "/v1/instances/"+instance+"/deaths", nil, d)
+	return d.Deaths, err
+}
+
+// AllDeaths asks how containers of a sandbox, or of all if it is "", died
+// lately: at most limit of them, the newest first.
+func (c *Client) AllDeaths(ctx context.Context, sandbox string, limit int) ([]Death, error) {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	if sandbox != "" {
+		q.Set("sandbox", sandbox)
+	}
+	d := &Deaths{}
+	err := c.call(ctx, http.MethodGet, "/v1/deaths?"+q.Encode(), nil, d)
+	return d.Deaths, err
+}
+
 // Reload has the daemon read its configs and returns the generation to wait
 // for with [Wait].
 func (c *Client) Reload(ctx context.Context) (uint64, error) {

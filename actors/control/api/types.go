@@ -151,8 +151,59 @@ type Exit struct {
 	Code    int       `json:"code"` // of the program; -1 = a signal, or unknown
 	Signal  int       `json:"signal,omitempty"`
 	PID     int       `json:"pid,omitempty"` // that its PID 1 had
+	Cause   string    `json:"cause"`         // see the Cause constants
 	Failure bool      `json:"failure"`       // as the metric counts it
 	Uptime  float64   `json:"uptime"`        // seconds
+}
+
+// Causes of a death: who asked for it.
+const (
+	CauseItself      = "itself"       // the program exited, or crashed
+	CauseOperator    = "operator"     // a signal that lithos did not send
+	CauseReplaced    = "replaced"     // its config changed
+	CauseRemoved     = "removed"      // it is not in the configs any more
+	CauseShutdown    = "shutdown"     // lithos_tree was told to stop
+	CauseKillTimeout = "kill-timeout" // it did not end within its kill-timeout; Asked says who wanted it to
+	CauseOOM         = "oom"          // the kernel killed the program for want of memory
+	CauseSetup       = "setup"        // it could not be started
+	CauseHealth      = "healthcheck"  // its healthcheck failed
+	CauseInternal    = "internal"     // its PID 1 crashed, or left no record
+)
+
+// Death is the record of one death, or of a start that failed. The last ten of
+// each instance are kept, over restarts of the daemon.
+type Death struct {
+	Name    string `json:"name"`
+	Sandbox string `json:"sandbox"`
+	Process string `json:"process"`
+	Exit
+	// Asked is who had asked it to end, if anybody had: a cause.
+	Asked   string    `json:"asked,omitempty"`
+	Started time.Time `json:"started,omitzero"`
+	Restart int       `json:"restart"` // how many starts were before, since the daemon started
+
+	OOMKills    *int64 `json:"oom_kills,omitempty"`   // processes of it that the kernel killed for want of memory
+	MemoryPeak  *int64 `json:"memory_peak,omitempty"` // bytes
+	MemoryLimit int64  `json:"memory_limit,omitempty"`
+	// CPU is the seconds that it took, all processes of it, and MaxRSS the
+	// bytes of the largest of the program and its children.
+	CPU    *float64 `json:"cpu,omitempty"`
+	MaxRSS int64    `json:"max_rss,omitempty"`
+
+	Version  *Version `json:"version,omitempty"`
+	Degraded []string `json:"degraded,omitempty"`
+
+	// Output are the last lines in the log of its sandbox, from its start on.
+	// OutputShared: others write into that log too, so that some may be theirs.
+	Output       []string `json:"output,omitempty"`
+	OutputFile   string   `json:"output_file,omitempty"`
+	OutputShared bool     `json:"output_shared,omitempty"`
+}
+
+// Deaths is GET /v1/deaths and GET /v1/instances/SANDBOX/PROCESS.INDEX/deaths,
+// the newest first.
+type Deaths struct {
+	Deaths []Death `json:"deaths"`
 }
 
 // Usage is what its cgroup uses, read when it was asked for. What the kernel

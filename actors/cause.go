@@ -1,0 +1,26 @@
+package actors
+
+// Cause is why a container ended, or who asked for it.
+type Cause uint8
+
+// The causes. What lithos did itself is told from what it did not: a TERM that
+// was sent by hand is an operator's, one that a reload sent is a replacement.
+const (
+	CauseItself      Cause = iota // the program exited, or crashed
+	CauseOperator                 // a signal that lithos did not send: kill by hand, or by the program itself
+	CauseReplaced                 // its config changed
+	CauseRemoved                  // it is not in the configs any more
+	CauseShutdown                 // lithos_tree was told to stop
+	CauseKillTimeout              // it did not end within its kill-timeout
+	CauseOOM                      // the kernel killed the program for want of memory
+	CauseSetup                    // the container, or the program, could not be started
+	CauseHealth                   // its healthcheck failed
+	CauseInternal                 // its PID 1 crashed, or left no record
+	CauseCount
+)
+
+var causeNames = [CauseCount]string{
+	"itself", "operator", "replaced", "removed", "shutdown", "kill-timeout", "oom", "setup", "healthcheck", "internal",
+}
+
+func (c Cause) String() string { return causeNames[c] }

@@ -1,0 +1,177 @@
+package deaths
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lithos/actors/control/api"
+)
+
+func open(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := New(dir, zerolog.New(zerolog.NewTestWriter(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func death(name string, n int) *api.Death {
+	return &api.Death{Name: name, Restart: n, Exit: api.Exit{At: time.Unix(int64(1700000000+n), 0), Words: "exited with code 3", Cause: "itself"}}
+}
+
+func restarts(list []api.Death) string {
+	var b strings.Builder
+	for _, d := range list {
+		fmt.Fprint(&b, d.Restart, " ")
+	}
+	return b.String()
+}
+
+func TestTheLastTenOfEachAreKeptOverRestarts(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deaths")
+	for run := range 3 {
+		s := open(t, dir)
+		for i := range 17 {
+			s.Add(Entry{Death: death("web/app.0", 17*run+i), From: -1})
+		}
+		s.Add(Entry{Death: death("web/app.1", run), From: -1})
+		s.Close()
+	}
+	s := open(t, dir)
+	defer s.Close()
+	list, err := s.Read("web/app.0")
+	if err != nil || restarts(list) != "50 49 48 47 46 45 44 43 42 41 " {
+		t.Errorf("kept %s, %v", restarts(list), err)
+	}
+	if list, err := s.Read("web/app.1"); err != nil || restarts(list) != "2 1 0 " {
+		t.Errorf("of another: %s, %v", restarts(list), err)
+	}
+	if list, err := s.Read("web/none.0"); err != nil || len(list) != 0 {
+		t.Errorf("of none: %v, %v", list, err)
+	}
+	if _, err := s.Read("../../etc/shadow"); err == nil {
+		t.Error("a name that leads elsewhere is read")
+	}
+	all := s.All(3, func(name string) bool { return strings.HasPrefix(name, "web/") })
+	if restarts(all) != "50 49 48 " {
+		t.Errorf("of all: %s", restarts(all))
+	}
+	for _, c := range []struct {
+		path string
+		mode os.FileMode
+	}{{"", 0o700}, {"web", 0o700}, {"web/app.0", 0o600}} {
+		info, err := os.Stat(filepath.Join(dir, c.path))
+		if err != nil || info.Mode().Perm() != c.mode {
+			t.Errorf("%s has mode %v, want %v: only root may read it (%v)", c.path, info.Mode(), c.mode, err)
+		}
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*", "*"+temporary))
+	if len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestHalfALineIsNoHarm(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	s.Add(Entry{Death: death("web/app.0", 1), From: -1})
+	s.Close()
+	path := filepath.Join(dir, "web/app.0")
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = f.WriteString(`{"name":"web/app.0","at":"20`)
+	_ = f.Close()
+	s = open(t, dir)
+	s.Add(Entry{Death: death("web/app.0", 2), From: -1})
+	s.Close()
+	if list, err := Read(dir, "web/app.0"); err != nil || restarts(list) != "2 1 " {
+		t.Errorf("%s, %v", restarts(list), err)
+	}
+}
+
+func TestTheWholeIsBounded(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	big := make([]byte, 1<<20)
+	for i := range 20 {
+		if err := s.write(fmt.Sprintf("web/app.%d", i), big, time.Unix(int64(i), 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.bytes > maxBytes || len(s.files) != 16 {
+		t.Errorf("%d bytes in %d files", s.bytes, len(s.files))
+	}
+	for i := range 20 {
+		_, err := os.Stat(filepath.Join(s.dir, fmt.Sprintf("web/app.%d", i)))
+		if (err == nil) != (i >= 4) {
+			t.Errorf("file %d: %v", i, err)
+		}
+	}
+}
+
+func TestTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	write := func(text string) int64 {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return int64(len(text))
+	}
+	many := strings.Repeat("line\n", 30)
+	tests := []struct {
+		name, text string
+		from       int64
+		want       []string
+	}{
+		{"since its start", "earlier\none\ntwo\n", 8, []string{"one", "two"}},
+		{"nothing", "earlier\n", 8, nil},
+		{"no newline at the end", "a\nb", 0, []string{"a", "b"}},
+		{"it could not be started", "a\n", -1, nil},
+		{"no text", "a\xff\r\n", 0, []string{"a�"}},
+		{"many lines", many, 0, strings.Split(strings.Repeat("line ", 20), " ")[:20]},
+		{"a log that was cut off meanwhile", "new\n", 100, []string{"new"}},
+		{"long", strings.Repeat("x", 5000) + "\nlast\n", 0, []string{"last"}},
+		{"one long line", strings.Repeat("x", 5000), 0, []string{"…" + strings.Repeat("x", tailBytes)}},
+	}
+	for _, test := range tests {
+		to := write(test.text)
+		if got := tail(path, test.from, to); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+	if got := tail(filepath.Join(t.TempDir(), "none"), 0, 10); got != nil {
+		t.Errorf("of no file: %q", got)
+	}
+	if got := tail("/dev/zero", 0, 10); got != nil {
+		t.Errorf("of a device: %q", got)
+	}
+}
+
+// TestAStormIsNotWaitedFor: who hands a death over goes on at once.
+func TestAStormIsNotWaitedFor(t *testing.T) {
+	s := open(t, t.TempDir())
+	s.mu.Lock()
+	for i := range 3 * queueSize {
+		s.Add(Entry{Death: death("web/app.0", i), From: -1})
+	}
+	s.mu.Unlock()
+	if lost := s.Lost(); lost < queueSize {
+		t.Errorf("%d are lost", lost)
+	}
+	s.Close()
+	var none *Store
+	none.Add(Entry{})
+	none.Close()
+	if none.Size("x") != 0 || none.Lost() != 0 || none.All(1, nil) != nil {
+		t.Error("no store keeps something")
+	}
+}

@@ -1,0 +1,13 @@
+// Package deaths keeps how containers died: for each instance a file
+// `<runtime-dir>/deaths/SANDBOX/PROCESS.INDEX`, a line of JSON (api.Death) for
+// each death, the oldest first. Only root can read it; what a program wrote
+// last is in it.
+//
+// It is bounded: the last ten of an instance, 20 lines and 4 KiB of output
+// each, and 16 MiB in all, beyond which the files go first that have been
+// quiet for longest. They are in the runtime directory, so they survive the
+// daemon and not the host.
+//
+// Writing is one goroutine's work, over a queue that an actor never waits for:
+// in a storm records are lost, and counted, rather than restarts delayed.
+package deaths

@@ -1,0 +1,64 @@
+package deaths
+
+import (
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+)
+
+// What is kept of a container's output.
+const (
+	tailLines = 20
+	tailBytes = 4 << 10
+)
+
+// tail gives the last lines of a part of a log.
+func tail(path string, from, to int64) []string {
+	if from < 0 || path == "" {
+		return nil
+	}
+	if to < from {
+		from = 0 // it was cut off meanwhile, by logrotate
+	}
+	in, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil
+	}
+	defer in.Close()
+	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	cut := to-from > tailBytes
+	if cut {
+		from = to - tailBytes
+	}
+	text, err := io.ReadAll(io.NewSectionReader(in, from, to-from))
+	if err != nil || len(text) == 0 {
+		return nil
+	}
+	return lastLines(string(text), cut)
+}
+
+// lastLines cuts a text into its last lines; of one that was cut at its
+// beginning the first line is not whole.
+func lastLines(text string, cut bool) []string {
+	text = strings.TrimRight(text, "\n")
+	lines := strings.Split(text, "\n")
+	if cut {
+		if len(lines) > 1 {
+			lines = lines[1:]
+		} else {
+			for len(lines[0]) > 0 && !utf8.RuneStart(lines[0][0]) {
+				lines[0] = lines[0][1:]
+			}
+			lines[0] = "…" + lines[0]
+		}
+	}
+	lines = lines[max(0, len(lines)-tailLines):]
+	for i, line := range lines {
+		lines[i] = strings.ToValidUTF8(strings.TrimSuffix(line, "\r"), "�")
+	}
+	return lines
+}

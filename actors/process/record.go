@@ -1,0 +1,166 @@
+package process
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"lithos/actors"
+	"lithos/actors/control/api"
+	"lithos/actors/deaths"
+	"lithos/actors/status"
+	"lithos/configs"
+	"lithos/spawn"
+	"lithos/sysx/cgroup"
+)
+
+// examine finds out how the container ended, and why.
+//
+// Preconditions: the state is the one after the death, the cgroup is there.
+func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exit, *api.Death) {
+	now := p.env.Kernel.Spent(p.name)
+	spent := cgroup.Spent{
+		OOMKills: grown(p.spent.OOMKills, now.OOMKills), MemoryPeak: now.MemoryPeak,
+		CPU: time.Duration(grown(int64(p.spent.CPU), int64(now.CPU))),
+	}
+	p.spent = now
+	asked, wasAsked := p.askedBy(record)
+	f := facts{exit: p.exit, record: record, killed: p.killed, asked: asked, wasAsked: wasAsked, oom: spent.OOMKills > 0}
+	exit := &status.Exit{
+		At:      p.exit.At,
+		PID:     child.PID,
+		Words:   deathInWords(p.exit, record, p.current.Container.KillTimeout),
+		Cause:   f.cause(),
+		Failure: failed(p.exit, record, p.asked),
+		Uptime:  p.exit.At.Sub(child.Started),
+	}
+	exit.Code, exit.Signal = programStatus(p.exit, record)
+	d := p.newDeath(p.current)
+	d.Started, d.Degraded = child.Started, child.Degraded
+	if wasAsked {
+		d.Asked = asked.String()
+	}
+	d.OOMKills, d.MemoryPeak = known(spent.OOMKills), known(spent.MemoryPeak)
+	if spent.CPU != cgroup.Unknown {
+		seconds := spent.CPU.Seconds()
+		d.CPU = &seconds
+	}
+	if record.Exited != nil {
+		d.MaxRSS = record.Exited.MaxRSS
+	}
+	return exit, d
+}
+
+// askedBy tells who wanted the container to end.
+func (p *Process) askedBy(record *spawn.Record) (who actors.Cause, asked bool) {
+	switch {
+	case p.state.Phase == CleaningToReplace:
+		return actors.CauseReplaced, true
+	case p.state.Phase == Leaving && p.shutdown:
+		return actors.CauseShutdown, true
+	case p.state.Phase == Leaving:
+		return actors.CauseRemoved, true
+	case record.Killing, record.Exited != nil && record.Exited.Asked:
+		return actors.CauseOperator, true // TERM to PID 1, and not from here
+	}
+	return 0, false
+}
+
+// facts are what decides on the cause of a death.
+type facts struct {
+	exit     actors.Exit
+	record   *spawn.Record
+	killed   bool // its PID 1 was killed from here
+	asked    actors.Cause
+	wasAsked bool
+	oom      bool // the kernel killed something in it for want of memory
+}
+
+func (f *facts) cause() actors.Cause {
+	r := f.record
+	switch {
+	case r.Failed != "":
+		return actors.CauseSetup
+	case r.Crash != "":
+		return actors.CauseInternal
+	case r.Killing || f.killed:
+		return actors.CauseKillTimeout
+	case f.wasAsked:
+		return f.asked
+	case f.exit.Status.Signaled():
+		return actors.CauseOperator
+	case r.Exited == nil && f.exit.Status.ExitStatus() == spawn.ExitNormal:
+		return actors.CauseOperator // TERM to PID 1 before there was a program
+	case r.Exited == nil:
+		return actors.CauseInternal
+	case f.oom && syscall.Signal(r.Exited.Signal) == syscall.SIGKILL:
+		return actors.CauseOOM
+	case sent[syscall.Signal(r.Exited.Signal)]:
+		return actors.CauseOperator
+	}
+	return actors.CauseItself
+}
+
+// sent are the signals that come from somebody, not from a fault of the
+// program.
+var sent = map[syscall.Signal]bool{
+	syscall.SIGTERM: true, syscall.SIGKILL: true, syscall.SIGINT: true, syscall.SIGHUP: true,
+	syscall.SIGQUIT: true, syscall.SIGUSR1: true, syscall.SIGUSR2: true, syscall.SIGPWR: true,
+}
+
+// newDeath begins a record of the death of what was made from inst.
+func (p *Process) newDeath(inst *configs.Instance) *api.Death {
+	d := &api.Death{
+		Name: p.name, Restart: max(p.restarts-1, 0), OutputFile: p.env.StdioLog, OutputShared: p.env.Shared,
+		MemoryLimit: inst.Container.MemoryLimit,
+		Version: &api.Version{
+			Image: inst.Container.Image, Config: inst.Container.ConfigFile, Fingerprint: inst.Fingerprint,
+		},
+	}
+	if own := inst.Container.StdoutStderrFile; own != "" {
+		// It lies where the container can make it anything: not looked at.
+		d.OutputFile = own
+	}
+	return d
+}
+
+// keep hands the record over to be written.
+func (p *Process) keep(exit *status.Exit, d *api.Death) {
+	d.Exit = *exit.Tell()
+	d.Sandbox, d.Process = p.desired.Sandbox, p.desired.Process
+	from := p.logFrom
+	if d.Started.IsZero() {
+		from = -1 // nothing of it was started that could have written
+	}
+	p.env.Deaths.Add(deaths.Entry{Death: d, Log: p.env.StdioLog, From: from, To: p.env.Deaths.Size(p.env.StdioLog)})
+}
+
+// grown is how much a counter has grown; one that is smaller began anew.
+func grown(before, now int64) int64 {
+	switch {
+	case now == cgroup.Unknown:
+		return cgroup.Unknown
+	case before == cgroup.Unknown || now < before:
+		return now
+	}
+	return now - before
+}
+
+func known(n int64) *int64 {
+	if n == cgroup.Unknown {
+		return nil
+	}
+	return &n
+}
+
+// memoryInWords says what is worth to know about memory, for the log.
+func memoryInWords(d *api.Death) string {
+	if d.OOMKills == nil || *d.OOMKills == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("; the kernel killed %d of its processes for want of memory", *d.OOMKills)
+	if d.MemoryPeak != nil {
+		text += fmt.Sprintf(", it used %d bytes of %d", *d.MemoryPeak, d.MemoryLimit)
+	}
+	return text
+}

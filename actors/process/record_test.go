@@ -1,0 +1,69 @@
+package process
+
+import (
+	"syscall"
+	"testing"
+
+	"lithos/actors"
+	"lithos/spawn"
+	"lithos/sysx/cgroup"
+)
+
+func TestCauseOfADeath(t *testing.T) {
+	program := func(code, signal int, asked bool) spawn.Record {
+		return spawn.Record{Started: &spawn.ProgramStarted{}, Exited: &spawn.ProgramExited{Code: code, Signal: signal, Asked: asked}}
+	}
+	tests := []struct {
+		name     string
+		phase    Phase // after the death
+		shutdown bool
+		killed   bool
+		oom      bool
+		status   syscall.WaitStatus
+		record   spawn.Record
+		want     actors.Cause
+		asked    string
+	}{
+		{name: "an exit", phase: Cleaning, status: exited2, record: program(3, 0, false), want: actors.CauseItself},
+		{name: "a crash", phase: Cleaning, status: exited2, record: program(-1, 11, false), want: actors.CauseItself},
+		{name: "an exit, with a child killed for want of memory", phase: Cleaning, oom: true, status: exited2, record: program(1, 0, false), want: actors.CauseItself},
+		{name: "KILL by hand", phase: Cleaning, status: exited2, record: program(-1, 9, false), want: actors.CauseOperator},
+		{name: "KILL by the kernel", phase: Cleaning, oom: true, status: exited2, record: program(-1, 9, false), want: actors.CauseOOM},
+		{name: "TERM to the program by hand", phase: Cleaning, status: exited0, record: program(-1, 15, false), want: actors.CauseOperator},
+		{name: "TERM to PID 1 by hand", phase: Cleaning, status: exited0, record: program(0, 0, true), want: actors.CauseOperator, asked: "operator"},
+		{name: "TERM to PID 1 before the program", phase: Cleaning, status: exited0, want: actors.CauseOperator},
+		{name: "KILL to PID 1 by hand", phase: Cleaning, status: killed9, want: actors.CauseOperator},
+		{name: "a reload", phase: CleaningToReplace, status: exited0, record: program(-1, 15, true), want: actors.CauseReplaced, asked: "replaced"},
+		{name: "out of the configs", phase: Leaving, status: exited0, record: program(0, 0, true), want: actors.CauseRemoved, asked: "removed"},
+		{name: "the daemon's end", phase: Leaving, shutdown: true, status: exited0, record: program(0, 0, true), want: actors.CauseShutdown, asked: "shutdown"},
+		{name: "too slow for a reload", phase: CleaningToReplace, status: exited3, record: spawn.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "replaced"},
+		{name: "too slow for a TERM by hand", phase: Cleaning, status: exited3, record: spawn.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "operator"},
+		{name: "too slow for the daemon's end, PID 1 as well", phase: Leaving, shutdown: true, killed: true, status: killed9, want: actors.CauseKillTimeout, asked: "shutdown"},
+		{name: "could not be set up", phase: Cleaning, status: exited1, record: spawn.Record{Failed: "no such image"}, want: actors.CauseSetup},
+		{name: "PID 1 crashed", phase: Cleaning, status: exited2, record: spawn.Record{Crash: "panic"}, want: actors.CauseInternal},
+		{name: "nothing is known", phase: Cleaning, status: exited2, want: actors.CauseInternal},
+	}
+	for _, test := range tests {
+		p := &Process{state: State{Phase: test.phase}, shutdown: test.shutdown}
+		asked, was := p.askedBy(&test.record)
+		f := facts{
+			exit: actors.Exit{Status: test.status}, record: &test.record, killed: test.killed,
+			asked: asked, wasAsked: was, oom: test.oom,
+		}
+		if got := f.cause(); got != test.want {
+			t.Errorf("%s: the cause is %s, want %s", test.name, got, test.want)
+		}
+		if was != (test.asked != "") || was && asked.String() != test.asked {
+			t.Errorf("%s: asked by %v %s, want %q", test.name, was, asked, test.asked)
+		}
+	}
+}
+
+func TestGrown(t *testing.T) {
+	const unknown = cgroup.Unknown
+	for _, c := range [][3]int64{{5, 8, 3}, {0, 0, 0}, {5, 2, 2}, {unknown, 4, 4}, {4, unknown, unknown}, {unknown, unknown, unknown}} {
+		if got := grown(c[0], c[1]); got != c[2] {
+			t.Errorf("from %d to %d: %d, want %d", c[0], c[1], got, c[2])
+		}
+	}
+}
