@@ -8,6 +8,9 @@
 // quiet for longest. They are in the runtime directory, so they survive the
 // daemon and not the host.
 //
+// It links no actor library, so that lithos_ps can read the files of a daemon
+// that is dead.
+//
 // Writing is one goroutine's work, over a queue that an actor never waits for:
 // in a storm records are lost, and counted, rather than restarts delayed.
 package deaths

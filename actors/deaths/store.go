@@ -12,7 +12,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors"
 	"lithos/actors/control/api"
 )
 
@@ -123,7 +122,13 @@ func (s *Store) run() {
 }
 
 func (s *Store) keep(e Entry) {
-	defer actors.Recover(s.log, "death records", nil)
+	defer func() {
+		// No record is worth the daemon.
+		if reason := recover(); reason != nil {
+			s.lost.Add(1)
+			s.log.Error().Msgf("Internal error over a death record; please report it: %v", reason)
+		}
+	}()
 	e.Death.Output = tail(e.Log, e.From, e.To)
 	line, err := json.Marshal(e.Death)
 	if err == nil {
