@@ -28,7 +28,7 @@ func (k kernel) recorded(made *[]string) kernel {
 // this process goes back to the root group for that, if it came from there;
 // with a delegated group the leaf stays until whoever delegated it cleans up.
 func (t *Tree) Close() {
-	for _, b := range t.branches {
+	for _, b := range t.now() {
 		if b.v2 && path.Dir(b.dir) == b.mount && slices.Contains(t.made, path.Join(b.dir, Leaf)) {
 			_ = t.k.write(path.Join(b.mount, "cgroup.procs"), strconv.Itoa(os.Getpid()))
 		}

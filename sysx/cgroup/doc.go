@@ -14,7 +14,9 @@
 // "name" is the hierarchy without controllers that systemd has on version 1;
 // on version 2 every group has a name. blkio is called io on version 2, cpuacct
 // is part of it. A controller that isn't there is no error: [Tree.Unavailable]
-// lists it, and a limit that would need it gives an error of its own.
+// lists it, and a limit that would need it gives an error of its own. Those of
+// Config.OnDemand are opened by the first [Tree.Need]: on version 1 each is one
+// more hierarchy to join at every start.
 //
 // On version 2 a group that hands out controllers must not have processes: that
 // is why this process moves to a leaf, which it does if its own group is

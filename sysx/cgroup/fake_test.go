@@ -53,6 +53,9 @@ func (f *fake) v1Files(controllers []string) map[string]string {
 			}
 		case "cpu":
 			files["cpu.shares"] = "1024"
+			files["cpu.cfs_quota_us"], files["cpu.cfs_period_us"] = "-1", "100000"
+		case "pids":
+			files["pids.max"] = "max"
 		case "cpuset":
 			files["cpuset.cpus"], files["cpuset.mems"] = "", ""
 		}
@@ -62,7 +65,7 @@ func (f *fake) v1Files(controllers []string) map[string]string {
 
 func (f *fake) kernel() kernel {
 	return kernel{mkdir: f.mkdir, rmdir: f.rmdir, write: f.write, read: f.read, list: f.list,
-		delegated: func(dir string) bool { return f.marked[dir] }, own: func(dir string) bool { return f.own[dir] }}
+		delegated: func(dir string) bool { return f.marked[dir] }, own: func(dir string) bool { return f.own[dir] }, device: func(string) (string, error) { return "8:0", nil }}
 }
 
 func (f *fake) mkdir(dir string) error {
@@ -86,7 +89,8 @@ func (f *fake) mkdir(dir string) error {
 func (f *fake) fill(dir string) {
 	for _, c := range strings.Fields(f.files[dir]["cgroup.controllers"]) {
 		for name, value := range map[string]map[string]string{
-			"memory": {"memory.max": "max", "memory.swap.max": "max"}, "cpu": {"cpu.weight": "100"},
+			"memory": {"memory.max": "max", "memory.swap.max": "max"}, "cpu": {"cpu.weight": "100", "cpu.max": "max 100000"},
+			"pids": {"pids.max": "max"}, "cpuset": {"cpuset.cpus": "", "cpuset.cpus.effective": "0-3"},
 		}[c] {
 			if _, ok := f.files[dir][name]; !ok && (!f.swapless || name != "memory.swap.max") {
 				f.files[dir][name] = value
@@ -150,6 +154,10 @@ func (f *fake) write(file, value string) error {
 	case "cpu.shares":
 		n, _ := strconv.ParseUint(value, 10, 64)
 		value = strconv.FormatUint(min(max(n, 2), 262144), 10)
+	case "cpuset.cpus":
+		for _, effective := range []string{"cpuset.cpus.effective", "cpuset.effective_cpus"} {
+			files[effective] = strings.TrimSpace(value)
+		}
 	case "memory.max":
 		if n, err := strconv.ParseInt(value, 10, 64); err == nil {
 			value = strconv.FormatInt(n/4096*4096, 10)

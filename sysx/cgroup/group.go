@@ -28,7 +28,7 @@ func (t *Tree) Group(name string) Group { return Group{t, name} }
 // for the leaf of this process.
 func (t *Tree) List() ([]string, error) {
 	var names []string
-	for _, b := range t.branches {
+	for _, b := range t.now() {
 		here, err := t.k.list(b.dir)
 		if err != nil {
 			return nil, fmt.Errorf("cannot list control groups: %w", err)
@@ -45,7 +45,7 @@ func (t *Tree) List() ([]string, error) {
 
 func (g Group) dirs() []string {
 	var dirs []string
-	for _, b := range g.t.branches {
+	for _, b := range g.t.now() {
 		dirs = append(dirs, path.Join(b.dir, g.name))
 	}
 	return dirs
@@ -56,7 +56,7 @@ func (g Group) Create() error {
 	if g.name == "" || g.name == "." || g.name == ".." || g.name == Leaf || strings.Contains(g.name, "/") {
 		return fmt.Errorf("cannot name a control group %q", g.name)
 	}
-	for _, b := range g.t.branches {
+	for _, b := range g.t.now() {
 		dir := path.Join(b.dir, g.name)
 		if err := g.t.k.makeGroup(b.hierarchy, dir); err != nil {
 			return fmt.Errorf("cannot make a control group: %w", err)
@@ -95,7 +95,7 @@ func (j *Join) Files() []*os.File {
 // Open opens the group, which must exist, for joining.
 func (g Group) Open() (*Join, error) {
 	j := &Join{}
-	for _, b := range g.t.branches {
+	for _, b := range g.t.now() {
 		dir := path.Join(b.dir, g.name)
 		var err error
 		if b.v2 {

@@ -24,6 +24,9 @@ type kernel struct {
 	delegated func(dir string) bool
 	// own says whether this package made the group, in an earlier life too.
 	own func(dir string) bool
+	// device is the number of the whole disk that a block device is of, or
+	// is a part of: "8:0".
+	device func(path string) (string, error)
 }
 
 var realKernel = kernel{
@@ -45,6 +48,7 @@ var realKernel = kernel{
 	list:      list,
 	delegated: delegated,
 	own:       func(dir string) bool { return hasMark(dir, ownMark) },
+	device:    device,
 }
 
 // ownMark is an extended attribute of the groups that this package made.

@@ -19,6 +19,16 @@ type Limits struct {
 	// 1..10000, 1+((shares-2)*9999)/262142, as container runtimes have it:
 	// 1024 is 39.
 	CPUShares uint64
+	// CPUQuota is the most of CPU time, in thousandths of a processor; 0 = no
+	// limit. The kernel takes 10 and more.
+	CPUQuota int64
+	// CPUs are the processors to use, as the kernel lists them: "0-3,5"; "" =
+	// all of the parent's.
+	CPUs string
+	// PIDs is the most of processes and threads; 0 = no limit.
+	PIDs int64
+	// IO are the limits of block devices.
+	IO []DeviceLimit
 }
 
 // DefaultCPUShares is what the kernel gives a new group of version 1.
@@ -34,17 +44,27 @@ func (g Group) SetLimits(l Limits) []error {
 	if err := g.setCPU(l.CPUShares); err != nil {
 		errs = append(errs, fmt.Errorf("the CPU share of %d is not enforced: %w", l.CPUShares, err))
 	}
+	if err := g.setQuota(l.CPUQuota); err != nil {
+		errs = append(errs, fmt.Errorf("the CPU quota of %g processors is not enforced: %w", float64(l.CPUQuota)/1000, err))
+	}
+	if err := g.setCPUs(l.CPUs); err != nil {
+		errs = append(errs, fmt.Errorf("the restriction to the processors %s is not enforced: %w", l.CPUs, err))
+	}
+	if err := g.setPIDs(l.PIDs); err != nil {
+		errs = append(errs, fmt.Errorf("the limit of %d processes is not enforced: %w", l.PIDs, err))
+	}
+	errs = append(errs, g.setIO(l.IO)...)
 	return errs
 }
 
 // branch is the one that has a controller; the error says why there is none.
 func (t *Tree) branch(controller string) (branch, error) {
-	for _, b := range t.branches {
+	for _, b := range t.now() {
 		if slices.Contains(b.limits, controller) {
 			return b, nil
 		}
 	}
-	for _, u := range t.unavailable {
+	for _, u := range t.Unavailable() {
 		if u.Controller == controller {
 			return branch{}, fmt.Errorf("no controller %s: %w", controller, u.Err)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Leaf is the group on version 2 where the process that opened the tree sits.
@@ -21,6 +22,9 @@ type Config struct {
 	// Controllers as version 1 names them, and "name"; an element may be
 	// several joined by commas.
 	Controllers []string
+	// OnDemand are controllers that are opened by [Tree.Need], so that groups
+	// which need none of them are in no more hierarchies than they have to.
+	OnDemand []string
 	// Stay leaves this process where it is. On version 2 the limits of a
 	// delegated group can't be used then, unless it was moved before.
 	Stay bool
@@ -28,10 +32,20 @@ type Config struct {
 
 // Tree is where groups are made. Its methods can be used from any goroutine.
 type Tree struct {
-	k           kernel
-	branches    []branch
+	k kernel
+	o *opening // for what is opened on demand
+
+	mu          sync.Mutex // of what follows
+	branches    []branch   // replaced as a whole, never changed
 	unavailable []Unavailable
 	made        []string // directories, in that order
+}
+
+// now are the branches as they are now.
+func (t *Tree) now() []branch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.branches
 }
 
 // branch is the tree's part in one hierarchy.
@@ -96,7 +110,69 @@ func open(k kernel, c Config, mountinfo, initGroups, ownGroups string) (*Tree, e
 	if len(t.branches) == 0 {
 		return nil, fmt.Errorf("cannot use control groups: %w", t.why())
 	}
+	t.o = o
+	t.reopen()
 	return t, nil
+}
+
+// reopen opens what an earlier life opened on demand: there may be groups in it
+// to be found and removed.
+func (t *Tree) reopen() {
+	for _, controller := range t.o.c.OnDemand {
+		i := find(t.o.all, controller, t.o.offered)
+		if i < 0 || t.o.all[i].v2 {
+			continue // the groups of version 2 are found anyway
+		}
+		dir := path.Join(t.o.all[i].path(t.o.initGroups.group(t.o.all[i])), t.o.c.Name)
+		if _, err := t.k.list(dir); err == nil {
+			t.Need(controller)
+		}
+	}
+}
+
+// Need opens controllers of Config.OnDemand; others are as they are. Groups
+// that are made from then on are in their hierarchies, too. What can't be had
+// is told by [Tree.Unavailable] and by [Group.SetLimits].
+func (t *Tree) Need(controllers ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range controllers {
+		if slices.Contains(t.o.c.OnDemand, name) && !t.known(name) {
+			t.open(name)
+		}
+	}
+}
+
+// known tells whether a controller was opened, or tried, before.
+func (t *Tree) known(controller string) bool {
+	return slices.ContainsFunc(t.branches, func(b branch) bool { return slices.Contains(b.limits, controller) }) ||
+		slices.ContainsFunc(t.unavailable, func(u Unavailable) bool { return u.Controller == controller })
+}
+
+// open opens one controller more, in a branch that there is or in a new one.
+func (t *Tree) open(controller string) {
+	i := find(t.o.all, controller, t.o.offered)
+	if i < 0 {
+		t.lacks(errors.New("the kernel has no such controller, or it is not mounted"), controller)
+		return
+	}
+	h := t.o.all[i]
+	b, err := t.o.branch(t, h, []string{controller})
+	if err != nil {
+		t.lacks(err, controller)
+		return
+	}
+	if len(b.limits) == 0 {
+		return // and is among the unavailable
+	}
+	branches := slices.Clone(t.branches)
+	at := slices.IndexFunc(branches, func(o branch) bool { return o.mount == h.mount })
+	if at < 0 {
+		t.branches = append(branches, b)
+		return
+	}
+	branches[at].limits = append(slices.Clip(branches[at].limits), controller)
+	t.branches = branches
 }
 
 func (t *Tree) lacks(err error, controllers ...string) {
@@ -117,12 +193,16 @@ func (t *Tree) why() error {
 }
 
 // Unavailable lists the controllers that were asked for and can't be used.
-func (t *Tree) Unavailable() []Unavailable { return slices.Clone(t.unavailable) }
+func (t *Tree) Unavailable() []Unavailable {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.unavailable)
+}
 
 // Dirs lists the directories of the tree, one a hierarchy.
 func (t *Tree) Dirs() []string {
 	var dirs []string
-	for _, b := range t.branches {
+	for _, b := range t.now() {
 		dirs = append(dirs, b.dir)
 	}
 	return dirs

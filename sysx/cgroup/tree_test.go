@@ -217,13 +217,13 @@ func TestOpen_Errors(t *testing.T) {
 		config       Config
 		want         string
 	}{
-		{"nothing mounted", "", fails.kernel(), Config{"x", defaults, false}, "not mounted"},
-		{"read-only", mountV2, k, Config{"x", defaults, false}, "read-only file system"},
-		{"no controllers", mountV2, fails.kernel(), Config{"x", nil, false}, "no controllers were asked for"},
-		{"empty name", mountV2, fails.kernel(), Config{"", defaults, false}, "name"},
-		{"absolute name", mountV2, fails.kernel(), Config{"/x", defaults, false}, "name"},
-		{"name upwards", mountV2, fails.kernel(), Config{"a/../../x", defaults, false}, "name"},
-		{"name of a dot", mountV2, fails.kernel(), Config{".", defaults, false}, "name"},
+		{"nothing mounted", "", fails.kernel(), Config{Name: "x", Controllers: defaults}, "not mounted"},
+		{"read-only", mountV2, k, Config{Name: "x", Controllers: defaults}, "read-only file system"},
+		{"no controllers", mountV2, fails.kernel(), Config{Name: "x"}, "no controllers were asked for"},
+		{"empty name", mountV2, fails.kernel(), Config{Controllers: defaults}, "name"},
+		{"absolute name", mountV2, fails.kernel(), Config{Name: "/x", Controllers: defaults}, "name"},
+		{"name upwards", mountV2, fails.kernel(), Config{Name: "a/../../x", Controllers: defaults}, "name"},
+		{"name of a dot", mountV2, fails.kernel(), Config{Name: ".", Controllers: defaults}, "name"},
 	}
 	for _, tt := range tests {
 		if _, err := open(tt.k, tt.config, tt.mounts, "0::/\n", "0::/\n"); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -343,10 +343,10 @@ func TestM3_LimitsOfVersion2(t *testing.T) {
 		limits            Limits
 		max, swap, weight string
 	}{
-		{Limits{64<<20 + 5, 1024}, "67108864", "0", "39"},
-		{Limits{0, 2}, "max", "max", "1"},
-		{Limits{4096, 262144}, "4096", "0", "10000"},
-		{Limits{4096, 0}, "4096", "0", "10000"},
+		{Limits{Memory: 64<<20 + 5, CPUShares: 1024}, "67108864", "0", "39"},
+		{Limits{Memory: 0, CPUShares: 2}, "max", "max", "1"},
+		{Limits{Memory: 4096, CPUShares: 262144}, "4096", "0", "10000"},
+		{Limits{Memory: 4096, CPUShares: 0}, "4096", "0", "10000"},
 	} {
 		if errs := g.SetLimits(tt.limits); errs != nil {
 			t.Errorf("%v: %v", tt.limits, errs)
@@ -383,14 +383,14 @@ func TestM3_LimitsThatCannotBeAppliedAreReported(t *testing.T) {
 		limits Limits
 		want   []string
 	}{
-		{"only names, nothing asked", named, Limits{0, DefaultCPUShares}, nil},
-		{"only names", named, Limits{4096, 512}, []string{
+		{"only names, nothing asked", named, Limits{CPUShares: DefaultCPUShares}, nil},
+		{"only names", named, Limits{Memory: 4096, CPUShares: 512}, []string{
 			"the memory limit of 4096 bytes is not enforced: the controller memory is switched off",
 			"the CPU share of 512 is not enforced: the controller cpu is switched off"}},
-		{"no memory controller", lacking, Limits{4096, 512}, []string{
+		{"no memory controller", lacking, Limits{Memory: 4096, CPUShares: 512}, []string{
 			"the memory limit of 4096 bytes is not enforced: no controller memory: the kernel has no such controller, or it is not mounted"}},
-		{"a value that did not stick", lying, Limits{0, 77}, []string{"the CPU share of 77 is not enforced: /sys/fs/cgroup/s/g/cpu.weight is 20 afterwards"}},
-		{"an error", failing, Limits{0, 77}, []string{"the CPU share of 77 is not enforced: device or resource busy"}},
+		{"a value that did not stick", lying, Limits{Memory: 0, CPUShares: 77}, []string{"the CPU share of 77 is not enforced: /sys/fs/cgroup/s/g/cpu.weight is 20 afterwards"}},
+		{"an error", failing, Limits{Memory: 0, CPUShares: 77}, []string{"the CPU share of 77 is not enforced: device or resource busy"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
