@@ -15,6 +15,7 @@ var containerKeys = []string{
 	"executable", "arguments", "environ", "secret-environ", "secret-environ-file",
 	"workdir=work-dir", "resolv-conf", "hosts-file", "uid-map", "gid-map",
 	"stdout-stderr-file", "interactive", "restart-process-only", "normal-exit-codes", "tcp-ports",
+	"pids-limit", "cpu-quota",
 }
 
 // sourced is a value with the place that it was read from.
@@ -110,6 +111,8 @@ func readFixed(o *object, c *Container) {
 	}
 	c.CPUShares = uint64(o.get("cpu-shares").integer(1024, 1, math.MaxInt64))
 	c.FilenoLimit = uint64(o.get("fileno-limit").integer(1024, 3, math.MaxInt32))
+	c.PIDsLimit = o.get("pids-limit").integer(0, 1, maxPIDs)
+	c.CPUQuota = o.get("cpu-quota").processors()
 	c.RestartTimeout = o.get("restart-timeout").seconds(time.Second)
 	c.KillTimeout = o.get("kill-timeout").seconds(5 * time.Second)
 	c.RestartProcessOnly = o.get("restart-process-only").boolean(false)

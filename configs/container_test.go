@@ -36,6 +36,8 @@ func TestContainerOptions(t *testing.T) {
 		{name: "E3 memory-limit", yaml: "memory-limit: 100Mi", get: func(c *Container) any { return c.MemoryLimit }, want: int64(100 << 20)},
 		{name: "E3 the original's number for none", yaml: "memory-limit: 0x7fffffffffffffff", get: func(c *Container) any { return c.MemoryLimit }, want: int64(0)},
 		{name: "E4 cpu-shares", yaml: "cpu-shares: 768", get: func(c *Container) any { return c.CPUShares }, want: uint64(768)},
+		{name: "pids-limit and cpu-quota", yaml: "pids-limit: 50\ncpu-quota: 1.5",
+			get: func(c *Container) any { return []int64{c.PIDsLimit, c.CPUQuota} }, want: []int64{50, 1500}},
 		{name: "E5 fileno-limit", yaml: "fileno-limit: 1k", get: func(c *Container) any { return c.FilenoLimit }, want: uint64(1000)},
 		{name: "E6 restart-timeout", yaml: "restart-timeout: 0.25", get: func(c *Container) any { return c.RestartTimeout }, want: 250 * time.Millisecond},
 		{name: "E6 restart-timeout of nothing", yaml: "restart-timeout: 0", get: func(c *Container) any { return c.RestartTimeout }, want: time.Duration(0)},

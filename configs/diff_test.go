@@ -16,7 +16,9 @@ func full() *Container {
 	return &Container{
 		Image: "/i", ConfigFile: "/c", Kind: KindDaemon, UserID: 1, GroupID: 2,
 		UIDMap: []IDMap{{1, 2, 3}}, GIDMap: []IDMap{{1, 2, 3}},
-		MemoryLimit: 1, CPUShares: 2, FilenoLimit: 3, RestartTimeout: time.Second, KillTimeout: time.Second,
+		MemoryLimit: 1, CPUShares: 2, FilenoLimit: 3, PIDsLimit: 4, CPUQuota: 1500, CPUSet: "0", IOLimits: []IOLimit{{Device: "/dev/sda", ReadBytes: 1}},
+		AllowNewPrivileges: true, AddCapabilities: []string{"NET_RAW"}, WritableProcSys: true, UnmaskKernelFiles: true, Seccomp: SeccompDefault,
+		RestartTimeout: time.Second, KillTimeout: time.Second,
 		NormalExitCodes: []int{1}, Executable: "/e", Arguments: []string{"a"},
 		Environ: []EnvVar{{"A", "b"}}, PIDVariables: []string{"P"}, Workdir: "/",
 		SecretEnviron: []SecretVar{{"S", []string{"v2:"}}}, SecretEnvironFile: "/s",

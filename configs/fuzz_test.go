@@ -112,6 +112,8 @@ func FuzzMaster(f *testing.F) {
 
 func FuzzSandbox(f *testing.F) {
 	seed(f, "sandbox")
+	f.Add([]byte("pids-limit: 1k\ncpu-quota: 1.5\ncpuset: 0-3,5\nio-limits: {/dev/sda: {read-bytes: 1Mi}}\n" +
+		"allow-new-privileges: true\nadd-capabilities: [NET_RAW, all]\nseccomp: default\nallow-users: [1]\nallow-groups: [1]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		result, problems := readAlone("sandbox-x", data)
 		checkProblems(t, data, problems)
@@ -131,6 +133,9 @@ func FuzzSandbox(f *testing.F) {
 					t.Errorf("%q: %q", virtual, host)
 				}
 			}
+		}
+		if s.PIDsLimit < 0 || s.CPUQuota != 0 && s.CPUQuota < 10 || strings.Trim(s.CPUSet, "0123456789-,") != "" || s.Seccomp != "" && s.Seccomp != SeccompDefault {
+			t.Errorf("limits of %+v", s)
 		}
 		if s.UIDMap != nil || s.Bridged != nil {
 			t.Error("not supported, but accepted")
@@ -163,6 +168,7 @@ func FuzzProcesses(f *testing.F) {
 
 func FuzzContainer(f *testing.F) {
 	seed(f, "container")
+	f.Add([]byte("executable: /a\npids-limit: 10\ncpu-quota: 0.1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		result, problems := readAlone("container-x", data)
 		checkProblems(t, data, problems)
@@ -239,7 +245,7 @@ func checkContainer(t *testing.T, c *Container) {
 		}
 		points[v.MountPoint] = true
 	}
-	if c.RestartTimeout < 0 || c.KillTimeout < 0 || c.MemoryLimit < 0 || c.FilenoLimit < 3 {
+	if c.RestartTimeout < 0 || c.KillTimeout < 0 || c.MemoryLimit < 0 || c.FilenoLimit < 3 || c.PIDsLimit < 0 || c.CPUQuota < 0 {
 		t.Errorf("limits of %+v", c)
 	}
 }

@@ -24,6 +24,10 @@ var syslogFacilities = []string{
 // defaultControllers is also what an empty list means (checklist B8).
 var defaultControllers = []string{"name", "cpu", "cpuacct", "memory", "blkio"}
 
+// onDemandControllers are those of the options pids-limit and cpuset, which the
+// original doesn't have.
+var onDemandControllers = []string{"pids", "cpuset"}
+
 // knownControllers are those of Linux, of both cgroup versions.
 var knownControllers = []string{
 	"name", "cpu", "cpuacct", "memory", "blkio", "io", "cpuset", "devices", "freezer", "net_cls", "net_prio",
@@ -53,6 +57,9 @@ func readMaster(v value, file string) (*Master, *object) {
 		SyslogFacility:    readFacility(o.get("syslog-facility")),
 		SyslogName:        o.get("syslog-name").str("lithos"),
 		ControlGroup:      readGroup(o.get("control-group")),
+	}
+	if o.get("cgroup-controllers").empty() {
+		m.CgroupOnDemand = append([]string(nil), onDemandControllers...)
 	}
 	m.StateDir = o.get("state-dir").pathBelow(m.RuntimeDir, "state")
 	m.MountDir = o.get("mount-dir").pathBelow(m.RuntimeDir, "mnt")

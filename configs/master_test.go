@@ -19,6 +19,7 @@ func TestB1_B2_B3_B4_B5_B6_B7_B8_B10_B11_B12_B13_B14_B15_B16_EmptyMasterIsAllDef
 
 		CgroupName:        "lithos.slice",
 		CgroupControllers: []string{"name", "cpu", "cpuacct", "memory", "blkio"},
+		CgroupOnDemand:    []string{"pids", "cpuset"},
 
 		DefaultLogDir:  "/var/log/lithos",
 		ConfigLogDir:   "/var/log/lithos/config",
@@ -56,7 +57,7 @@ func TestMasterOptions(t *testing.T) {
 		{name: "B7 B9 cgroup-name null is off", yaml: "cgroup-name: null",
 			get: func(m *Master, _ string) any { return m.CgroupName }, want: ""},
 		{name: "B8 cgroup-controllers", yaml: "cgroup-controllers: [name]",
-			get: func(m *Master, _ string) any { return m.CgroupControllers }, want: []string{"name"}},
+			get: func(m *Master, _ string) any { return append(m.CgroupControllers, m.CgroupOnDemand...) }, want: []string{"name"}},
 		{name: "B8 an empty list is the default", yaml: "cgroup-controllers: []",
 			get: func(m *Master, _ string) any { return m.CgroupControllers }, want: defaultControllers},
 		{name: "B8 joined controllers", yaml: "cgroup-controllers: [name, 'cpu,cpuacct', cpu]",

@@ -82,6 +82,17 @@ type Container struct {
 	MemoryLimit int64  // bytes; 0 = none
 	CPUShares   uint64 // 1024 is the default share
 	FilenoLimit uint64 // RLIMIT_NOFILE, soft and hard
+	PIDsLimit   int64  // processes and threads; 0 = none
+	CPUQuota    int64  // thousandths of a processor; 0 = none
+	CPUSet      string // processors to use, "0-3,5"; "" = all
+	IOLimits    []IOLimit
+
+	// What the sandbox loosens (checklist K10), and its seccomp profile.
+	AllowNewPrivileges bool
+	AddCapabilities    []string // by name, such as "NET_RAW", sorted
+	WritableProcSys    bool
+	UnmaskKernelFiles  bool
+	Seccomp            string // SeccompDefault; "" = none
 
 	RestartTimeout     time.Duration // between two starts
 	KillTimeout        time.Duration // between TERM and KILL
@@ -111,6 +122,16 @@ type Container struct {
 	TCPPorts         []TCPPort
 	Network          *Network // nil = the host's network
 }
+
+// IOLimit is what a container may do to a block device, a second; 0 = no limit.
+type IOLimit struct {
+	Device                string // absolute path
+	ReadBytes, WriteBytes uint64
+	ReadOps, WriteOps     uint64
+}
+
+// SeccompDefault is the profile `seccomp: default`.
+const SeccompDefault = "default"
 
 // EnvVar is one environment variable.
 type EnvVar struct{ Name, Value string }

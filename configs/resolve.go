@@ -195,6 +195,7 @@ func (r *resolver) resolveFixed() {
 	f.ResolvConf, f.HostsFile = r.t.resolv, r.t.hosts
 	f.ResolvConf.Source = r.sb.ResolvConf
 	f.HostsFile.Source, f.HostsFile.Additional = r.sb.HostsFile, r.sb.Additional
+	takeFromSandbox(&f, r.sb)
 	r.base = f
 }
 

@@ -13,6 +13,8 @@ var sandboxKeys = []string{
 	"allow-users", "default-user", "allow-groups", "default-group", "allow-tcp-ports",
 	"additional-hosts", "uid-map", "gid-map", "used-images-list", "auto-clean",
 	"resolv-conf", "hosts-file", "bridged-network", "secrets-private-key", "secrets-namespaces",
+	"pids-limit", "cpu-quota", "cpuset", "io-limits",
+	"allow-new-privileges", "add-capabilities", "writable-proc-sys", "unmask-kernel-files", "seccomp",
 }
 
 // readSandbox reads the sandbox config of that name.
@@ -42,6 +44,8 @@ func readSandbox(v value, name string, m *Master) *SandboxConfig {
 		SecretsPrivateKey: o.get("secrets-private-key").absolutePath(""),
 		SecretsNamespaces: readNamespaces(o.get("secrets-namespaces"), []string{""}),
 	}
+	readLimits(&o, sb)
+	readLoosened(&o, sb)
 	if id := o.get("default-group").optionalID(); id != nil {
 		sb.DefaultGroup = *id
 	}

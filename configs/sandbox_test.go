@@ -100,6 +100,23 @@ func TestSandboxOptions(t *testing.T) {
 		{name: "C16 uid-map and gid-map", yaml: "uid-map: [{inside: 0, outside: 1000, count: 5}]\ngid-map: [{inside: 0, outside: 100, count: 1}]",
 			get:  func(s *SandboxConfig) any { return [][]IDMap{s.UIDMap, s.GIDMap} },
 			want: [][]IDMap{{{0, 1000, 5}}, {{0, 100, 1}}}},
+		{name: "pids-limit and cpu-quota", yaml: "pids-limit: 1k\ncpu_quota: 0.29",
+			get: func(s *SandboxConfig) any { return []int64{s.PIDsLimit, s.CPUQuota} }, want: []int64{1000, 290}},
+		{name: "cpuset", yaml: "cpuset: 7, 2-3", get: func(s *SandboxConfig) any { return s.CPUSet }, want: "2-3,7"},
+		{name: "cpuset as a list", yaml: "cpuset: [5, 0-1]", get: func(s *SandboxConfig) any { return s.CPUSet }, want: "0-1,5"},
+		{name: "io-limits", yaml: "io-limits: {/dev/vdb: {read-bytes: 10M}, /dev/sda/: {write-operations: 50, write-bytes: 1Mi, read-operations: 7}}",
+			get:  func(s *SandboxConfig) any { return s.IOLimits },
+			want: []IOLimit{{"/dev/sda", 0, 1 << 20, 7, 50}, {Device: "/dev/vdb", ReadBytes: 10e6}}},
+		{name: "K10 what is loosened", yaml: "allow-new-privileges: true\nwritable-proc-sys: true\nunmask-kernel-files: true\nseccomp: default",
+			get: func(s *SandboxConfig) any {
+				return []any{s.AllowNewPrivileges, s.WritableProcSys, s.UnmaskKernelFiles, s.Seccomp}
+			},
+			want: []any{true, true, true, SeccompDefault}},
+		{name: "seccomp is off", yaml: "seccomp: off", get: func(s *SandboxConfig) any { return s.Seccomp }, want: ""},
+		{name: "K10 add-capabilities", yaml: "add-capabilities: [sys_ptrace, CAP_NET_RAW, NET_RAW]",
+			get: func(s *SandboxConfig) any { return s.AddCapabilities }, want: []string{"NET_RAW", "SYS_PTRACE"}},
+		{name: "K10 all capabilities", yaml: "add-capabilities: [all, CHOWN]",
+			get: func(s *SandboxConfig) any { return CapabilityBits(s.AddCapabilities) }, want: uint64(1<<41 - 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			plan, _ := hostConfig{sandbox: c.yaml + "\n", process: "{}", lenient: true}.good(t)
@@ -153,6 +170,23 @@ func TestSandboxMistakes(t *testing.T) {
 			want: []string{"app.yaml:2:1: error: user-id: is required, since the sandbox has no default-user"}},
 		{name: "C14 ports are ports", host: hostConfig{sandbox: "allow-tcp-ports: [65536]\n"},
 			want: []string{`allow-tcp-ports[0]: "65536" is not a range: 65535 is the largest number here`}},
+		{name: "limits", host: hostConfig{sandbox: "pids-limit: 0\ncpu-quota: 150%\ncpuset: 0-x\nio-limits: {sda: {read-bytes: 1}, /dev/sda: {}, /dev/sdb: {bps: 1}}\n"},
+			want: []string{
+				"web.yaml:1:13: error: pids-limit: 0 is not in 1 to 4194304",
+				`web.yaml:2:12: error: cpu-quota: "150%" is not a number of processors such as 0.5 or 2`,
+				`web.yaml:3:9: error: cpuset: "0-x" is not a range of processors`,
+				`io-limits.sda: "sda" is not the path of a block device such as /dev/sda`,
+				"io-limits./dev/sda: says nothing: give one of read-bytes, write-bytes, read-operations, write-operations",
+				"io-limits./dev/sdb.bps: unknown key",
+			}},
+		{name: "K10 what is loosened", host: hostConfig{sandbox: "add-capabilities: [NET_ROW, 5]\nseccomp: docker\nwritable-proc-sys: yes\ncpu-quota: 0.001\n"},
+			want: []string{
+				`web.yaml:1:20: error: add-capabilities[0]: "NET_ROW" is not a capability such as NET_RAW, did you mean`,
+				`add-capabilities[1]: "5" is not a capability such as NET_RAW`,
+				`web.yaml:2:10: error: seccomp: "docker" is not one of off, default`,
+				`web.yaml:3:20: error: writable-proc-sys: expected true or false, got "yes"`,
+				`web.yaml:4:12: error: cpu-quota: 0.001 is not in 0.01 to 8192 processors`,
+			}},
 		{name: "C15 additional-hosts", host: hostConfig{sandbox: "additional-hosts: {a: b.example, 'c\\n': 1.2.3.4, \"d\\ne\": 1.2.3.4, f: 'fe80::1%eth0', g: }\n"},
 			want: []string{
 				`additional-hosts.a: "b.example" is not an IP address; host names and zones are not looked up`,

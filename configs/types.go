@@ -25,6 +25,9 @@ type Master struct {
 
 	CgroupName        string   // "" = cgroups are off
 	CgroupControllers []string // never empty
+	// CgroupOnDemand are controllers that are used as soon as a container has
+	// an option that needs them: none where cgroup-controllers is given.
+	CgroupOnDemand []string
 
 	DefaultLogDir  string
 	ConfigLogDir   string // "" = off
@@ -62,6 +65,17 @@ type SandboxConfig struct {
 
 	SecretsPrivateKey string
 	SecretsNamespaces []string
+
+	// The most that a container may have, and what it has if it says nothing.
+	PIDsLimit, CPUQuota int64 // as in Container; 0 = no limit
+	CPUSet              string
+	IOLimits            []IOLimit // by device
+
+	AllowNewPrivileges bool
+	AddCapabilities    []string
+	WritableProcSys    bool
+	UnmaskKernelFiles  bool
+	Seccomp            string
 }
 
 // BridgedNetwork is the bridged-network option of a sandbox.

@@ -3,6 +3,8 @@ package spawn
 import (
 	"os"
 	"time"
+
+	"lithos/sysx/cgroup"
 )
 
 // Request is one start.
@@ -28,7 +30,15 @@ type Request struct {
 type Limits struct {
 	Memory    int64  // bytes, swap included; 0 = none
 	CPUShares uint64 // 1024 is the default share
+	CPUQuota  int64  // thousandths of a processor; 0 = none
+	CPUs      string // processors as the kernel lists them; "" = all
+	PIDs      int64  // processes and threads; 0 = none
+	Devices   []DeviceLimit
 }
+
+// DeviceLimit is the most that a container may do to a block device, a second;
+// 0 = no limit.
+type DeviceLimit = cgroup.DeviceLimit
 
 // Child is a PID 1 that was started.
 type Child struct {

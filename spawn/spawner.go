@@ -105,10 +105,20 @@ func (l *launch) joinCgroup(tree *cgroup.Tree) {
 	if tree == nil {
 		return
 	}
+	limits := &l.r.Limits
+	if limits.PIDs != 0 {
+		tree.Need("pids")
+	}
+	if limits.CPUs != "" {
+		tree.Need("cpuset")
+	}
 	g := tree.Group(scope(l.spec.Name))
 	err := g.Create()
 	if err == nil {
-		for _, e := range g.SetLimits(cgroup.Limits{Memory: l.r.Limits.Memory, CPUShares: l.r.Limits.CPUShares}) {
+		for _, e := range g.SetLimits(cgroup.Limits{
+			Memory: limits.Memory, CPUShares: limits.CPUShares, CPUQuota: limits.CPUQuota,
+			CPUs: limits.CPUs, PIDs: limits.PIDs, IO: limits.Devices,
+		}) {
 			l.degraded = append(l.degraded, e.Error())
 		}
 		var j *cgroup.Join

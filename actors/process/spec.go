@@ -67,7 +67,7 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 			KillTimeout: c.KillTimeout.Seconds(),
 		},
 		Sockets: sockets,
-		Limits:  spawn.Limits{Memory: c.MemoryLimit, CPUShares: c.CPUShares},
+		Limits:  buildLimits(c),
 	}, nil
 }
 
@@ -100,11 +100,30 @@ func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
 		RestartTimeout:     c.RestartTimeout,
 		KillTimeout:        c.KillTimeout,
 		NormalExitCodes:    c.NormalExitCodes,
+		AddCapabilities:    configs.CapabilityBits(c.AddCapabilities),
+		NewPrivileges:      c.AllowNewPrivileges,
+		WritableProcSys:    c.WritableProcSys,
+		UnmaskKernelFiles:  c.UnmaskKernelFiles,
+	}
+	if c.Seccomp == configs.SeccompDefault {
+		if spec.Seccomp, err = spawn.DefaultSeccomp(spec.AddCapabilities); err != nil {
+			return nil, fmt.Errorf("cannot make the seccomp profile: %w", err)
+		}
 	}
 	for _, port := range sortedPorts(c) {
 		spec.Sockets = append(spec.Sockets, port.FD)
 	}
 	return spec, nil
+}
+
+func buildLimits(c *configs.Container) spawn.Limits {
+	limits := spawn.Limits{
+		Memory: c.MemoryLimit, CPUShares: c.CPUShares, CPUQuota: c.CPUQuota, CPUs: c.CPUSet, PIDs: c.PIDsLimit,
+	}
+	for _, l := range c.IOLimits {
+		limits.Devices = append(limits.Devices, spawn.DeviceLimit(l))
+	}
+	return limits
 }
 
 // buildEnv adds TERM, the one variable that is passed on (E10), where the

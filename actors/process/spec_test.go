@@ -29,6 +29,8 @@ func full() *configs.Instance {
 		Container: &configs.Container{
 			Image: "/images/i", ConfigFile: "/c.yaml", Kind: configs.KindCommandOrDaemon, UserID: 1000, GroupID: 2000,
 			MemoryLimit: 1 << 26, CPUShares: 512, FilenoLimit: 4096,
+			PIDsLimit: 50, CPUQuota: 1500, CPUSet: "0-1", IOLimits: []configs.IOLimit{{Device: "/dev/sda", ReadBytes: 1, WriteBytes: 2, ReadOps: 3, WriteOps: 4}},
+			AllowNewPrivileges: true, AddCapabilities: []string{"NET_RAW"}, WritableProcSys: true, UnmaskKernelFiles: true,
 			RestartTimeout: 3 * time.Second, KillTimeout: 7 * time.Second, RestartProcessOnly: true,
 			NormalExitCodes: []int{0, 9}, Executable: "/bin/app", Arguments: []string{"-v", "x y"},
 			Environ:      []configs.EnvVar{{Name: "A", Value: "1"}, {Name: "Z", Value: "=2"}},
@@ -84,12 +86,16 @@ func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
 			StdioLog: "/var/log/lithos/stderr/web.log", StdoutStderrFile: "/log/out",
 			Sockets: []int{4, 3}, RestartProcessOnly: true,
 			RestartTimeout: 3 * time.Second, KillTimeout: 7 * time.Second, NormalExitCodes: []int{0, 9},
+			AddCapabilities: 1 << 13, NewPrivileges: true, WritableProcSys: true, UnmaskKernelFiles: true,
 		},
 		Argv:       []string{"/usr/bin/lithos_knot", "--name", "web/app.2", "--master", "/etc/lithos/master.yaml", "--config", `{"image":"i"}`},
 		Record:     "/run/lithos/containers/web/app.2",
 		RecordHead: spawn.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Restarts: 6, KillTimeout: 7},
 		Sockets:    sockets,
-		Limits:     spawn.Limits{Memory: 1 << 26, CPUShares: 512},
+		Limits: spawn.Limits{
+			Memory: 1 << 26, CPUShares: 512, CPUQuota: 1500, CPUs: "0-1", PIDs: 50,
+			Devices: []spawn.DeviceLimit{{Device: "/dev/sda", ReadBytes: 1, WriteBytes: 2, ReadOps: 3, WriteOps: 4}},
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\n%+v\nwant\n%+v\n%+v", got, got.Spec, want, want.Spec)

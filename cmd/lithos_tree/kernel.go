@@ -30,7 +30,7 @@ type kernel struct {
 func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, error) {
 	config := spawn.Config{Knot: knot}
 	if m.CgroupName != "" {
-		tree, err := cgroup.Open(cgroup.Config{Name: m.CgroupName, Controllers: m.CgroupControllers})
+		tree, err := cgroup.Open(cgroup.Config{Name: m.CgroupName, Controllers: m.CgroupControllers, OnDemand: m.CgroupOnDemand})
 		if err != nil {
 			return nil, fmt.Errorf("%w; mount the controllers, change cgroup-controllers in %s, or switch cgroups off with `cgroup-name: null`", err, m.File)
 		}

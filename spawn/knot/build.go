@@ -17,6 +17,8 @@ type builder struct {
 	// root is the image, mounted, and state the new state dir (O_PATH).
 	root, state int
 	haveHosts   bool // the hosts file was made in the state dir
+	// emptyFile and emptyDir are mounted over what is masked, see makeMasks.
+	emptyFile, emptyDir int
 }
 
 const dirFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
@@ -24,7 +26,7 @@ const dirFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 // build leaves the process in the container's root. What has to be opened on
 // the host must be open by then.
 func build(spec *wire.Spec) error {
-	b := &builder{spec: spec, root: -1, state: -1}
+	b := &builder{spec: spec, root: -1, state: -1, emptyFile: -1, emptyDir: -1}
 	if err := mount.MakePrivate(); err != nil {
 		return wrap(err, "cannot make the container's mounts private")
 	}
@@ -42,6 +44,7 @@ func build(spec *wire.Spec) error {
 		return err
 	}
 	defer unix.Close(b.root)
+	defer b.closeMasks()
 	if err := b.mountPseudo(); err != nil {
 		return err
 	}
@@ -68,7 +71,10 @@ func openHost(path string) (int, error) {
 
 // mountImage puts the image on mount-dir.
 func (b *builder) mountImage() error {
-	const flags = mount.ReadOnly | mount.NoSuid | mount.NoDev
+	flags := mount.ReadOnly | mount.NoSuid | mount.NoDev
+	if b.spec.NewPrivileges {
+		flags &^= mount.NoSuid // what there is to gain them by
+	}
 	image, err := openHost(b.spec.Image)
 	if err != nil {
 		return wrap(err, "cannot use the image "+b.spec.Image)
@@ -79,6 +85,9 @@ func (b *builder) mountImage() error {
 		return wrap(err, "cannot use mount-dir "+b.spec.MountDir+" (it must be an empty directory)")
 	}
 	defer unix.Close(dir)
+	if err := b.makeMasks(dir); err != nil {
+		return wrap(err, "cannot make what hides files of the kernel")
+	}
 	what := "cannot mount the image " + b.spec.Image + " on " + b.spec.MountDir
 	if b.root, err = mount.Clone(image, true); err != nil {
 		return wrap(err, what)
@@ -117,13 +126,13 @@ func (b *builder) mountPseudo() error {
 			return wrap(err, "cannot mount "+p.fstype+" on "+b.spec.MountDir+p.on)
 		}
 		err = b.attach(fd, p.fstype, p.on, p.missing)
+		if err == nil {
+			err = b.protect(fd, p.fstype)
+		}
 		unix.Close(fd)
 		if err != nil {
 			return err
 		}
-	}
-	if b.spec.UserID == 0 {
-		return b.protectProc()
 	}
 	return nil
 }
@@ -185,38 +194,4 @@ func sameKind(fd, target int) error {
 		return errors.New("what is mounted is no directory, the mount point is one")
 	}
 	return nil
-}
-
-// hostWide are the files of proc by which root acts on the whole host. Their
-// permissions keep everybody else out.
-var hostWide = []string{"asound", "bus", "fs", "irq", "sys", "sysrq-trigger"}
-
-// protectProc makes them read-only.
-func (b *builder) protectProc() error {
-	for _, name := range hostWide {
-		if err := b.readOnly("/proc/" + name); err != nil {
-			return wrap(err, "cannot make "+b.spec.MountDir+"/proc/"+name+" read-only")
-		}
-	}
-	return nil
-}
-
-func (b *builder) readOnly(path string) error {
-	target, err := inroot.Open(b.root, path, unix.O_PATH, 0)
-	if err == unix.ENOENT {
-		return nil // the kernel was built without it
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(target)
-	fd, err := mount.Clone(target, false)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := mount.SetAttr(fd, mount.ReadOnly, 0, false); err != nil {
-		return err
-	}
-	return mount.Move(fd, target)
 }

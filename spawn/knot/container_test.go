@@ -93,7 +93,9 @@ func TestK3_ContainerSeesNothingOfTheHost(t *testing.T) {
 	r := b.look("read:/etc/passwd", "open:"+b.dir, "read:/proc/1/environ", "open:/proc/1/root", "open:/proc/1/mem")
 	var on []string
 	for _, m := range r.mounts() {
-		on = append(on, m.on)
+		if !strings.HasPrefix(m.on, "/proc/") && !strings.HasPrefix(m.on, "/sys/") {
+			on = append(on, m.on) // but for what protects the kernel's
+		}
 	}
 	slices.Sort(on)
 	want := []string{"/", "/dev", "/dev/pts", "/out", "/proc", "/sys"}
@@ -121,6 +123,35 @@ func TestK10_RootCannotTouchPIDOne(t *testing.T) {
 	}
 	if r.Status["CapEff"] != "00000000800005fb" || r.Status["CapBnd"] != "00000000800005fb" {
 		t.Errorf("root has capabilities %s, bounding %s", r.Status["CapEff"], r.Status["CapBnd"])
+	}
+}
+
+// What acts on the host is read-only and what tells about it empty, for every
+// user; the sandbox can have either otherwise.
+func TestK10_KernelFilesAreProtectedUnlessTheSandboxLoosensIt(t *testing.T) {
+	look := func(change func(*wire.Spec)) (root *report) {
+		b := newBox(t)
+		b.spec.UserID, b.spec.GroupID = 0, 0
+		change(b.spec)
+		return b.look("open:/proc/sys/kernel/hostname", "open:/proc/sysrq-trigger", "read:/proc/timer_list")
+	}
+	r := look(func(*wire.Spec) {})
+	if m := r.mount(t, "/proc/sys"); !strings.HasPrefix(m.flags, "ro") {
+		t.Errorf("/proc/sys is %s", m.flags)
+	}
+	if r.Tried["open /proc/sys/kernel/hostname"] == "ok" || r.Tried["open /proc/sysrq-trigger"] == "ok" {
+		t.Errorf("protected: %v", r.Tried)
+	}
+	if got := r.Tried["text /proc/timer_list"]; got != "" {
+		t.Errorf("timer_list reads %q", got)
+	}
+	r = look(func(s *wire.Spec) { s.WritableProcSys = true })
+	if r.Tried["open /proc/sys/kernel/hostname"] != "ok" || r.Tried["text /proc/timer_list"] != "" {
+		t.Errorf("writable-proc-sys: %v", r.Tried)
+	}
+	r = look(func(s *wire.Spec) { s.UnmaskKernelFiles = true })
+	if r.Tried["open /proc/sys/kernel/hostname"] == "ok" || r.Tried["text /proc/timer_list"] == "" {
+		t.Errorf("unmask-kernel-files: %v", r.Tried)
 	}
 }
 

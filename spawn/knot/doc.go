@@ -19,8 +19,12 @@
 //   - devfs-dir is mounted without the mounts below it, so that a host's /dev
 //     does not bring the host's /dev/shm along; read-only, nosuid, noexec.
 //   - The clearing of nodev on it makes a devfs-dir on a nodev mount work.
-//   - proc is writable, but for a program of user 0 the files in it that act on
-//     the whole host (sys, sysrq-trigger, bus, fs, irq, asound) are read-only.
+//   - proc is writable, but the files in it that act on the whole host (sys,
+//     sysrq-trigger, bus, fs, irq) are read-only, whatever the user. What tells
+//     about the host in proc and sys, and no program needs, is empty. See
+//     protect.go; the sandbox can have either otherwise.
+//   - With allow-new-privileges of the sandbox the image is mounted without
+//     nosuid, for that is what the option is about; volumes stay nosuid.
 //   - resolv.conf and hosts are made in the state dir whether or not they are
 //     mounted. With "mount: true" and nothing to put in, the file is empty.
 //   - public-hostname is looked up in the host's /etc/hosts, not in the DNS: a

@@ -55,7 +55,10 @@ func newStart(spec *wire.Spec, log int) (*start, error) {
 	// Not before the descriptors are in their places: those may be above it.
 	s.nofile = first.Len()
 	s.attr.Last.Setrlimit(forkexec.RlimitNofile, spec.FilenoLimit, spec.FilenoLimit)
-	id := cred.Identity{UID: spec.UserID, GID: spec.GroupID, Bounding: bounding}
+	id := cred.Identity{
+		UID: spec.UserID, GID: spec.GroupID, Bounding: bounding | cred.Set(spec.AddCapabilities),
+		NewPrivileges: spec.NewPrivileges, Filter: spec.Seccomp,
+	}
 	if err := id.AddTo(s.attr.Last); err != nil {
 		return nil, wrap(err, "cannot read the capabilities of PID 1")
 	}

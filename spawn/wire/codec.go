@@ -90,6 +90,12 @@ func spec(c *coder, s *Spec) {
 	c.duration(&s.KillTimeout)
 	list(c, &s.NormalExitCodes, (*coder).integer)
 
+	c.u64(&s.AddCapabilities)
+	c.boolean(&s.NewPrivileges)
+	c.boolean(&s.WritableProcSys)
+	c.boolean(&s.UnmaskKernelFiles)
+	c.str(&s.Seccomp)
+
 	c.integer(&s.CgroupFDs)
 	c.boolean(&s.CgroupV2)
 }

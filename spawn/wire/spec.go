@@ -41,6 +41,14 @@ type Spec struct {
 	KillTimeout        time.Duration
 	NormalExitCodes    []int
 
+	// What the sandbox loosens of the hardening (checklist K10), and its
+	// seccomp profile.
+	AddCapabilities   uint64 // to the bounding set, bit n for capability n
+	NewPrivileges     bool   // no no_new_privs, and the image without nosuid
+	WritableProcSys   bool   // proc's files that act on the host
+	UnmaskKernelFiles bool   // and those that tell about it
+	Seccomp           string // compiled program; "" = none
+
 	// CgroupFDs is how many descriptors follow the sockets, by which the
 	// program joins its cgroups; filled in at the start.
 	CgroupFDs int

@@ -29,11 +29,17 @@ type Identity struct {
 	// Bounding is the most that the program or anything it executes can ever
 	// have. A program of user 0 has all of it, any other nothing.
 	Bounding Set
+	// NewPrivileges leaves no_new_privs out: programs with a setuid bit or
+	// file capabilities give what they say, within Bounding.
+	NewPrivileges bool
+	// Filter is a seccomp program, "" = none. It has to allow the calls that
+	// come after it, above all execve.
+	Filter string
 }
 
 // AddTo adds the steps by which a child takes the identity for good: the
 // bounding set reduced, inheritable and ambient sets and the supplementary
-// groups empty, the ids set, no_new_privs. Steps that need privileges come
+// groups empty, the ids set, no_new_privs, the filter. Steps that need privileges come
 // before.
 //
 // Preconditions: the child has CAP_SETPCAP, CAP_SETGID and CAP_SETUID.
@@ -52,12 +58,21 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 			p.Prctl("PR_CAPBSET_DROP "+strconv.Itoa(c), unix.PR_CAPBSET_DROP, uintptr(c))
 		}
 	}
+	if id.NewPrivileges && id.Filter != "" {
+		p.Seccomp(id.Filter) // while there is CAP_SYS_ADMIN
+	}
 	p.Capset(both(data[0].Effective, data[1].Effective), both(data[0].Permitted, data[1].Permitted), 0)
 	p.Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 	p.ClearGroups()
 	p.Setresgid(id.GID)
 	p.Setresuid(id.UID)
+	if id.NewPrivileges {
+		return nil
+	}
 	p.Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+	if id.Filter != "" {
+		p.Seccomp(id.Filter)
+	}
 	return nil
 }
 

@@ -97,10 +97,10 @@ func TestK10_Identity(t *testing.T) {
 		id   Identity
 		want map[string]string
 	}{
-		{"K10 user", Identity{1234, 4321, keep}, map[string]string{
+		{"K10 user", Identity{UID: 1234, GID: 4321, Bounding: keep}, map[string]string{
 			"Uid": "1234\t1234\t1234\t1234", "Gid": "4321\t4321\t4321\t4321", "Groups": "", "NoNewPrivs": "1",
 			"CapEff": none, "CapPrm": none, "CapInh": none, "CapAmb": none, "CapBnd": kept}},
-		{"K10 root", Identity{0, 0, keep}, map[string]string{
+		{"K10 root", Identity{Bounding: keep}, map[string]string{
 			"Uid": "0\t0\t0\t0", "Groups": "", "NoNewPrivs": "1",
 			"CapEff": kept, "CapPrm": kept, "CapInh": none, "CapAmb": none, "CapBnd": kept}},
 	}

@@ -105,6 +105,16 @@ func (p *Plan) Prctl(name string, op int, args ...uintptr) *Plan {
 	return p.Raw("prctl "+name, syscall.SYS_PRCTL, append([]uintptr{uintptr(op)}, args...)...)
 }
 
+// Seccomp installs a program of classic BPF: for the child and all that comes
+// of it, for good. It takes no_new_privs or CAP_SYS_ADMIN.
+func (p *Plan) Seccomp(program string) *Plan {
+	const setModeFilter = 1
+	address := p.Bytes([]byte(program))
+	// struct sock_fprog: how many instructions, of 8 bytes each, and where.
+	prog := quads([]uint64{uint64(len(program) / 8), uint64(address)})
+	return p.Raw("seccomp", sysSeccomp, setModeFilter, 0, p.Bytes(prog))
+}
+
 // Setresuid sets the real, effective and saved user id.
 func (p *Plan) Setresuid(uid uint32) *Plan {
 	return p.Raw("setresuid", syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid))

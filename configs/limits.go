@@ -1,0 +1,182 @@
+package configs
+
+import (
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+)
+
+// The options that the original lacks: limits of processes, processors and
+// devices, and what a sandbox loosens of the hardening (docs/differences.md).
+
+const (
+	maxPIDs = 4194304 // the kernel's PID_MAX_LIMIT
+	maxCPUs = 8192    // the kernel's NR_CPUS
+)
+
+// readLimits reads the limits of a sandbox. Processors and devices are the
+// host's, so only a sandbox can name them.
+func readLimits(o *object, sb *SandboxConfig) {
+	sb.PIDsLimit = o.get("pids-limit").integer(0, 1, maxPIDs)
+	sb.CPUQuota = o.get("cpu-quota").processors()
+	sb.CPUSet = o.get("cpuset").cpuList()
+	sb.IOLimits = readIOLimits(o.get("io-limits"))
+}
+
+// processors reads a number of processors such as 1.5, in thousandths.
+func (v value) processors() int64 {
+	s, ok := v.scalar("a number of processors such as 1.5")
+	if !ok {
+		return 0
+	}
+	// Not a float: 0.29 would be 289 thousandths.
+	r, ok := new(big.Rat).SetString(s)
+	if !ok || len(s) > 20 || strings.Trim(s, "0123456789.") != "" {
+		v.errorf("%q is not a number of processors such as 0.5 or 2%s", clip(s), nilHint(s))
+		return 0
+	}
+	r.Mul(r, big.NewRat(1000, 1))
+	n := new(big.Int).Quo(r.Num(), r.Denom())
+	if !n.IsInt64() || n.Int64() < 10 || n.Int64() > maxCPUs*1000 {
+		v.errorf("%s is not in 0.01 to %d processors", clip(s), maxCPUs)
+		return 0
+	}
+	return n.Int64()
+}
+
+// cpuList reads processors as the kernel lists them: "0-3,5", or a list of
+// such, and writes them in order.
+func (v value) cpuList() string {
+	if v.null() {
+		return ""
+	}
+	words := []string{}
+	if v.what() == "a list" {
+		words = v.strings()
+	} else if s, ok := v.scalar("processors such as 0-3,5"); ok {
+		words = strings.Split(s, ",")
+	}
+	var list []Range
+	for _, word := range words {
+		r, err := parseRange(strings.TrimSpace(word), maxCPUs-1)
+		if err != nil {
+			v.errorf("%q is not a range of processors: %s", clip(word), err)
+			return ""
+		}
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b Range) int { return int(a.First) - int(b.First) })
+	text := formatRanges(list)
+	return strings.ReplaceAll(text[1:len(text)-1], " ", "")
+}
+
+var ioLimitKeys = []string{"read-bytes", "write-bytes", "read-operations", "write-operations"}
+
+// readIOLimits reads io-limits: the most that each container may do to a block
+// device, a second.
+func readIOLimits(v value) []IOLimit {
+	list, _ := v.entries()
+	limits := make([]IOLimit, 0, len(list))
+	for _, e := range list {
+		device, err := cleanInside(e.name)
+		if err != nil || device == "/" {
+			e.errorf("%q is not the path of a block device such as /dev/sda", clip(e.name))
+			continue
+		}
+		if slices.ContainsFunc(limits, func(l IOLimit) bool { return l.Device == device }) {
+			e.errorf("the device %s is given twice", clip(device))
+			continue
+		}
+		o, ok := e.value.object(ioLimitKeys)
+		if !ok {
+			continue
+		}
+		read := func(key string) uint64 { return uint64(o.get(key).integer(0, 1, math.MaxInt64)) }
+		l := IOLimit{device, read("read-bytes"), read("write-bytes"), read("read-operations"), read("write-operations")}
+		if l == (IOLimit{Device: device}) {
+			e.errorf("says nothing: give one of %s", strings.Join(ioLimitKeys, ", "))
+			continue
+		}
+		limits = append(limits, l)
+	}
+	if len(limits) == 0 {
+		return nil
+	}
+	return sortedBy(limits, func(l IOLimit) string { return l.Device })
+}
+
+// readLoosened reads what a sandbox takes back of the hardening, and its
+// seccomp profile.
+func readLoosened(o *object, sb *SandboxConfig) {
+	sb.AllowNewPrivileges = o.get("allow-new-privileges").boolean(false)
+	sb.AddCapabilities = readCapabilities(o.get("add-capabilities"))
+	sb.WritableProcSys = o.get("writable-proc-sys").boolean(false)
+	sb.UnmaskKernelFiles = o.get("unmask-kernel-files").boolean(false)
+	if v := o.get("seccomp"); v.oneOf("off", "off", SeccompDefault) == SeccompDefault {
+		sb.Seccomp = SeccompDefault
+	}
+}
+
+// takeFromSandbox gives a container what its sandbox says of these.
+func takeFromSandbox(c *Container, sb *SandboxConfig) {
+	c.PIDsLimit = lower(c.PIDsLimit, sb.PIDsLimit)
+	c.CPUQuota = lower(c.CPUQuota, sb.CPUQuota)
+	c.CPUSet, c.IOLimits = sb.CPUSet, sb.IOLimits
+	c.AllowNewPrivileges, c.AddCapabilities = sb.AllowNewPrivileges, sb.AddCapabilities
+	c.WritableProcSys, c.UnmaskKernelFiles = sb.WritableProcSys, sb.UnmaskKernelFiles
+	c.Seccomp = sb.Seccomp
+}
+
+// lower is the lower of two limits, of which 0 is none.
+func lower(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// capabilities are Linux's, in the order of their numbers (capabilities(7)).
+var capabilities = []string{
+	"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
+	"LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
+	"SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
+	"SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
+	"MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
+	"CHECKPOINT_RESTORE",
+}
+
+// readCapabilities reads names such as NET_RAW, CAP_NET_RAW or cap_net_raw, and
+// ALL.
+func readCapabilities(v value) []string {
+	var list []string
+	for _, item := range listed(v) {
+		s, ok := item.text()
+		if !ok {
+			continue
+		}
+		name := strings.TrimPrefix(strings.ToUpper(s), "CAP_")
+		if name == "ALL" {
+			list = append(list, capabilities...)
+			continue
+		}
+		if !slices.Contains(capabilities, name) {
+			item.errorf("%q is not a capability such as NET_RAW%s", clip(s), item.c.didYouMean(name, capabilities))
+			continue
+		}
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// CapabilityBits is the set of capabilities of these names, bit n for the one
+// that has the number n.
+func CapabilityBits(names []string) (bits uint64) {
+	for n, name := range capabilities {
+		if slices.Contains(names, name) {
+			bits |= 1 << n
+		}
+	}
+	return bits
+}
