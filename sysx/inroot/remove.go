@@ -3,6 +3,7 @@ package inroot
 import (
 	"path"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,37 @@ func RemoveAll(name string) error {
 		return &PathError{"remove", name, err}
 	}
 	return nil
+}
+
+// RemoveAt removes an entry of an open directory with all that is in it, as
+// [RemoveAll] does; that it is missing is no error.
+func RemoveAt(dir int, name string) error {
+	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
+		return &PathError{"remove", name, unix.EINVAL}
+	}
+	if err := removeEntry(dir, name); err != nil {
+		return &PathError{"remove", name, err}
+	}
+	return nil
+}
+
+// Names lists an open directory, whose position it moves.
+func Names(dir int) ([]string, error) {
+	if _, err := unix.Seek(dir, 0, 0); err != nil {
+		return nil, err
+	}
+	var names []string
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := syscall.ReadDirent(dir, buf)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || n <= 0 {
+			return names, err
+		}
+		_, _, names = syscall.ParseDirent(buf[:n], -1, names)
+	}
 }
 
 // removeEntry removes one entry of parent with all that is in it.

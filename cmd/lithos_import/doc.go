@@ -1,0 +1,32 @@
+// Lithos_import turns an image of other tools, a tar of `docker save` or an OCI
+// layout, into an image directory of lithos, with a container config made from
+// what the image says of itself.
+//
+// How it is put together:
+//
+//	source.go   finds files in a directory or a tar
+//	image.go    from the source to a list of layers, for both formats
+//	blob.go     reads a layer: decompressed, and verified to the last byte
+//	store.go    the hidden directory that the layers are unpacked in, which a
+//	            later run goes on with, until it gets its name
+//	finish.go   mount points, and the files that are ours
+//	container.go, user.go, yaml.go   the container config
+//
+// Unpacking itself is lithos/sysx/untar.
+//
+// Choices:
+//   - An image has the name sha256-DIGEST, where DIGEST is that of the image's
+//     own config (docker calls it the image id). It covers the layers' contents
+//     and is the same for docker save, a compressed OCI layout and a copy of
+//     either.
+//   - A layer is verified by the digest of what was read, where the format has
+//     one, and by that of what came out of the decompression (diff_ids).
+//   - The user root, or none, becomes no user-id: the sandbox's default-user
+//     then counts. Root is to be given on purpose.
+//   - A volume of the image becomes !Persistent, never !Tmpfs: that data is
+//     lost at the next restart would be a bad surprise. They all lie below the
+//     virtual directory /volumes, which the sandbox gives a place. /tmp, where there is
+//     one, is a !Tmpfs.
+//   - Nothing is written over a file of the image, except for our own
+//     .lithos_import.json.
+package main

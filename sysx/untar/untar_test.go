@@ -1,0 +1,203 @@
+package untar
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func archive(t testing.TB, headers ...tar.Header) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		body := h.Uname // where these tests keep it
+		h.Uname, h.Size, h.Mode = "", int64(len(body)), max(h.Mode, 0o600)
+		must(t, w.WriteHeader(&h))
+		_, err := io.WriteString(w, body)
+		must(t, err)
+	}
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+func file(name, body string) tar.Header {
+	return tar.Header{Typeflag: tar.TypeReg, Name: name, Uname: body}
+}
+
+// apply unpacks archives into a new directory.
+func apply(t testing.TB, o Options, archives ...[]byte) (dir string, done Result, err error) {
+	t.Helper()
+	dir = t.TempDir()
+	root, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	must(t, err)
+	defer unix.Close(root)
+	for _, a := range archives {
+		if done, err = Apply(root, bytes.NewReader(a), o); err != nil {
+			break
+		}
+	}
+	return dir, done, err
+}
+
+var generous = Options{MaxBytes: 1 << 30, MaxEntries: 1000}
+
+func TestApply_Limits(t *testing.T) {
+	two := archive(t, file("a", "12345"), file("b", "12345"))
+	for _, tt := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{MaxBytes: 10, MaxEntries: 2}, ""},
+		{Options{MaxBytes: 9, MaxEntries: 2}, `"b": with this file of 5 bytes the archive has more than 9`},
+		{Options{MaxBytes: 10, MaxEntries: 1}, `"b": more than 1 entries`},
+	} {
+		if _, _, err := apply(t, tt.o, two); (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
+			t.Errorf("%+v: %v, want %s", tt.o, err, tt.want)
+		}
+	}
+}
+
+// A file that is nothing but a hole, and says it has a terabyte: GNU's format
+// of sparse files, version 1.0, with an empty map.
+func TestApply_Sparse(t *testing.T) {
+	sparse := func(size string) []byte {
+		var b bytes.Buffer
+		body := "1\n" + size + "\n0\n"
+		body += strings.Repeat("\x00", 512-len(body))
+		records := map[string]string{
+			"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": size, "GNU.sparse.name": "hole",
+		}
+		// The writer refuses records that begin with GNU.sparse, so they are
+		// written as the body of a header of the type x.
+		pax := ""
+		for _, k := range []string{"GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.name", "GNU.sparse.realsize"} {
+			line := " " + k + "=" + records[k] + "\n"
+			n := len(line) + 2
+			if n < 10 {
+				n--
+			}
+			if n >= 100 {
+				n++
+			}
+			pax += itoa(n) + line
+		}
+		b.Write(header("x", "pax", len(pax)))
+		b.WriteString(pax + strings.Repeat("\x00", 512-len(pax)))
+		b.Write(header("0", "hole", len(body)))
+		b.WriteString(body)
+		b.Write(make([]byte, 1024))
+		return b.Bytes()
+	}
+	if _, _, err := apply(t, generous, sparse("1099511627776")); err == nil || !strings.Contains(err.Error(), "1099511627776 bytes") {
+		t.Errorf("a terabyte: %v", err)
+	}
+	dir, done, err := apply(t, generous, sparse("536870912"))
+	must(t, err)
+	info, err := os.Stat(filepath.Join(dir, "hole"))
+	must(t, err)
+	if blocks := info.Sys().(*syscall.Stat_t).Blocks; info.Size() != 512<<20 || blocks > 100 || done.Bytes != 512<<20 {
+		t.Errorf("%d bytes in %d blocks, counted %d", info.Size(), blocks, done.Bytes)
+	}
+}
+
+func itoa(n int) string {
+	if n < 10 {
+		return string(rune('0' + n))
+	}
+	return itoa(n/10) + string(rune('0'+n%10))
+}
+
+// header is one of the ustar format.
+func header(kind, name string, size int) []byte {
+	h := make([]byte, 512)
+	copy(h, name)
+	octal := func(at, width, n int) {
+		for i := width - 2; i >= 0; i-- {
+			h[at+i] = byte('0' + n%8)
+			n /= 8
+		}
+	}
+	octal(100, 8, 0o644)
+	octal(108, 8, 0)
+	octal(116, 8, 0)
+	octal(124, 12, size)
+	octal(136, 12, 0)
+	h[156] = kind[0]
+	copy(h[257:], "ustar\x0000")
+	sum := 8 * int(' ')
+	for _, c := range h {
+		sum += int(c)
+	}
+	octal(148, 8, sum)
+	h[155] = ' '
+	return h
+}
+
+// What an opaque whiteout removes does not depend on where it stands.
+func TestApply_OpaqueAnywhere(t *testing.T) {
+	below := archive(t, file("d/old", ""), file("d/both/old", ""), file("d/replaced", "old"))
+	own := []tar.Header{file("d/new", ""), file("d/both/new", ""), file("d/replaced", "new")}
+	for at := range len(own) + 1 {
+		list := append(append(append([]tar.Header{}, own[:at]...), file("d/.wh..wh..opq", "")), own[at:]...)
+		dir, _, err := apply(t, generous, below, archive(t, list...))
+		must(t, err)
+		var got []string
+		must(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+			if err == nil && !info.IsDir() {
+				got = append(got, strings.TrimPrefix(path, dir+"/"))
+			}
+			return err
+		}))
+		if text := strings.Join(got, " "); text != "d/both/new d/new d/replaced" {
+			t.Errorf("at %d: %s", at, text)
+		}
+		if data, _ := os.ReadFile(dir + "/d/replaced"); string(data) != "new" {
+			t.Errorf("at %d: replaced is %q", at, data)
+		}
+	}
+}
+
+// Whatever the bytes are: nothing outside of the directory comes, goes or
+// changes.
+func FuzzApply(f *testing.F) {
+	link := func(name, to string, kind byte) tar.Header {
+		return tar.Header{Typeflag: kind, Name: name, Linkname: to}
+	}
+	f.Add(archive(f, file("a", "x"), file("../b", "y")))
+	f.Add(archive(f, link("l", "/", '2'), file("l/x", "y"), link("l", "..", '2'), file("l/x", "y")))
+	f.Add(archive(f, link("l", "../outside", '2'), link("h", "l/precious", '1'), file("h", "y"), file("l/.wh.precious", "")))
+	f.Add(archive(f, file("d/e/f", ""), file("d/.wh..wh..opq", ""), file(".wh.d", ""), file("d", "")))
+	f.Add([]byte("no tar"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		top := t.TempDir()
+		must(t, os.Mkdir(top+"/outside", 0o755))
+		must(t, os.WriteFile(top+"/outside/precious", []byte("untouched"), 0o644))
+		must(t, os.Mkdir(top+"/root", 0o755))
+		root, err := unix.Open(top+"/root", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		must(t, err)
+		defer unix.Close(root)
+		_, _ = Apply(root, bytes.NewReader(data), Options{MaxBytes: 1 << 20, MaxEntries: 100})
+		entries, err := os.ReadDir(top)
+		must(t, err)
+		outside, err := os.ReadDir(top + "/outside")
+		must(t, err)
+		if body, err := os.ReadFile(top + "/outside/precious"); len(entries) != 2 || len(outside) != 1 || string(body) != "untouched" {
+			t.Errorf("%v %v %q %v", entries, outside, body, err)
+		}
+	})
+}
