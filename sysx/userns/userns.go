@@ -85,7 +85,7 @@ func advice(err error) string {
 	case errors.Is(err, unix.ENOSPC):
 		return " (the host has no more: sysctl user.max_user_namespaces, user.max_net_namespaces)"
 	case errors.Is(err, unix.EPERM):
-		return " (lithos must run as root, and not in a chroot)"
+		return " (it needs root, outside of any chroot)"
 	case errors.Is(err, unix.EINVAL):
 		return " (the kernel was built without them)"
 	}

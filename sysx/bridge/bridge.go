@@ -1,0 +1,189 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Connection is how one container is connected.
+type Connection struct {
+	// Owner tells containers with the same address apart, see [Outer].
+	Owner   string
+	Bridge  string       // the host's interface
+	Address netip.Addr   // the container's
+	Prefix  netip.Prefix // the network that the address is in
+	Gateway netip.Addr   // of the default route; invalid = none
+}
+
+// Inner is the container's end of a connection.
+type Inner struct {
+	Index int
+	MAC   [6]byte
+}
+
+// Outer is the name of the host's end, `li_HHHHHH_AAAA`: six digits of a hash
+// of bridge, address and owner, four of the last two bytes of the address
+// (checklist L3). So two containers that claim one address have two interfaces,
+// and each removes only its own.
+func (c *Connection) Outer() string { return c.name('_') }
+
+// inner is the name of the container's end, `li-HHHHHH-AAAA`.
+func (c *Connection) inner() string { return c.name('-') }
+
+func (c *Connection) name(sep byte) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s", c.Bridge, c.Address, c.Owner))
+	a := c.Address.AsSlice()
+	return fmt.Sprintf("li%c%x%c%x", sep, sum[:3], sep, a[len(a)-2:])
+}
+
+// Connect makes the connection of a namespace that has none. What an earlier
+// container of the same owner left is removed first. An error leaves nothing.
+//
+// Preconditions: CAP_NET_ADMIN in the host's network and in ns.
+func Connect(ns *os.File, c *Connection) (*Inner, error) {
+	if err := Remove(c.Outer()); err != nil {
+		return nil, err
+	}
+	master, err := find(c.Bridge)
+	if err != nil {
+		return nil, err
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = c.Outer()
+	attrs.MasterIndex = master.Attrs().Index
+	attrs.MTU = master.Attrs().MTU
+	veth := netlink.NewVeth(attrs)
+	veth.PeerName = c.inner()
+	veth.PeerNamespace = netlink.NsFd(ns.Fd())
+	veth.PeerMTU = uint32(attrs.MTU)
+	if err := netlink.LinkAdd(veth); err != nil {
+		return nil, fmt.Errorf("cannot make the interface %s on bridge %s: %w", attrs.Name, c.Bridge, err)
+	}
+	inner, err := c.setUp(ns, veth)
+	if err != nil {
+		return nil, errors.Join(err, Remove(attrs.Name))
+	}
+	return inner, nil
+}
+
+// find looks the bridge up.
+func find(name string) (netlink.Link, error) {
+	link, err := netlink.LinkByName(name)
+	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
+		return nil, fmt.Errorf("there is no bridge %s on this host: make it (ip link add %[1]s type bridge; ip link set %[1]s up), or correct bridged-network of the sandbox", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot look for bridge %s: %w", name, err)
+	}
+	if link.Type() != "bridge" {
+		return nil, fmt.Errorf("the interface %s is no bridge but of type %q: correct bridged-network of the sandbox", name, link.Type())
+	}
+	return link, nil
+}
+
+func (c *Connection) setUp(ns *os.File, outer *netlink.Veth) (*Inner, error) {
+	if err := netlink.LinkSetUp(outer); err != nil {
+		return nil, fmt.Errorf("cannot bring the interface %s up: %w", outer.Name, err)
+	}
+	var inner *Inner
+	err := Inside(ns, func() (err error) {
+		inner, err = c.setUpInside()
+		return err
+	})
+	return inner, err
+}
+
+// setUpInside configures the container's end: loopback, address, route.
+func (c *Connection) setUpInside() (*Inner, error) {
+	if err := loopback(); err != nil {
+		return nil, err
+	}
+	link, err := netlink.LinkByName(c.inner())
+	if err != nil {
+		return nil, fmt.Errorf("cannot find the container's interface %s: %w", c.inner(), err)
+	}
+	ip := netip.PrefixFrom(c.Address, c.Prefix.Bits())
+	addr := &netlink.Addr{IPNet: ipNet(ip)}
+	if c.Address.Is6() {
+		// Usable at once: whether somebody else has it is asked by PID 1.
+		addr.Flags = unix.IFA_F_NODAD
+	}
+	if err := netlink.AddrAdd(link, addr); err != nil {
+		return nil, fmt.Errorf("cannot give the address %s to the container: %w%s", ip, err, v6Advice(c.Address, err))
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return nil, fmt.Errorf("cannot bring the container's interface up: %w", err)
+	}
+	if c.Gateway.IsValid() {
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: c.Gateway.AsSlice()}
+		if err := netlink.RouteAdd(route); err != nil {
+			return nil, fmt.Errorf("cannot make the default route by the default-gateway %s: %w (it has to be in the network %s)", c.Gateway, err, c.Prefix)
+		}
+	}
+	inner := &Inner{Index: link.Attrs().Index}
+	copy(inner.MAC[:], link.Attrs().HardwareAddr)
+	return inner, nil
+}
+
+func v6Advice(a netip.Addr, err error) string {
+	if a.Is6() && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP)) {
+		return " (IPv6 is switched off on this host: sysctl net.ipv6.conf.default.disable_ipv6)"
+	}
+	return ""
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// Loopback brings up the loopback interface of a namespace, all that a
+// container without an address has (checklist L6).
+func Loopback(ns *os.File) error { return Inside(ns, loopback) }
+
+func loopback() error {
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot bring the container's loopback interface up: %w", err)
+	}
+	return nil
+}
+
+// Remove removes the host's end of a connection, and with it the other; none
+// is no error.
+func Remove(outer string) error {
+	link, err := netlink.LinkByName(outer)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	// It goes by itself with its namespace, perhaps in this moment.
+	if missing := (netlink.LinkNotFoundError{}); err == nil || errors.As(err, &missing) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return fmt.Errorf("cannot remove the interface %s: %w", outer, err)
+}
+
+// Inside runs do on a thread in the network namespace ns.
+func Inside(ns *os.File, do func() error) error {
+	done := make(chan error)
+	go func() {
+		// Never unlocked: the thread is of no use to others and ends here.
+		runtime.LockOSThread()
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			done <- fmt.Errorf("cannot enter a network namespace: %w", err)
+			return
+		}
+		done <- do()
+	}()
+	return <-done
+}
