@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net/netip"
 	"path"
 	"strings"
 )
@@ -11,7 +12,7 @@ var masterKeys = []string{
 	"cgroup-name", "cgroup-controllers",
 	"default-log-dir", "config-log-dir", "stdio-log-dir", "log-file", "log-level",
 	"syslog-facility", "syslog-name=syslog-app-name",
-	"control-group",
+	"control-group", "metrics-listen",
 }
 
 var logLevels = []string{"off", "error", "warn", "info", "debug", "trace"}
@@ -57,6 +58,7 @@ func readMaster(v value, file string) (*Master, *object) {
 		SyslogFacility:    readFacility(o.get("syslog-facility")),
 		SyslogName:        o.get("syslog-name").str("lithos"),
 		ControlGroup:      readGroup(o.get("control-group")),
+		MetricsListen:     readAddrPort(o.get("metrics-listen")),
 	}
 	if o.get("cgroup-controllers").empty() {
 		m.CgroupOnDemand = append([]string(nil), onDemandControllers...)
@@ -141,6 +143,20 @@ func readGroup(v value) string {
 		return ""
 	}
 	return s
+}
+
+// readAddrPort takes ADDRESS:PORT.
+func readAddrPort(v value) netip.AddrPort {
+	s, ok := v.scalar("an address with a port")
+	if !ok {
+		return netip.AddrPort{}
+	}
+	addr, err := netip.ParseAddrPort(s)
+	if err != nil || addr.Port() == 0 {
+		v.errorf("%q is not an address with a port, such as 127.0.0.1:9187 or [::1]:9187", clip(s))
+		return netip.AddrPort{}
+	}
+	return addr
 }
 
 func (v value) logLevel(def string) string {

@@ -38,6 +38,9 @@ type Master struct {
 	SyslogName     string
 
 	ControlGroup string // name or number of the group that may read the control socket; "" = none (ours)
+	// MetricsListen is where metrics can be asked for by everybody; not valid
+	// = nowhere (ours).
+	MetricsListen netip.AddrPort
 }
 
 // SandboxConfig is a sandbox config with its defaults applied (seeds/000

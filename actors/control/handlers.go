@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lithos/actors/control/api"
+	"lithos/actors/metrics"
 	"lithos/actors/status"
 )
 
@@ -205,4 +206,11 @@ func number(w http.ResponseWriter, r *http.Request, name string, absent uint64) 
 		refuse(w, http.StatusBadRequest, name+" is a number, not "+strconv.Quote(text))
 	}
 	return n, err == nil
+}
+
+func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", metrics.ContentType)
+	if s.c.Metrics != nil {
+		_ = s.c.Metrics(w)
+	}
 }

@@ -51,6 +51,8 @@ type Config struct {
 	SetLevel func(string) error
 	// Reload takes a request to read the configs again.
 	Reload chan<- struct{}
+	// Metrics writes them in the text format of Prometheus.
+	Metrics func(io.Writer) error
 	// Probe looks at a living container, for those who ask; pid is that of
 	// its PID 1.
 	Probe func(name string, pid int) Probe
@@ -176,6 +178,7 @@ func (s *Server) handler() http.Handler {
 		"GET /v1/wait":                                 s.wait,
 		"GET /v1/log-level":                            s.logLevel,
 		"PUT /v1/log-level":                            s.setLogLevel,
+		"GET /metrics":                                 s.metrics,
 		"POST /v1/reload":                              s.reload,
 	} {
 		mux.HandleFunc(pattern, handle)

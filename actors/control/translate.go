@@ -28,7 +28,7 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 	t := api.Instance{
 		Name: in.Name, State: string(in.State), Since: in.Since,
 		Degraded: in.Degraded, PID: in.PID, Started: in.Started,
-		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailedInRow,
+		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailuresInRow(now),
 		NextTry: in.NextTry, NextTryWhy: in.Backoff,
 		LastExit: in.LastExit.Tell(), Log: in.Log,
 	}
@@ -36,9 +36,6 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 	if in.PID != 0 {
 		t.Uptime = now.Sub(in.Started).Seconds()
 		t.Running = versionOf(in.Current)
-	}
-	if healthy(in, now) {
-		t.FailuresInRow = 0
 	}
 	t.Desired = versionOf(config.Wanted[in.Name])
 	t.Conditions = conditionsOf(in, config, now)
@@ -51,14 +48,9 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 	return t
 }
 
-// healthy: it has run long enough for earlier failures to count no more.
-func healthy(in *status.Instance, now time.Time) bool {
-	return in.State == status.Running && now.Sub(in.Started) >= status.HealthyAfter
-}
-
 func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []string {
 	var list []string
-	if in.LastExit != nil && in.LastExit.Failure && !healthy(in, now) {
+	if in.Failing(now) {
 		list = append(list, api.ConditionFailing)
 	}
 	if in.PID != 0 && len(in.Degraded) > 0 {
@@ -67,16 +59,10 @@ func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []s
 	if sandbox, process, _ := split(in.Name); frozen(config, sandbox, process) {
 		list = append(list, api.ConditionFrozen)
 	}
-	if in.PID != 0 && !current(in, config) {
+	if in.PID != 0 && !config.Current(in) {
 		list = append(list, api.ConditionOutdated)
 	}
 	return list
-}
-
-// current tells whether what runs is what is wanted.
-func current(in *status.Instance, config *status.Config) bool {
-	wanted := config.Wanted[in.Name]
-	return wanted != nil && in.Current != nil && in.Current.Fingerprint == wanted.Fingerprint
 }
 
 func frozen(config *status.Config, sandbox, process string) bool {

@@ -136,6 +136,7 @@ func (r *Root) start(ctx actor.Context) {
 		Logs:     r.config.Logs,
 		Board:    r.config.Board,
 		Deaths:   r.config.DeathRecords,
+		Registry: r.config.Registry,
 		Cleaners: make(chan struct{}, cleaners),
 	}
 	r.config.Board.BeginReload()

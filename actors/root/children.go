@@ -53,6 +53,7 @@ func (r *Root) exited(ctx actor.Context, exit actors.Exit) {
 	}
 	if stray, ok := r.strays[exit.PID]; ok {
 		delete(r.strays, exit.PID)
+		r.countStrays()
 		r.log.Warn().Msgf("Unidentified child %d (%s) is gone", exit.PID, stray.Command)
 		return
 	}
@@ -106,9 +107,15 @@ func (r *Root) forksSettled(ctx actor.Context, token uint32) {
 		}
 		r.log.Warn().Msgf("Unidentified child %d (%s): sent TERM", c.PID, c.Command)
 		r.strays[c.PID] = c
+		r.countStrays()
 		r.services.Timers.SendOnce(strayTimeout, ctx.Self(), &strayTimeoutElapsed{c})
 	}
 	delete(r.suspects, token)
+}
+
+func (r *Root) countStrays() {
+	r.config.Registry.Unknown.Store(int64(len(r.strays)))
+	r.config.Board.Touch()
 }
 
 func (r *Root) killStray(c actors.Child) {

@@ -52,6 +52,7 @@ func (r *Root) loaded(ctx actor.Context, m *planLoaded) {
 		r.config.Board.EndReload(r.configStatus(nil, m.problems), err.Error())
 	} else {
 		r.accept(ctx, m.plan)
+		r.config.Registry.Restarts.Add(1)
 		r.config.Board.EndReload(r.configStatus(m.plan, m.problems), "")
 	}
 	if r.again {

@@ -27,6 +27,8 @@ type Config struct {
 	Board *status.Board
 	// DeathRecords is where to keep how containers died; nil = nowhere.
 	DeathRecords *deaths.Store
+	// Registry counts what happens.
+	Registry *actors.Registry
 	// Requests brings what the control socket asks for: a reload.
 	Requests <-chan struct{}
 	// Plan is the first one; its master config is not broken.
@@ -54,6 +56,9 @@ func RecordsDir(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "
 func Run(config Config) error {
 	system := actors.NewSystem(config.Logs.Master())
 	done := make(chan error, 1)
+	if config.Registry == nil {
+		config.Registry = actors.NewRegistry()
+	}
 	r := newRoot(config, done)
 	pid, err := system.Root.SpawnNamed(actors.TopProps("root", r.log, r), "root")
 	if err != nil {

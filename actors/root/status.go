@@ -9,7 +9,7 @@ import (
 // by the merged plan, and what is broken in the one that was read (nil = it
 // was refused as a whole).
 func (r *Root) configStatus(loaded *configs.Plan, problems configs.Problems) *status.Config {
-	c := &status.Config{Wanted: make(map[string]*configs.Instance), Problems: problems}
+	c := &status.Config{Wanted: make(map[string]*configs.Instance), Sandboxes: len(r.plan.Sandboxes), Problems: problems}
 	for _, sb := range r.plan.Sandboxes {
 		for _, p := range sb.Processes {
 			if p.Kind == configs.KindCommand {

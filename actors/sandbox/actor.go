@@ -23,7 +23,6 @@ type Sandbox struct {
 	logFile   *logs.Sandbox
 	env       *process.Env
 	instances map[string]*instance
-	counters  map[string]*actors.Counters // by process
 	ending    bool
 }
 
@@ -40,7 +39,6 @@ func New(name string, services *Services, log zerolog.Logger) *Sandbox {
 		services:  services,
 		log:       log,
 		instances: make(map[string]*instance),
-		counters:  make(map[string]*actors.Counters),
 	}
 }
 
@@ -159,11 +157,7 @@ func (s *Sandbox) want(ctx actor.Context, wanted *configs.Instance) {
 }
 
 func (s *Sandbox) spawn(ctx actor.Context, inst *configs.Instance) *actor.PID {
-	counters := s.counters[inst.Process]
-	if counters == nil {
-		counters = &actors.Counters{}
-		s.counters[inst.Process] = counters
-	}
+	counters := s.services.Registry.Of(s.name + "/" + inst.Process)
 	pid, err := ctx.SpawnNamed(actors.ChildProps("process "+inst.Name, s.log, process.New(inst.Name, counters)),
 		filepath.Base(inst.Name))
 	if err != nil {

@@ -21,6 +21,7 @@ type Services struct {
 	Logs     *logs.Set
 	Board    *status.Board
 	Deaths   *deaths.Store
+	Registry *actors.Registry
 	Cleaners chan struct{}
 }
 

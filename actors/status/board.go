@@ -48,11 +48,18 @@ func (b *Board) Started() time.Time { return b.started }
 // Config is what the root knows of the configs. It is never changed.
 type Config struct {
 	// Wanted are the daemons' instances of the merged plan, by name.
-	Wanted map[string]*configs.Instance
+	Wanted    map[string]*configs.Instance
+	Sandboxes int // of the merged plan
 	// Problems are those of the last reading.
 	Problems configs.Problems
 	// Objects are the sandboxes and processes that are broken in it.
 	Objects []Object
+}
+
+// Current tells whether what runs is what is wanted.
+func (c *Config) Current(in *Instance) bool {
+	wanted := c.Wanted[in.Name]
+	return wanted != nil && in.Current != nil && in.Current.Fingerprint == wanted.Fingerprint
 }
 
 // Object is a sandbox, or a process of one, that is broken in the files.
@@ -130,6 +137,17 @@ func (b *Board) EndReload(config *Config, refused string) {
 	b.config = config
 	b.reload.Done, b.reload.At, b.reload.Refused = b.reload.Begun, time.Now(), refused
 	b.event(Event{At: b.reload.At, Kind: EventReload, Reload: b.reload.Done, Text: refused})
+	b.wake()
+}
+
+// Touch tells those who wait that something is different that is not on the
+// Board itself.
+func (b *Board) Touch() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.wake()
 }
 

@@ -56,6 +56,24 @@ type Instance struct {
 // counts no more.
 const HealthyAfter = 10 * time.Second
 
+// Healthy: it has run long enough for earlier failures to count no more.
+func (in *Instance) Healthy(now time.Time) bool {
+	return in.State == Running && now.Sub(in.Started) >= HealthyAfter
+}
+
+// Failing: the last one failed, and none has been healthy since.
+func (in *Instance) Failing(now time.Time) bool {
+	return in.LastExit != nil && in.LastExit.Failure && !in.Healthy(now)
+}
+
+// FailuresInRow is FailedInRow, or 0 if it is healthy by now.
+func (in *Instance) FailuresInRow(now time.Time) int {
+	if in.Healthy(now) {
+		return 0
+	}
+	return in.FailedInRow
+}
+
 // Exit is how a container, or a try to start it, ended.
 type Exit struct {
 	At      time.Time

@@ -138,6 +138,15 @@ func TestEveryDeathIsToldApart(t *testing.T) {
 			t.Errorf("%s: the log says %q", name, logLine(master, name, want.words))
 		}
 	}
+	// The metrics have each of the causes, in the process that died of it.
+	text, err := c.Metrics(t.Context())
+	must(t, err)
+	for _, want := range deathCases {
+		line := fmt.Sprintf("\nlithos_process_deaths_by_cause_total{sandbox=\"box\",process=%q,cause=%q} 1\n", want.process, want.cause)
+		if !strings.Contains(text, line) {
+			t.Errorf("the metrics don't have %s", line)
+		}
+	}
 	// They are there for the next daemon, for whoever reads the files, and
 	// for nobody but root.
 	h.stop()

@@ -171,7 +171,7 @@ func (h *host) leftovers() error {
 
 // leftoverFiles wants nothing in the runtime directory but the empty
 // directories that the next daemon uses again, and what is meant to stay: how
-// containers died.
+// containers died, and the counters.
 func (h *host) leftoverFiles() error {
 	var errs []error
 	err := filepath.WalkDir(h.path("run"), func(path string, d fs.DirEntry, err error) error {
@@ -183,7 +183,7 @@ func (h *host) leftoverFiles() error {
 			return err
 		}
 		switch rel {
-		case ".", "state", "mnt", "containers":
+		case ".", "state", "mnt", "containers", "metrics.meta", "metrics.values":
 		case "deaths":
 			return fs.SkipDir
 		default:

@@ -9,10 +9,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/root"
-	"lithos/actors/status"
 	"lithos/configs"
 )
 
@@ -58,6 +56,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 func daemon(o *options, knot string, stderr io.Writer) error {
 	if os.Geteuid() != 0 {
 		return errors.New("lithos_tree must be run as root: it makes containers")
+	}
+	if m, _ := configs.LoadMaster(o.config); m != nil {
+		if err := announceMetrics(m); err != nil {
+			fmt.Fprintf(stderr, "Agents will not find the metrics: %v\n", err)
+		}
 	}
 	plan, problems := configs.Load(configs.Options{MasterFile: o.config})
 	if !o.logStderr || plan == nil {
@@ -111,19 +114,15 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	debug.SetGCPercent(gcPercent)
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
-	board, requests := status.New(), make(chan struct{})
-	records, err := deaths.New(deaths.Dir(plan.Master.RuntimeDir), log)
-	if err != nil {
-		log.Error().Msgf("How containers die is not kept: %v", err)
-	}
-	defer records.Close()
-	socket := serveControl(plan.Master, set, board, records, requests, kernel)
-	defer socket.close()
+	requests := make(chan struct{})
+	shown := observe(plan.Master, set, requests, kernel)
+	defer shown.close()
 	return root.Run(root.Config{
 		Kernel:       kernel.functions(),
 		Logs:         set,
-		Board:        board,
-		DeathRecords: records,
+		Board:        shown.board,
+		Registry:     shown.registry,
+		DeathRecords: shown.records,
 		Requests:     requests,
 		Plan:         plan,
 		Problems:     problems,

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/actors/control"
+	"lithos/actors/control/api"
+	"lithos/actors/deaths"
+	"lithos/actors/logs"
+	"lithos/actors/metrics"
+	"lithos/actors/root"
+	"lithos/actors/status"
+	"lithos/configs"
+	"lithos/spawn"
+	"lithos/sysx/proc"
+	"lithos/sysx/sock"
+)
+
+// observers are what tells others what happens. What of it can't be had is an
+// error in the log: without it the daemon does its work all the same.
+type observers struct {
+	log      zerolog.Logger
+	board    *status.Board
+	registry *actors.Registry
+	records  *deaths.Store
+	exporter *metrics.Exporter
+	control  *control.Server
+	listener *http.Server
+}
+
+// observe opens all of them.
+func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel) *observers {
+	o := &observers{log: set.Master(), board: status.New(), registry: actors.NewRegistry()}
+	var err error
+	if o.records, err = deaths.New(deaths.Dir(m.RuntimeDir), o.log); err != nil {
+		o.log.Error().Msgf("How containers die is not kept: %v", err)
+	}
+	o.exporter = metrics.Start(metrics.Config{
+		Path: cmp.Or(os.Getenv(cantalPath), filepath.Join(m.RuntimeDir, metrics.FileName)), Board: o.board, Registry: o.registry, Deaths: o.records, Log: o.log,
+		Version: version, Usage: k.spawner.Usage, Self: self,
+	})
+	if m.MetricsListen.IsValid() {
+		l, err := net.Listen("tcp", m.MetricsListen.String())
+		if err != nil {
+			o.log.Error().Msgf("Metrics can't be asked for on the metrics-listen of %s: %v", m.File, err)
+		} else {
+			o.listener = o.exporter.Serve(l)
+		}
+	}
+	o.serveControl(m, set, requests, k)
+	return o
+}
+
+func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel) {
+	gid, mode := -1, fs.FileMode(0o600)
+	if m.ControlGroup != "" {
+		id, err := groupID(m.ControlGroup)
+		if err != nil {
+			o.log.Error().Msgf("Only root can use the control socket: %v; see control-group in %s", err, m.File)
+		} else {
+			gid, mode = id, 0o660
+		}
+	}
+	listener, err := sock.ListenUnix(filepath.Join(m.RuntimeDir, api.SocketName), mode, gid)
+	if err != nil {
+		o.log.Error().Msgf("There is no control socket: %v", err)
+		return
+	}
+	o.control = control.Serve(listener, control.Config{
+		Board:      o.board,
+		Deaths:     o.records,
+		Log:        o.log,
+		Version:    version,
+		PID:        os.Getpid(),
+		MasterFile: m.File,
+		Group:      gid,
+		Level:      set.Level,
+		SetLevel:   set.SetLevel,
+		Reload:     requests,
+		Metrics:    o.exporter.WriteText,
+		Probe:      k.probe,
+	})
+}
+
+func (o *observers) close() {
+	if o.control != nil {
+		if err := o.control.Close(); err != nil {
+			o.log.Warn().Msgf("Cannot close the control socket: %v", err)
+		}
+	}
+	if o.listener != nil {
+		_ = o.listener.Close()
+	}
+	o.exporter.Close()
+	o.records.Close()
+}
+
+// self is what this process uses, for the metrics.
+func self() metrics.Self {
+	used, err := proc.Self()
+	if err != nil {
+		return metrics.Self{}
+	}
+	return metrics.Self{CPU: used.CPU, Memory: used.Memory, Files: used.Files}
+}
+
+// The variables by which cantal's agent finds the metrics (Q4). It reads
+// /proc/PID/environ, so they have to be there when the program is executed.
+const (
+	cantalPath = "CANTAL_PATH"
+	cantalName = "CANTAL_APPNAME"
+)
+
+// announceMetrics executes this program anew, once, if the environment does
+// not say where its metrics are.
+func announceMetrics(m *configs.Master) error {
+	if os.Getenv(cantalPath) != "" {
+		return nil
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("cannot find this program's own file: %w", err)
+	}
+	env := append(os.Environ(), cantalPath+"="+filepath.Join(m.RuntimeDir, metrics.FileName))
+	if os.Getenv(cantalName) == "" {
+		env = append(env, cantalName+"=lithos")
+	}
+	if err := syscall.Exec(program, os.Args, env); err != nil {
+		return fmt.Errorf("cannot execute %s anew, with %s: %w", program, cantalPath, err)
+	}
+	return nil
+}
+
+func groupID(name string) (int, error) {
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
+	}
+	group, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("there is no group %q on this host", name)
+	}
+	return strconv.Atoi(group.Gid)
+}
+
+// probe looks at a living container for somebody who asks on the control
+// socket.
+func (k *kernel) probe(name string, pid int) control.Probe {
+	p := control.Probe{Usage: k.spawner.Usage(name)}
+	if pid == 0 {
+		return p
+	}
+	record, err := spawn.ReadRecord(filepath.Join(root.RecordsDir(k.master), name))
+	if err != nil || record.Started == nil || record.Forked == nil || record.Forked.PID != pid {
+		return p
+	}
+	children, err := proc.Children(pid)
+	if err != nil {
+		return p
+	}
+	for _, child := range children {
+		if inner, err := proc.InnerPID(child); err == nil && inner == record.Started.PID {
+			p.ProgramPID, p.ProgramStarted = child, record.Started.At
+		}
+	}
+	return p
+}
