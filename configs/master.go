@@ -10,7 +10,7 @@ import (
 var masterKeys = []string{
 	"sandboxes-dir", "processes-dir", "runtime-dir", "state-dir", "mount-dir", "devfs-dir",
 	"cgroup-name", "cgroup-controllers",
-	"default-log-dir", "config-log-dir", "stdio-log-dir", "log-file", "log-level",
+	"default-log-dir", "config-log-dir", "stdio-log-dir", "log-file", "log-level", "log-format",
 	"syslog-facility", "syslog-name=syslog-app-name",
 	"control-group", "metrics-listen",
 }
@@ -55,6 +55,7 @@ func readMaster(v value, file string) (*Master, *object) {
 		ConfigLogDir:      readConfigLogDir(&o),
 		StdioLogDir:       o.get("stdio-log-dir").absolutePath("/var/log/lithos/stderr"),
 		LogLevel:          o.get("log-level").logLevel("warn"),
+		LogFormat:         o.get("log-format").oneOf("text", "text", "json", "journal"),
 		SyslogFacility:    readFacility(o.get("syslog-facility")),
 		SyslogName:        o.get("syslog-name").str("lithos"),
 		ControlGroup:      readGroup(o.get("control-group")),

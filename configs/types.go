@@ -34,6 +34,7 @@ type Master struct {
 	StdioLogDir    string
 	LogFile        string // absolute
 	LogLevel       string // error, warn, info, debug, trace, off
+	LogFormat      string // text, json, journal (ours)
 	SyslogFacility string // "" = files
 	SyslogName     string
 

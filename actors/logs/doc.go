@@ -7,5 +7,13 @@
 // each, and control characters are escaped: an image chooses file names that
 // are quoted here, and must not be able to forge a line.
 //
+// With `log-format: json` a line is an object with the fields time, level,
+// message and what else is known (sandbox, container, pid, event, cause). With
+// `log-format: journal` what goes to standard error has the level in front as
+// systemd reads it, and no time; `lithos_tree --log-stderr` is meant to be run
+// so. Syslog has a form of its own. `lithos_tree` opens all its files anew at
+// each reload, of which HUP is one. It can't do that to the output files of
+// programs that run: the descriptor is theirs. docs/logs.md says what to do.
+//
 // What a program in a container writes does not pass through here.
 package logs

@@ -43,6 +43,34 @@ func ParseLevel(name string) (zerolog.Level, error) {
 type entry struct {
 	Caller  string `json:"caller"`
 	Message string `json:"message"`
+
+	raw []byte // all of it
+}
+
+// Format is how a line looks.
+type Format int32
+
+// The formats, `log-format`.
+const (
+	// Text is `[RFC3339][LEVEL] text`, P4.
+	Text Format = iota
+	// JSON is an object a line: time, level, message, and what else is known:
+	// sandbox, container, pid, event, cause, uptime.
+	JSON
+	// Journal is for standard error that systemd reads: `<N>text`, N being
+	// the level as syslog counts; the journal knows the time. Files are text.
+	Journal
+)
+
+// FormatOf is the format of that name; Text if there is none.
+func FormatOf(name string) Format {
+	switch name {
+	case "json":
+		return JSON
+	case "journal":
+		return Journal
+	}
+	return Text
 }
 
 // text is the line without its head: for syslog, which has a head of its own.
@@ -55,11 +83,45 @@ func (e *entry) text() string {
 }
 
 func parse(p []byte) *entry {
-	e := &entry{}
+	e := &entry{raw: p}
 	if err := json.Unmarshal(p, e); err != nil {
 		e.Message = string(p)
 	}
 	return e
+}
+
+// in is the whole line in a format.
+func (e *entry) in(format Format, level zerolog.Level, at time.Time) []byte {
+	switch format {
+	case JSON:
+		return e.json(at)
+	case Journal:
+		// Each line is an entry of its own there.
+		prefix := fmt.Sprintf("<%d>", severity[level])
+		return []byte(prefix + strings.ReplaceAll(e.text(), "\n", "\n"+prefix) + "\n")
+	}
+	return e.line(level, at)
+}
+
+// severity is the level as syslog counts.
+var severity = map[zerolog.Level]int{
+	zerolog.ErrorLevel: 3, zerolog.WarnLevel: 4, zerolog.InfoLevel: 6, zerolog.DebugLevel: 7, zerolog.TraceLevel: 7,
+}
+
+// json is what zerolog has made, with the time in front.
+func (e *entry) json(at time.Time) []byte {
+	b := append([]byte(`{"time":"`), at.UTC().Format(time.RFC3339Nano)...)
+	b = append(b, '"')
+	if len(e.raw) > 2 && e.raw[0] == '{' {
+		b = append(append(b, ','), e.raw[1:]...)
+	} else {
+		text, _ := json.Marshal(e.Message)
+		b = append(append(append(b, `,"message":`...), text...), '}')
+	}
+	if b[len(b)-1] != '\n' {
+		b = append(b, '\n')
+	}
+	return b
 }
 
 // line is the whole line, P4.

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
@@ -382,5 +383,91 @@ func BenchmarkDisabled(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		log.Info().Msg("nothing")
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	dir := t.TempDir()
+	m := master(dir)
+	m.LogFormat = "json"
+	var console bytes.Buffer
+	set, err := Open(m, Options{Stderr: &console})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	web, err := set.Sandbox("web", sandboxConfig(dir, "warn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, sandboxLog := set.Master(), web.Logger()
+	log.Warn().Msg("hello \"you\"\n\x01")
+	sandboxLog.Error().Str("event", "death").Str("container", "web/app.0").Int("pid", 7).Msg("it died")
+	const time = `"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"`
+	hello := `^\{` + time + `,"level":"warn","message":"hello \\"you\\"\\n\\u0001"\}$`
+	died := `^\{` + time + `,"level":"error","sandbox":"web","event":"death","container":"web/app\.0","pid":7,"message":"it died"\}$`
+	check := func(what, text string, want ...string) {
+		t.Helper()
+		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if len(lines) != len(want) {
+			t.Fatalf("%s has %q", what, lines)
+		}
+		for i, line := range lines {
+			if !regexp.MustCompile(want[i]).MatchString(line) {
+				t.Errorf("%s has %s, want %s", what, line, want[i])
+			}
+			if strings.HasPrefix(want[i], `^\{`) && !json.Valid([]byte(line)) {
+				t.Errorf("%s has no JSON in %s", what, line)
+			}
+		}
+	}
+	check("stderr", console.String(), hello, died)
+	check("master.log", read(t, filepath.Join(dir, "master.log")), hello, died)
+	check("web.log", read(t, filepath.Join(dir, "web.log")), died)
+
+	m.LogFormat = "journal"
+	console.Reset()
+	if err := set.Reload(m); err != nil {
+		t.Fatal(err)
+	}
+	sandboxLog.Warn().Str("event", "start").Msg("it\nstarted")
+	check("stderr for the journal", console.String(), `^<4>it$`, `^<4>\tstarted$`)
+	check("web.log", read(t, filepath.Join(dir, "web.log")), died, `^\[....-..-..T..:..:..Z\]\[WARN\] it$`, `^\tstarted$`)
+}
+
+func TestSetLevelLastsUntilTheNextReload(t *testing.T) {
+	dir := t.TempDir()
+	m := master(dir)
+	m.LogLevel = "error"
+	set, err := Open(m, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	web, err := set.Sandbox("web", sandboxConfig(dir, "error"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := web.Logger()
+	log.Info().Msg("one")
+	if err := set.SetLevel("INFO"); err != nil || set.Level() != "info" {
+		t.Errorf("%q, %v", set.Level(), err)
+	}
+	log.Info().Msg("two")
+	if err := set.SetLevel("loud"); err == nil {
+		t.Error("any level is taken")
+	}
+	if err := set.Reload(m); err != nil || set.Level() != "error" {
+		t.Errorf("%q, %v", set.Level(), err)
+	}
+	if err := web.Reload(sandboxConfig(dir, "error")); err != nil {
+		t.Fatal(err)
+	}
+	log.Info().Msg("three")
+	for _, name := range []string{"master.log", "web.log"} {
+		text := read(t, filepath.Join(dir, name))
+		if strings.Contains(text, "one") || !strings.Contains(text, "two") || strings.Contains(text, "three") {
+			t.Errorf("%s has %q", name, text)
+		}
 	}
 }

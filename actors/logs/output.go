@@ -18,9 +18,13 @@ type output interface {
 }
 
 // leveled is the part of an output that a reload may change at any time.
-type leveled struct{ level atomic.Int32 }
+type leveled struct {
+	level  atomic.Int32
+	format atomic.Int32
+}
 
 func (l *leveled) set(level zerolog.Level)          { l.level.Store(int32(level)) }
+func (l *leveled) shape(format Format)              { l.format.Store(int32(format)) }
 func (l *leveled) enabled(level zerolog.Level) bool { return int32(level) >= l.level.Load() }
 
 // stream is an output to something that is open already, and that can be
@@ -37,7 +41,7 @@ func newStream(w io.Writer, level zerolog.Level) *stream {
 }
 
 func (s *stream) write(level zerolog.Level, e *entry, at time.Time) {
-	_, _ = s.w.Write(e.line(level, at))
+	_, _ = s.w.Write(e.in(Format(s.format.Load()), level, at))
 }
 
 // logFile is an output to a file. It is opened anew at each reload, so that
@@ -65,7 +69,11 @@ func (f *logFile) open(path string) error {
 }
 
 func (f *logFile) write(level zerolog.Level, e *entry, at time.Time) {
-	line := e.line(level, at)
+	format := Format(f.format.Load())
+	if format == Journal {
+		format = Text
+	}
+	line := e.in(format, level, at)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.file != nil {

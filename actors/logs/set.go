@@ -37,6 +37,7 @@ type Set struct {
 	master  tee
 
 	mu        sync.Mutex
+	format    Format
 	shown     string // the level of the daemon's own log
 	sandboxes map[*Sandbox]bool
 }
@@ -49,8 +50,10 @@ func Open(m *configs.Master, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.format = FormatOf(m.LogFormat)
 	if o.Stderr != nil {
 		s.console = newStream(o.Stderr, level)
+		s.console.shape(s.format)
 		s.master = append(s.master, s.console)
 	}
 	if m.SyslogFacility != "" {
@@ -67,6 +70,7 @@ func Open(m *configs.Master, o Options) (*Set, error) {
 	}
 	s.file = &logFile{}
 	s.file.set(level)
+	s.file.shape(s.format)
 	if err := s.file.open(m.LogFile); err != nil {
 		return nil, fmt.Errorf("%w; see log-file and default-log-dir in %s", err, m.File)
 	}
@@ -93,6 +97,7 @@ func (s *Set) Reload(m *configs.Master) error {
 	}
 	s.show(cmp.Or(s.options.Level, m.LogLevel, defaultLevel))
 	s.set(level)
+	s.reshape(FormatOf(m.LogFormat))
 	if s.file == nil {
 		return nil
 	}
@@ -109,6 +114,24 @@ func (s *Set) set(level zerolog.Level) {
 	}
 	if s.file != nil {
 		s.file.set(level)
+	}
+}
+
+// reshape applies a format to all logs.
+func (s *Set) reshape(format Format) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.format = format
+	if s.console != nil {
+		s.console.shape(format)
+	}
+	if s.file != nil {
+		s.file.shape(format)
+	}
+	for sb := range s.sandboxes {
+		if sb.file != nil {
+			sb.file.shape(format)
+		}
 	}
 }
 
@@ -169,6 +192,7 @@ func (s *Set) tagged(tag string, level zerolog.Level) *tagged {
 // under the sandbox's name.
 type Sandbox struct {
 	all    *Set
+	name   string
 	file   *logFile
 	tagged *tagged
 	out    tee
@@ -192,7 +216,11 @@ func (s *Set) Sandbox(name string, c *configs.SandboxConfig) (*Sandbox, error) {
 	}
 	s.mu.Lock()
 	s.sandboxes[sb] = true
+	if sb.file != nil {
+		sb.file.shape(s.format)
+	}
 	s.mu.Unlock()
+	sb.name = name
 	return sb, sb.Reload(c)
 }
 
@@ -221,7 +249,9 @@ func (sb *Sandbox) Reload(c *configs.SandboxConfig) error {
 }
 
 // Logger writes to the sandbox's log.
-func (sb *Sandbox) Logger() zerolog.Logger { return sb.out.logger() }
+func (sb *Sandbox) Logger() zerolog.Logger {
+	return sb.out.logger().With().Str("sandbox", sb.name).Logger()
+}
 
 // Close closes the file.
 func (sb *Sandbox) Close() {

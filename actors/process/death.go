@@ -21,7 +21,7 @@ func (p *Process) noteStart() {
 	if !p.counted {
 		p.spent, p.counted = p.env.Kernel.Spent(p.name), true
 	}
-	p.env.Log.Warn().Msgf("Started container %q (pid %d)", p.name, p.child.PID)
+	p.env.Log.Warn().Str("event", "start").Str("container", p.name).Int("pid", p.child.PID).Msgf("Started container %q (pid %d)", p.name, p.child.PID)
 	for _, limit := range p.child.Degraded {
 		p.env.Log.Error().Msgf("Container %q runs degraded: %s", p.name, limit)
 	}
@@ -41,7 +41,8 @@ func (p *Process) noteFailedStart(effect Effect) {
 		p.counters.Failures.Add(1)
 		p.counters.Causes[actors.CauseSetup].Add(1)
 	}
-	p.env.Log.Error().Msgf("Cannot start container %q: %v", p.name, p.failure)
+	p.env.Log.Error().Str("event", "death").Str("container", p.name).Stringer("cause", actors.CauseSetup).
+		Msgf("Cannot start container %q: %v", p.name, p.failure)
 	exit := &status.Exit{
 		At: time.Now(), Words: "could not be started: " + p.failure.Error(), Code: -1, Cause: actors.CauseSetup, Failure: true,
 	}
@@ -68,8 +69,10 @@ func (p *Process) noteDeath() {
 	}
 	p.counters.Causes[exit.Cause].Add(1)
 	p.ended(exit)
-	p.env.Log.Error().Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s",
-		p.name, child.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, memoryInWords(death))
+	p.env.Log.Error().Str("event", "death").Str("container", p.name).Int("pid", child.PID).Stringer("cause", exit.Cause).
+		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Float64("uptime", exit.Uptime.Seconds()).
+		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s",
+			p.name, child.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, memoryInWords(death))
 	p.keep(exit, death)
 	if owesDeathLine(p.exit, record) {
 		p.writeDeathLine(exit)
