@@ -26,7 +26,7 @@ packages = $$(go list ./... | grep -v '^lithos/cmd/e2e$$')
 build: ## build all programs, static, into bin/ (the default)
 	@mkdir -p bin build/examples
 	$(static) -o bin/ $(addprefix ./cmd/,$(programs))
-	@$(static) -o build/examples/ ./examples/hello ./examples/demo
+	@$(static) -o build/examples/ ./examples/hello ./examples/demo ./examples/walk
 
 .PHONY: demo
 demo: build ## run three containers on a host of their own, until Ctrl-C (DEMO_DIR, DEMO_PORT)
@@ -64,6 +64,21 @@ images: ## build the images for the tests from Debian's packages (kept in build/
 preflight: ## say what this machine lacks for `make test`
 	@.ci/preflight
 
+##@ To give it to others
+
+.PHONY: deb
+deb: ## make the Debian package for this machine, into build/packages (ARCH=arm64: for that one)
+	packaging/build.sh deb $(ARCH)
+
+.PHONY: tarballs
+tarballs: ## make tarballs of the static programs, for amd64 and arm64
+	packaging/build.sh tar amd64
+	packaging/build.sh tar arm64
+
+.PHONY: test-package
+test-package: build ## install, upgrade and remove the package in a clean Debian, and walk through docs/tutorial.md
+	packaging/test.sh
+
 ##@ To tidy up
 
 .PHONY: clean
@@ -74,4 +89,4 @@ clean: ## remove bin/ and build/
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "%s%s\n", sep, substr($$0, 5); sep = "\n" } \
-		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
