@@ -16,6 +16,7 @@ import (
 	"lithos/sysx/cgroup"
 	"lithos/sysx/forkexec"
 	"lithos/sysx/memfd"
+	"lithos/sysx/mount"
 	"lithos/sysx/proc"
 )
 
@@ -223,6 +224,12 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 	if last, err := l.opens(os.OpenFile("/proc/sys/kernel/ns_last_pid", os.O_WRONLY, 0)); err == nil {
 		a.Steps.Write("ns_last_pid", rawFD(last), []byte(lastPID)).IgnoreErr()
 	}
+	// A container that gets PID 1 to run it once more (/proc/self/exe as its
+	// executable) has the file in hand: root in it could write to the host's.
+	mount.ReadOnlyFile(a.Steps, l.knot)
+	// The keys of the daemon's session are not for containers. A kernel
+	// without keys has none to keep.
+	a.Steps.Raw("keyctl", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0).IgnoreErr()
 	if !l.spec.Interactive {
 		a.Steps.Setsid() // a terminal's Ctrl-C is for the daemon alone
 	}
@@ -257,7 +264,7 @@ func advice(err error) string {
 	if !errors.As(err, &e) {
 		return ""
 	}
-	exec := strings.HasPrefix(e.Name, "exec ")
+	exec := strings.HasPrefix(e.Name, "exec ") || strings.HasPrefix(e.Name, "use ")
 	switch {
 	case exec && e.Errno == syscall.ENOENT:
 		return " (lithos_knot must be installed beside the other programs of lithos)"

@@ -14,6 +14,9 @@ const logMode = 0o644
 
 // openLog opens a file that is appended to and doesn't block: a regular file or
 // a character device. The descriptor is above those of stdio.
+//
+// A magic link, as in /proc/self/fd, is not followed: the descriptors of PID 1
+// are no files of the container, and lead to the host.
 func openLog(path string) (int, error) {
 	fd, err := openRetry(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)
 	if err == unix.ENXIO || err == unix.ENODEV {
@@ -46,8 +49,9 @@ func openLog(path string) (int, error) {
 var errKind = errors.New("it is neither a regular file nor a character device")
 
 func openRetry(path string, flags int) (int, error) {
+	how := unix.OpenHow{Flags: uint64(flags), Mode: logMode, Resolve: unix.RESOLVE_NO_MAGICLINKS}
 	for {
-		fd, err := unix.Open(path, flags, logMode)
+		fd, err := unix.Openat2(unix.AT_FDCWD, path, &how)
 		if err != unix.EINTR {
 			return fd, err
 		}

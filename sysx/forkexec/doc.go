@@ -23,7 +23,7 @@
 //	block signals, clone3 ──────────► signal mask of the parent; handlers were
 //	   (suspended)                      cleared by CLONE_CLEAR_SIGHAND
 //	                                  Attr.Steps (the parent's descriptor numbers)
-//	                                  descriptors in their places, the rest cloexec
+//	                                  descriptors in their places, the rest closed
 //	                                  RLIMIT_NOFILE as it was before Go raised it
 //	                                  Attr.Last (the program's descriptor numbers)
 //	                                  own pid into the environment

@@ -206,6 +206,8 @@ func (p *Plan) append(more *Plan) {
 
 // descriptors adds the steps by which each target becomes its descriptor. A
 // source that a target could overwrite is duplicated above all targets first.
+// The others are closed at once, not by the execve: a step of Last that looks up
+// a path, or the execve itself, could be led to one of them by /proc/self/fd.
 func descriptors(p *Plan, fds []int) {
 	moved := make(map[int]int) // target: index of the step that moves its source
 	for target, fd := range fds {
@@ -217,7 +219,7 @@ func descriptors(p *Plan, fds []int) {
 	}
 	for target, fd := range fds {
 		if fd < 0 {
-			p.CloseRange(uint32(target), uint32(target), CloseRangeCloexec)
+			p.CloseRange(uint32(target), uint32(target), 0)
 			continue
 		}
 		if at, ok := moved[target]; ok {
@@ -226,7 +228,7 @@ func descriptors(p *Plan, fds []int) {
 		p.Dup3(fd, target, 0)
 		p.steps[p.Len()-1].Name = "pass descriptor " + strconv.Itoa(fd) + " as " + strconv.Itoa(target)
 	}
-	p.CloseRange(uint32(len(fds)), ^uint32(0), CloseRangeCloexec)
+	p.CloseRange(uint32(len(fds)), ^uint32(0), 0)
 }
 
 // resetNofile undoes what package syscall did to RLIMIT_NOFILE at start-up
