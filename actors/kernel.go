@@ -23,6 +23,8 @@ type Kernel struct {
 	Remove func(name, stateDir, record string, all bool) error
 	// ReadRecord reads a container's record file.
 	ReadRecord func(path string) (*spawn.Record, error)
+	// OpenSecrets opens the secrets of a container for one start.
+	OpenSecrets func(*configs.Container) ([]configs.OpenedSecret, error)
 	// Spent is what a container's cgroup has counted.
 	Spent func(name string) cgroup.Spent
 	// AppendLine appends to a log of programs' output, where PID 1 itself

@@ -39,6 +39,14 @@ func (c *collector) errorAt(at place, format string, args ...any) {
 	c.add(SeverityError, at, fmt.Sprintf(format, args...))
 }
 
+// errorHiding is an error without its excerpt: people paste passwords there.
+func (c *collector) errorHiding(at place, format string, args ...any) {
+	text := c.text
+	c.text = nil
+	c.errorAt(at, format, args...)
+	c.text = text
+}
+
 func (c *collector) warnAt(at place, format string, args ...any) {
 	c.add(SeverityWarning, at, fmt.Sprintf(format, args...))
 }

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"encoding/base64"
 	"math"
 	"path"
 	"strings"
@@ -48,12 +47,13 @@ type template struct {
 
 	fixed Container // what needs nothing from outside
 	// Where options of fixed stand, for what is found in images.
-	executableAt, workdirAt, outputAt, resolvAt, hostsAt place
+	executableAt, workdirAt, outputAt, resolvAt, hostsAt, secretFileAt place
 
 	arguments         []sourced[string]
-	environ           []sourced[EnvVar] // by name
-	secretEnviron     []SecretVar
-	secretEnvironFile string // as written
+	environ           []sourced[EnvVar]    // by name
+	secretEnviron     []sourced[SecretVar] // by name; of secret-environ-file too
+	secretEnvironFile string               // as written
+	secretsFile       string               // where those stand that aren't in the config itself
 	volumes           []volumeConfig
 	ports             []portConfig
 	hosts             HostsFile  // without Source and Additional
@@ -88,7 +88,7 @@ func readTemplate(v value) *template {
 	}
 	readFixed(&o, &t.fixed)
 	t.executableAt, t.workdirAt = o.get("executable").place(), o.get("workdir").place()
-	t.outputAt = o.get("stdout-stderr-file").place()
+	t.outputAt, t.secretFileAt = o.get("stdout-stderr-file").place(), o.get("secret-environ-file").place()
 	t.resolvAt, t.hostsAt = o.get("resolv-conf").place(), o.get("hosts-file").place()
 	t.ports = readPorts(o.get("tcp-ports"), t.fixed.FilenoLimit)
 	t.resolv, t.hosts = readResolvConf(o.get("resolv-conf")), readHostsFile(o.get("hosts-file"))
@@ -184,87 +184,6 @@ func checkEnvName(e entry) bool {
 		return false
 	}
 	return true
-}
-
-// readSecrets reads secret-environ: a value or a list of values by name. They
-// are not opened here.
-func readSecrets(v value) []SecretVar {
-	list, _ := v.entries()
-	var vars []SecretVar
-	for _, e := range list {
-		if !checkEnvName(e) {
-			continue
-		}
-		values := []value{e.value}
-		if e.value.what() == "a list" {
-			values, _ = e.value.items()
-			if len(values) == 0 {
-				e.errorf("the list has no value")
-			}
-		}
-		sv := SecretVar{Name: e.name}
-		for _, item := range values {
-			if s, ok := item.text(); !ok {
-				continue
-			} else if text := checkSecret(s); text != "" {
-				item.errorf("%s", text)
-			} else {
-				sv.Values = append(sv.Values, s)
-			}
-		}
-		vars = append(vars, sv)
-	}
-	return sortedBy(vars, func(s SecretVar) string { return s.Name })
-}
-
-// checkSecret looks at the form `v2:KEY:NAMESPACE:SECRET:PAYLOAD` (J4).
-func checkSecret(s string) string {
-	const form = "is not a sealed value, made by `lithos_crypt encrypt`"
-	parts := strings.Split(s, ":")
-	if parts[0] == "v1" {
-		return form + " of version 2: version 1 is not supported any more"
-	}
-	if parts[0] != "v2" || len(parts) != 5 {
-		return form + ": five parts with colons between, the first v2"
-	}
-	for i, part := range parts[1:] {
-		raw, err := base64.StdEncoding.DecodeString(part)
-		switch {
-		case err != nil:
-			return form + ": a part is not base64"
-		case i < 3 && len(raw) != 6:
-			return form + ": a hash does not have 6 bytes"
-		case i == 3 && len(raw) < 48:
-			return form + ": the payload is too short"
-		}
-	}
-	return ""
-}
-
-// checkSecretNames holds the rules between environ, secret-environ and
-// secret-environ-file (checklist E11).
-func checkSecretNames(o *object, t *template) {
-	if len(t.secretEnviron) > 0 && t.secretEnvironFile != "" {
-		o.get("secret-environ-file").errorf("conflicts with secret-environ: give one of them")
-	}
-	sealed := map[string]bool{}
-	for _, s := range t.secretEnviron {
-		sealed[s.Name] = true
-	}
-	for _, e := range t.environ {
-		if sealed[e.value.Name] {
-			o.c.warnAt(e.at, "%s is in secret-environ too, which wins", e.value.Name)
-		}
-	}
-}
-
-// secretFile resolves secret-environ-file inside the image: a relative path is
-// relative to the config's own directory (checklist J7).
-func secretFile(file, config string) string {
-	if file == "" || path.IsAbs(file) {
-		return file
-	}
-	return path.Join(path.Dir(config), file)
 }
 
 var resolvKeys = []string{"mount", "copy-from-host"}

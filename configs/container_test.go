@@ -70,8 +70,6 @@ func TestContainerOptions(t *testing.T) {
 	}
 }
 
-const sealed = "v2:ROit92I5:82HdsExJ:Gd3ocJsr:Hp3pngQZUos5b8ioKVUx40kegM1uDsYWwsWqC1cJ1/1KmQPQQWJZe86xg11EOIxbuLj6PU1BH8yz5qCnWp//Ofbc"
-
 func TestContainerMistakes(t *testing.T) {
 	maps := "uid-map: [{inside: 0, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\n"
 	runProblems(t, []problemCase{
@@ -105,26 +103,6 @@ func TestContainerMistakes(t *testing.T) {
 			want: []string{`"a=b" can't be the name of an environment variable`, `"" can't be the name of an environment variable`}},
 		{name: "E10 lithos's own can't be overridden", host: hostConfig{container: "environ: {LITHOS_NAME: x}\n"},
 			want: []string{"app.yaml:1:11: warning: environ.LITHOS_NAME: LITHOS_NAME is always set by lithos itself, this value is not used"}},
-		{name: "E11 both kinds of secrets", host: hostConfig{lenient: true, container: "secret-environ: {A: '" + sealed + "'}\nsecret-environ-file: /s\n"},
-			want: []string{"app.yaml:2:22: error: secret-environ-file: conflicts with secret-environ: give one of them"}},
-		{name: "E11 the same name in both", host: hostConfig{lenient: true, container: "environ: {A: x}\nsecret-environ: {A: '" + sealed + "'}\n"},
-			want: []string{"app.yaml:1:14: warning: environ.A: A is in secret-environ too, which wins"}},
-		{name: "E11 J4 the form of a secret", host: hostConfig{lenient: true,
-			container: "secret-environ: {A: x, B: [], C: ['v1:a', 'v2:a:b:c:d'], D: 'v2:ROit92I5:82HdsExJ:Gd3ocJsr:aaaa', E: 'v2:aaaa:82HdsExJ:Gd3ocJsr:aaaa', F: {}, '=': x}\n"},
-			want: []string{
-				"secret-environ.A: is not a sealed value, made by `lithos_crypt encrypt`: five parts",
-				"secret-environ.B: the list has no value",
-				"secret-environ.C[0]: is not a sealed value, made by `lithos_crypt encrypt` of version 2",
-				"secret-environ.C[1]: is not a sealed value, made by `lithos_crypt encrypt`: a part is not base64",
-				"secret-environ.D: is not a sealed value, made by `lithos_crypt encrypt`: the payload is too short",
-				"secret-environ.E: is not a sealed value, made by `lithos_crypt encrypt`: a hash does not have 6 bytes",
-				"secret-environ.F: expected a string, got a mapping",
-				`secret-environ.=: "=" can't be the name`,
-			}},
-		{name: "E11 is not supported yet", host: hostConfig{container: "secret-environ: {A: '" + sealed + "'}\n"},
-			want: []string{"app.yaml:1:17: error: secret-environ: secrets are not supported by this version yet"}},
-		{name: "E11 the file is not supported yet", host: hostConfig{container: "secret-environ-file: s.yaml\n"},
-			want: []string{"app.yaml:1:22: error: secret-environ-file: secrets are not supported by this version yet"}},
 		{name: "E12 E16 paths are absolute", host: hostConfig{container: "workdir: app\nstdout-stderr-file: log\n"},
 			want: []string{`workdir: "app" must be an absolute path`, `stdout-stderr-file: "log" must be an absolute path`}},
 		{name: "E13 nothing to mount", host: hostConfig{container: "resolv-conf: {mount: true, copy-from-host: false}\n"},
@@ -163,15 +141,6 @@ func TestC10_C16_AMapOfTheSandboxIsLimitedInside(t *testing.T) {
 	equal(t, "map", c.UIDMap, []IDMap{{0, 100000, 65536}})
 	_, problems, _ := hostConfig{lenient: true, sandbox: sandbox, container: "user-id: 0\n"}.load(t)
 	wantProblems(t, problems, "user-id: user 0 is not in allow-users [1-65535] of the sandbox")
-}
-
-func TestE11_J7_SecretEnviron(t *testing.T) {
-	c := hostConfig{lenient: true, container: "secret-environ: {B: ['" + sealed + "', '" + sealed + "'], A: '" + sealed + "'}\n"}.app(t)
-	equal(t, "secrets", c.SecretEnviron, []SecretVar{{"A", []string{sealed}}, {"B", []string{sealed, sealed}}})
-	for file, want := range map[string]string{"s/x.yaml": "/config/s/x.yaml", "../x": "/x", "/etc/s": "/etc/s"} {
-		c := hostConfig{lenient: true, container: "secret-environ-file: " + file + "\n"}.app(t)
-		equal(t, file, c.SecretEnvironFile, want)
-	}
 }
 
 func TestCheckContainer(t *testing.T) {

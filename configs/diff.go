@@ -164,7 +164,9 @@ func effective(in *Instance) []option {
 		{name: "executable", value: c.Executable},
 		{name: "arguments", value: words(c.Arguments)},
 		{name: "workdir", value: c.Workdir},
-		{name: "secret-environ-file", value: c.SecretEnvironFile},
+		{name: "secret-environ-file", value: c.SecretEnvironFile, later: true},
+		{name: "secrets-private-key", value: c.SecretsPrivateKey, later: true},
+		{name: "secrets-namespaces", value: words(c.SecretsNamespaces), later: true},
 		{name: "resolv-conf", value: marshal(c.ResolvConf)},
 		{name: "hosts-file", value: marshal(c.HostsFile)},
 		{name: "stdout-stderr-file", value: c.StdoutStderrFile},
@@ -178,7 +180,11 @@ func effective(in *Instance) []option {
 		list = append(list, option{name: "environ." + name, value: "@{lithos:pid}"})
 	}
 	for _, s := range c.SecretEnviron {
-		list = append(list, option{name: "secret-environ." + s.Name, value: words(s.Values)})
+		value := words(s.Values)
+		if s.Hash != "" {
+			value = "the secret with the hash " + s.Hash
+		}
+		list = append(list, option{name: "secret-environ." + s.Name, value: value})
 	}
 	for _, v := range c.Volumes {
 		point := v.MountPoint

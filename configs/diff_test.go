@@ -21,7 +21,7 @@ func full() *Container {
 		RestartTimeout: time.Second, KillTimeout: time.Second,
 		NormalExitCodes: []int{1}, Executable: "/e", Arguments: []string{"a"},
 		Environ: []EnvVar{{"A", "b"}}, PIDVariables: []string{"P"}, Workdir: "/",
-		SecretEnviron: []SecretVar{{"S", []string{"v2:"}}}, SecretEnvironFile: "/s",
+		SecretEnviron: []SecretVar{{Name: "S", Values: []string{"v2:"}}}, SecretEnvironFile: "/s", SecretsPrivateKey: "/k", SecretsNamespaces: []string{"n"},
 		ResolvConf:       ResolvConf{Mount: &yes, Source: "/r"},
 		HostsFile:        HostsFile{Mount: &yes, Source: "/h", Additional: []Host{{"n", netip.MustParseAddr("::1")}}},
 		StdoutStderrFile: "/o",

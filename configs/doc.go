@@ -5,7 +5,8 @@
 // check, so that what one program accepts is what every program runs: it is
 // the same call, [Load]. It makes no system call but to read files, the ones
 // of an image only inside that image's directory; it knows nothing of how a
-// container is made. It is a leaf: it imports no other package of lithos.
+// container is made. It is a leaf: it imports no other package of lithos but
+// its own configs/secrets.
 //
 // # How it is put together
 //
@@ -79,7 +80,13 @@
 //   - Arguments and environment, variables put in, have at most 1 MiB, one of
 //     them at most 128 KiB, as execve takes by default.
 //   - uid-map and gid-map come together.
-//   - LITHOS_NAME and LITHOS_CONFIG in environ are ignored, with a warning.
+//   - LITHOS_NAME and LITHOS_CONFIG in environ and secret-environ are ignored,
+//     with a warning.
+//   - Secrets are opened when a config is loaded, to find what is wrong with them
+//     before anything is replaced, and forgotten at once; each start opens them
+//     again ([Container.OpenSecrets]). secret-environ-file is read like the config
+//     itself, from the image and not from a volume. Who may not read the key gets
+//     a warning.
 //   - `mount: true` of resolv-conf without copy-from-host is an error: there is
 //     nothing to mount.
 //   - Two ports of one process may not become the same number.
@@ -89,5 +96,6 @@
 // The fingerprint of an instance covers its [Container] and the devfs-dir. Not
 // in it are kind, kill-timeout, normal-exit-codes, metadata and, unless
 // restart-process-only is set, restart-timeout: they matter to the supervisor
-// only.
+// only. A secret is in it by the short hash that its sealed value has: sealed
+// anew, or for another key or namespace, it is the same.
 package configs

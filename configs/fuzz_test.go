@@ -195,9 +195,9 @@ func FuzzContainer(f *testing.F) {
 		r := resolver{
 			recipe:    recipe{master: &Master{}, sandbox: "s", sb: sb, process: "p", cfg: cfg, t: tmpl},
 			entry:     &processEntry{varAt: map[string]place{}},
-			inProcess: &collector{file: "p"}, inContent: &collector{file: "c"},
+			inProcess: &collector{file: "p"}, inContent: &collector{file: "c"}, inSecrets: &collector{file: "s"},
 		}
-		for _, in := range r.resolve() {
+		for _, in := range r.resolve(func(string) keyRing { return keyRing{} }) {
 			checkContainer(t, in.Container)
 		}
 		checkProblems(t, data, r.inContent.list)

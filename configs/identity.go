@@ -74,6 +74,15 @@ func fingerprint(c *Container, m *Master) string {
 		// PID 1 restarts the program itself only with that option.
 		seen.RestartTimeout = 0
 	}
+	// Of secrets it is what they are that counts, not how they are sealed.
+	seen.SecretEnvironFile, seen.SecretsPrivateKey, seen.SecretsNamespaces = "", "", nil
+	seen.SecretEnviron = nil
+	for _, s := range c.SecretEnviron {
+		if s.Hash != "" {
+			s.Values = nil
+		}
+		seen.SecretEnviron = append(seen.SecretEnviron, s)
+	}
 	h := sha256.New()
 	if err := json.NewEncoder(h).Encode(struct {
 		Container *Container

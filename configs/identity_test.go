@@ -36,7 +36,10 @@ func TestD1_CanonicalJSON(t *testing.T) {
 }
 
 // supervisorOnly are the fields of Container that no container sees.
-var supervisorOnly = map[string]bool{"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true}
+var supervisorOnly = map[string]bool{
+	"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true,
+	"SecretEnvironFile": true, "SecretsPrivateKey": true, "SecretsNamespaces": true,
+}
 
 func TestC23_EveryFieldOfTheContainerCountsButTheSupervisors(t *testing.T) {
 	base := Container{Environ: []EnvVar{{"A", "b"}}, Volumes: []Volume{{MountPoint: "/a"}}}

@@ -39,6 +39,7 @@ type loader struct {
 	// program only are many.
 	templates map[[2]string]*template
 	parsed    map[string]*template
+	rings     map[string]keyRing // the keys for secrets, by file
 }
 
 // Load reads a whole host. The plan is nil only if the master config itself
@@ -46,7 +47,8 @@ type loader struct {
 // any other file breaks the one object that it belongs to, which is in the
 // plan nevertheless. Problems are sorted by file and position.
 func Load(opts Options) (*Plan, Problems) {
-	l := &loader{Options: opts, templates: map[[2]string]*template{}, parsed: map[string]*template{}}
+	l := &loader{Options: opts, templates: map[[2]string]*template{}, parsed: map[string]*template{}, rings: map[string]keyRing{}}
+	defer l.forgetKeys()
 	files := l.loadMaster()
 	if l.plan != nil {
 		for _, name := range files {
@@ -190,11 +192,15 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Proce
 	r := resolver{
 		recipe:    recipe{master: l.plan.Master, sandbox: s.Name, sb: s.Config, process: e.name, cfg: e.cfg, t: t},
 		entry:     e,
-		inProcess: c, inContent: content,
+		inProcess: c, inContent: content, inSecrets: content,
 	}
-	instances := r.resolve()
+	if t.secretsFile != "" {
+		r.inSecrets = &collector{file: t.secretsFile, sandbox: s.Name, process: e.name}
+		defer func() { l.problems = append(l.problems, r.inSecrets.list...) }()
+	}
+	instances := r.resolve(l.keys)
 	l.problems = append(l.problems, content.list...)
-	if c.broken() || content.broken() || t.broken {
+	if c.broken() || content.broken() || r.inSecrets.broken() || t.broken {
 		return p
 	}
 	p.Broken, p.Instances = false, instances
@@ -228,6 +234,10 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 	} else {
 		t = parseTemplate(&collector{file: file, text: l.quotable(data), lenient: l.lenient}, data)
 		l.parsed[string(data)] = t
+	}
+	if t.secretEnvironFile != "" && !t.unreadable {
+		t = t.as(file) // images with the same config may differ in that file
+		l.readSecretFile(t, img, dir, e.cfg.Config)
 	}
 	l.templates[key] = t
 	return t

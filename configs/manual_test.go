@@ -39,7 +39,6 @@ const (
 	excerptGroups    = "error: allow-groups: no group is allowed"
 	laterNamespaces  = "error: uid-map: user namespaces are not supported by this version yet"
 	laterBridge      = "error: bridged-network: a bridged network is not supported by this version yet"
-	laterSecrets     = "error: secret-environ: secrets are not supported by this version yet"
 	proseNil         = `mount: expected true or false, got "nil"; for none write null` // the manual's prose for null
 	lostInTransit    = "error: not valid YAML: "                                       // the page came down without its keys
 )
@@ -51,7 +50,7 @@ func TestManualExamples(t *testing.T) {
 		"container-activation-written-out.yaml": {excerptContainer},
 		"container-activation.yaml":             {excerptContainer},
 		"container-choice.yaml":                 {excerptContainer},
-		"container-database-password.yaml":      {laterSecrets},
+		"container-database-password.yaml":      nil,
 		"container-declared-variable.yaml":      nil, // `100m`, checklist A6
 		"container-disk.yaml":                   nil, // `work-dir` and `!Persistent /db`, A10, A11
 		"container-gunicorn.yaml":               {excerptContainer},
@@ -67,8 +66,8 @@ func TestManualExamples(t *testing.T) {
 		"container-pid-in-text.yaml":          {excerptContainer, ":3:8: error: environ.PID: @{lithos:pid} can only be the whole value"},
 		"container-pid-variable.yaml":         {excerptContainer},
 		"container-resolv-conf.yaml":          {excerptContainer, proseNil},
-		"container-secret-environ-lists.yaml": {excerptContainer, laterSecrets},
-		"container-secret-environ.yaml":       {excerptContainer, laterSecrets},
+		"container-secret-environ-lists.yaml": {excerptContainer},
+		"container-secret-environ.yaml":       {excerptContainer},
 		"container-sleep.yaml":                nil,
 		"container-socket-activation.yaml":    {excerptContainer},
 		"container-tcp-ports.yaml":            {excerptContainer},

@@ -111,8 +111,10 @@ type Container struct {
 	PIDVariables []string
 	Workdir      string
 
-	SecretEnviron     []SecretVar
-	SecretEnvironFile string
+	SecretEnviron     []SecretVar // none of the names is in Environ or PIDVariables
+	SecretEnvironFile string      // inside the image; where SecretEnviron comes from
+	SecretsPrivateKey string      // host path; only with SecretEnviron
+	SecretsNamespaces []string    // the sandbox's and the process's; only with SecretEnviron
 
 	ResolvConf ResolvConf
 	HostsFile  HostsFile
@@ -140,7 +142,10 @@ type EnvVar struct{ Name, Value string }
 // opens wins.
 type SecretVar struct {
 	Name   string
-	Values []string
+	Values []string `json:",omitempty"`
+	// Hash is the short hash of the secret, as it stands in the value that
+	// opened; "" if nobody may try. It tells one secret from another.
+	Hash string `json:",omitempty"`
 }
 
 // IDMap is one line of a uid-map or gid-map.

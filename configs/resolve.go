@@ -24,18 +24,21 @@ type resolver struct {
 	recipe
 	entry                *processEntry
 	inProcess, inContent *collector
+	inSecrets            *collector // inContent, or that of secret-environ-file
+	secretSizes          []int      // bytes that each takes of the environment
 }
 
 // resolve returns nothing if there is an error.
-func (r *resolver) resolve() []*Instance {
+func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 	r.checkKind()
 	r.checkVariables()
 	r.resolveIdentity()
 	r.resolveVolumes()
 	r.resolveFixed()
+	r.resolveSecrets(keys)
 	r.checkAddresses()
 	ports := r.checkPorts()
-	if r.inProcess.broken() || r.inContent.broken() {
+	if r.inProcess.broken() || r.inContent.broken() || r.inSecrets.broken() {
 		return nil
 	}
 	r.base.TCPPorts = ports
@@ -71,6 +74,9 @@ func (r *resolver) checkSize(c *Container) bool {
 	}
 	for _, e := range c.Environ {
 		n := len(e.Name) + len(e.Value) + 2
+		total, longest = total+n, max(longest, n)
+	}
+	for _, n := range r.secretSizes {
 		total, longest = total+n, max(longest, n)
 	}
 	switch {
@@ -190,7 +196,6 @@ func (r *resolver) resolveFixed() {
 	f.Kind = r.t.kind.value
 	f.Image = path.Join(r.sb.ImageDir, r.cfg.Image)
 	f.ConfigFile = r.cfg.Config
-	f.SecretEnviron = r.t.secretEnviron
 	f.SecretEnvironFile = secretFile(r.t.secretEnvironFile, r.cfg.Config)
 	f.ResolvConf, f.HostsFile = r.t.resolv, r.t.hosts
 	f.ResolvConf.Source = r.sb.ResolvConf
@@ -299,7 +304,7 @@ func (r *recipe) instance(name string, index int) *Instance {
 func (r *recipe) setEnviron(c *Container, name string, replace func(string) string) {
 	for _, e := range r.t.environ {
 		switch {
-		case e.value.Name == "LITHOS_NAME" || e.value.Name == "LITHOS_CONFIG":
+		case e.value.Name == "LITHOS_NAME" || e.value.Name == "LITHOS_CONFIG" || r.t.secret(e.value.Name):
 		case isPID(e.value.Value):
 			c.PIDVariables = append(c.PIDVariables, e.value.Name)
 		default:

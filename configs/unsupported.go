@@ -1,10 +1,9 @@
 package configs
 
-// Three things are read and checked but can't be run yet. Their use is one
+// Two things are read and checked but can't be run yet. Their use is one
 // error, which breaks the object that uses them and no other.
 
-// refuseSandbox reports what a sandbox uses of them. A key for secrets alone
-// is fine: nothing is decrypted by it until a container has secrets.
+// refuseSandbox reports what a sandbox uses of them.
 func refuseSandbox(o *object, sb *SandboxConfig) {
 	switch { // a gid-map alone is an error of its own
 	case len(sb.UIDMap) > 0:
@@ -19,9 +18,5 @@ func refuseContainer(o *object, t *template) {
 	switch { // a gid-map alone is an error of its own
 	case len(t.uidMap) > 0:
 		o.c.refuse(o.get("uid-map"), "user namespaces are")
-	case len(t.secretEnviron) > 0:
-		o.c.refuse(o.get("secret-environ"), "secrets are")
-	case t.secretEnvironFile != "":
-		o.c.refuse(o.get("secret-environ-file"), "secrets are")
 	}
 }

@@ -80,7 +80,7 @@ func TestVariableMistakes(t *testing.T) {
 			}},
 		{name: "F8 built-ins can't be declared", host: hostConfig{container: "variables: {'lithos:name': !Name }\n"},
 			want: []string{"app.yaml:1:13: error: variables.lithos:name: names that begin with lithos: are built in"}},
-		{name: "F9 what activation sets must not be given", host: hostConfig{lenient: true,
+		{name: "F9 what activation sets must not be given", host: hostConfig{
 			container: "variables: {p: !TcpPort {activation: systemd}}\nenviron: {LISTEN_FDS: 1, LISTEN_PID: '@{lithos:pid}', LISTEN_FDNames: p}\nsecret-environ: {LISTEN_FDNAMES: '" + sealed + "'}\n",
 			entry:     "variables: {p: 80}\n"},
 			want: []string{

@@ -1,6 +1,8 @@
 package spawn
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -20,11 +22,23 @@ type Request struct {
 	// Sockets are the listening sockets of Spec.Sockets, in that order.
 	// They stay the caller's.
 	Sockets []*os.File
+	// Secrets are variables beside those of Spec.Env, none of which has one
+	// of their names. The start wipes them.
+	Secrets []Secret
 	// Limits are the limits of the container's cgroup.
 	Limits Limits
 	// Stdio is 0, 1, 2 of an interactive container; nil entries are /dev/null.
 	Stdio [3]*os.File
 }
+
+// Secret is a variable whose value must not be shown.
+type Secret struct {
+	Name  string
+	Value []byte
+}
+
+// Format gives a placeholder, for every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Name+"=[secret]") }
 
 // Limits are what a container's cgroup is to enforce.
 type Limits struct {

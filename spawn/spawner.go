@@ -140,7 +140,8 @@ func (l *launch) run() (*Child, error) {
 	if l.null, err = l.opens(os.OpenFile(os.DevNull, os.O_RDWR, 0)); err != nil {
 		return nil, err
 	}
-	encoded := wire.Encode(&l.spec)
+	encoded, wipe := l.encode()
+	defer wipe()
 	if len(encoded) > wire.MaxSpec {
 		return nil, fmt.Errorf("its arguments and variables take %d bytes, more than any program can get", len(encoded))
 	}

@@ -111,6 +111,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Start:       k.start,
 		Remove:      k.remove,
 		ReadRecord:  k.readRecord,
+		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine:  func(string, string) error { return nil },
 		Listen:      k.listen,

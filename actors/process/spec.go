@@ -53,6 +53,10 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 		return nil, err
 	}
 	c := inst.Container
+	secrets, err := openSecrets(c, env)
+	if err != nil {
+		return nil, err
+	}
 	return &spawn.Request{
 		Spec: spec,
 		// The order is what people's pgrep patterns rely on, R2.
@@ -67,8 +71,25 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 			KillTimeout: c.KillTimeout.Seconds(),
 		},
 		Sockets: sockets,
+		Secrets: secrets,
 		Limits:  buildLimits(c),
 	}, nil
+}
+
+// openSecrets gives the container's secrets to the start, which wipes them.
+func openSecrets(c *configs.Container, env *Env) ([]spawn.Secret, error) {
+	if len(c.SecretEnviron) == 0 {
+		return nil, nil
+	}
+	opened, err := env.Kernel.OpenSecrets(c)
+	if err != nil {
+		return nil, err
+	}
+	secrets := make([]spawn.Secret, 0, len(opened))
+	for _, o := range opened {
+		secrets = append(secrets, spawn.Secret{Name: o.Name, Value: o.Value.Reveal()})
+	}
+	return secrets, nil
 }
 
 func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
@@ -88,7 +109,7 @@ func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
 		Volumes:            volumes,
 		Executable:         c.Executable,
 		Argv:               append([]string{c.Executable}, c.Arguments...),
-		Env:                buildEnv(c.Environ, env.Term),
+		Env:                buildEnv(c, env.Term),
 		PIDVars:            c.PIDVariables,
 		Workdir:            c.Workdir,
 		UserID:             c.UserID,
@@ -127,10 +148,11 @@ func buildLimits(c *configs.Container) spawn.Limits {
 }
 
 // buildEnv adds TERM, the one variable that is passed on (E10), where the
-// config has none; the result is sorted as its argument is.
-func buildEnv(vars []configs.EnvVar, term string) []string {
+// config has none; the result is sorted as environ is.
+func buildEnv(c *configs.Container, term string) []string {
+	vars := c.Environ
 	env := make([]string, 0, len(vars)+1)
-	hasTerm := false
+	hasTerm := slices.ContainsFunc(c.SecretEnviron, func(s configs.SecretVar) bool { return s.Name == "TERM" })
 	for _, v := range vars {
 		hasTerm = hasTerm || v.Name == "TERM"
 		env = append(env, v.Name+"="+v.Value)

@@ -1,15 +1,19 @@
 package process
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"lithos/actors"
 	"lithos/configs"
+	"lithos/configs/secrets"
 	"lithos/spawn"
 )
 
@@ -142,9 +146,35 @@ func TestE10_Term(t *testing.T) {
 		{"at the end", env("A", ""), "linux", []string{"A=", "TERM=linux"}},
 	}
 	for _, test := range tests {
-		if got := buildEnv(test.vars, test.term); !slices.Equal(got, test.want) {
+		if got := buildEnv(&configs.Container{Environ: test.vars}, test.term); !slices.Equal(got, test.want) {
 			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+func TestE11_Secrets(t *testing.T) {
+	inst, env := full(), *testEnv
+	inst.Container.SecretEnviron = []configs.SecretVar{{Name: "PASSWORD"}, {Name: "TERM"}}
+	failure := errors.New("no key")
+	env.Kernel = &actors.Kernel{OpenSecrets: func(*configs.Container) ([]configs.OpenedSecret, error) {
+		return []configs.OpenedSecret{{Name: "PASSWORD", Value: secrets.NewSecret([]byte("hunter2"))}}, failure
+	}}
+	if _, err := BuildRequest(inst, &env, nil, 0); !errors.Is(err, failure) {
+		t.Errorf("error %v", err)
+	}
+	failure = nil
+	r, err := BuildRequest(inst, &env, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Secrets) != 1 || r.Secrets[0].Name != "PASSWORD" || string(r.Secrets[0].Value) != "hunter2" {
+		t.Errorf("secrets %d", len(r.Secrets))
+	}
+	if want := []string{"A=1", "Z==2"}; !slices.Equal(r.Spec.Env, want) { // TERM is a secret here
+		t.Errorf("environment %q, want %q", r.Spec.Env, want)
+	}
+	if all := fmt.Sprintf("%v %+v %#v", r.Secrets, r, *r.Spec); strings.Contains(all, "hunter2") {
+		t.Error("a request shows its secrets")
 	}
 }
 

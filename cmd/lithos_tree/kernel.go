@@ -55,6 +55,7 @@ func (k *kernel) functions() *actors.Kernel {
 		Start:       k.spawner.Start,
 		Remove:      k.spawner.Remove,
 		ReadRecord:  spawn.ReadRecord,
+		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       k.spawner.Spent,
 		AppendLine:  appendLine,
 		Listen:      listen,

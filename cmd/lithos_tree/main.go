@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"lithos/actors/logs"
 	"lithos/actors/root"
 	"lithos/configs"
@@ -61,6 +63,12 @@ func daemon(o *options, knot string, stderr io.Writer) error {
 		if err := announceMetrics(m); err != nil {
 			fmt.Fprintf(stderr, "Agents will not find the metrics: %v\n", err)
 		}
+	}
+	// No core dump of it, in which secrets could be: what is undumpable is not
+	// dumped, whatever GOTRACEBACK and the limits say. It ends with an exec, so
+	// that containers don't inherit it.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot keep secrets out of core dumps: %w", err)
 	}
 	plan, problems := configs.Load(configs.Options{MasterFile: o.config})
 	if !o.logStderr || plan == nil {

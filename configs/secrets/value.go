@@ -25,6 +25,9 @@ func ShortHash(data []byte) Hash {
 	}
 	h.Write(data)
 	h.Sum(sum[:0])
+	// It has a buffer with what may be a secret.
+	h.Reset()
+	h.Write(make([]byte, h.BlockSize()))
 	return sum
 }
 

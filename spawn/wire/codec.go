@@ -27,7 +27,15 @@ func (e Error) Error() string { return string(e) }
 
 // Encode writes a Spec. Preconditions: no string is longer than 4 GiB.
 func Encode(s *Spec) []byte {
-	c := &coder{buf: make([]byte, 0, 4096)}
+	room := 4096
+	for _, list := range [][]string{s.Argv, s.Env, s.PIDVars, {s.Seccomp}} {
+		for _, text := range list {
+			room += 4 + len(text)
+		}
+	}
+	// Nearly always enough: there may be secrets in it, of which as few copies
+	// as possible are to be made.
+	c := &coder{buf: make([]byte, 0, room)}
 	v := uint32(version)
 	c.u32(&v)
 	spec(c, s)

@@ -1,0 +1,204 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"lithos/configs/secrets"
+)
+
+// readSecrets reads secret-environ: a value or a list of values by name. They
+// are not opened here.
+func readSecrets(v value) []sourced[SecretVar] {
+	list, _ := v.entries()
+	var vars []sourced[SecretVar]
+	for _, e := range list {
+		if !checkEnvName(e) {
+			continue
+		}
+		if e.name == "LITHOS_NAME" || e.name == "LITHOS_CONFIG" {
+			e.value.c.warnAt(e.keyPlace(), "%s is always set by lithos itself, this secret is not used", e.name)
+			continue
+		}
+		values := []value{e.value}
+		if e.value.what() == "a list" {
+			values, _ = e.value.items()
+			if len(values) == 0 {
+				e.errorf("the list has no value")
+			}
+		}
+		sv := SecretVar{Name: e.name}
+		for _, item := range values {
+			s, ok := item.text()
+			if !ok {
+				continue
+			}
+			if _, err := secrets.ParseValue(s); err != nil {
+				item.c.errorHiding(item.place(), "%s", err)
+				continue
+			}
+			sv.Values = append(sv.Values, s)
+		}
+		vars = append(vars, sourced[SecretVar]{sv, e.keyPlace()})
+	}
+	return sortedBy(vars, func(s sourced[SecretVar]) string { return s.value.Name })
+}
+
+// checkSecretNames holds the rules between environ, secret-environ and
+// secret-environ-file (checklist E11).
+func checkSecretNames(o *object, t *template) {
+	if len(t.secretEnviron) > 0 && t.secretEnvironFile != "" {
+		o.get("secret-environ-file").errorf("conflicts with secret-environ: give one of them")
+	}
+	t.warnShadowed(o.c, "secret-environ")
+}
+
+// warnShadowed: of a name in both, the secret wins.
+func (t *template) warnShadowed(c *collector, where string) {
+	for _, e := range t.environ {
+		if t.secret(e.value.Name) {
+			c.warnAt(e.at, "%s is in %s too, which wins", e.value.Name, where)
+		}
+	}
+}
+
+// secret tells whether a variable is one of the secrets.
+func (t *template) secret(name string) bool {
+	return slices.ContainsFunc(t.secretEnviron, func(s sourced[SecretVar]) bool { return s.value.Name == name })
+}
+
+// secretFile resolves secret-environ-file inside the image: a relative path is
+// relative to the config's own directory (checklist J7).
+func secretFile(file, config string) string {
+	if file == "" || path.IsAbs(file) {
+		return file
+	}
+	return path.Join(path.Dir(config), file)
+}
+
+// readSecretFile reads secret-environ-file, with the image as the root: a
+// mapping as secret-environ is one (checklist J7).
+func (l *loader) readSecretFile(t *template, img image, dir, config string) {
+	inConfig := &collector{file: t.file, text: t.text}
+	file := secretFile(t.secretEnvironFile, config)
+	data, err := img.readFile(file)
+	if err != nil {
+		inConfig.errorAt(t.secretFileAt, "cannot read %s in the image %s: %s", clip(file), dir, err)
+	}
+	t.secretsFile = path.Join(dir, file)
+	c := &collector{file: t.secretsFile, text: l.quotable(data)}
+	if err == nil {
+		if node, ok := parseYAML(c, data); ok {
+			t.secretEnviron = readSecrets(rootValue(c, node))
+		}
+	}
+	if len(t.activated()) > 0 {
+		for _, s := range t.secretEnviron {
+			if contains(activationVariables, s.value.Name) {
+				c.errorAt(s.at, "is set by `activation: systemd`, it must not be given")
+			}
+		}
+	}
+	t.warnShadowed(inConfig, "secret-environ-file")
+	t.problems = slices.Concat(t.problems, inConfig.list, c.list)
+	t.broken = t.broken || inConfig.broken() || c.broken()
+}
+
+// keyRing are the keys of one file, read once.
+type keyRing struct {
+	keys []*secrets.PrivateKey
+	err  error
+}
+
+// keys reads a secrets-private-key; none without one.
+func (l *loader) keys(file string) keyRing {
+	ring, ok := l.rings[file]
+	if !ok && file != "" {
+		ring.keys, ring.err = secrets.ReadPrivateKeys(file)
+		l.rings[file] = ring
+	}
+	return ring
+}
+
+// forgetKeys wipes them.
+func (l *loader) forgetKeys() {
+	for _, ring := range l.rings {
+		wipeKeys(ring.keys)
+	}
+}
+
+func wipeKeys(keys []*secrets.PrivateKey) {
+	for _, k := range keys {
+		k.Wipe()
+	}
+}
+
+// resolveSecrets opens each secret, to know that it can be and whether it is
+// another one than before, and forgets it. A start opens it again: between
+// the two only the sealed text is in memory. Who may not read the key, such as
+// lithos_check by an ordinary user, can't know.
+func (r *resolver) resolveSecrets(keys func(file string) keyRing) {
+	if len(r.t.secretEnviron) == 0 {
+		return
+	}
+	r.base.SecretsPrivateKey = r.sb.SecretsPrivateKey
+	r.base.SecretsNamespaces = slices.Concat(r.sb.SecretsNamespaces, r.cfg.ExtraSecretsNamespaces)
+	r.base.SecretEnviron = nil
+	ring := keys(r.sb.SecretsPrivateKey)
+	switch {
+	case errors.Is(ring.err, fs.ErrPermission):
+		r.inSecrets.warnAt(r.t.secretEnviron[0].at, "whether the secrets can be opened is not known: %s", ring.err)
+	case ring.err != nil:
+		r.inSecrets.errorAt(r.t.secretEnviron[0].at, "%s", ring.err)
+	}
+	for _, s := range r.t.secretEnviron {
+		v := s.value
+		if ring.err == nil && len(v.Values) > 0 {
+			secret, err := secrets.Open(ring.keys, r.base.SecretsNamespaces, v.Values)
+			if err != nil {
+				r.inSecrets.errorAt(s.at, "%s", err)
+			}
+			v.Hash = secrets.ShortHash(secret.Reveal()).String()
+			r.secretSizes = append(r.secretSizes, len(v.Name)+len(secret.Reveal())+2)
+			secret.Wipe()
+		}
+		r.base.SecretEnviron = append(r.base.SecretEnviron, v)
+	}
+}
+
+// OpenedSecret is a variable whose value must not be shown.
+type OpenedSecret struct {
+	Name  string
+	Value secrets.Secret
+}
+
+// OpenSecrets opens the secrets of a container for one start. The caller wipes
+// them; an error tells of the first variable that can't be opened.
+func (c *Container) OpenSecrets() ([]OpenedSecret, error) {
+	if len(c.SecretEnviron) == 0 {
+		return nil, nil
+	}
+	var ring keyRing
+	if c.SecretsPrivateKey != "" {
+		ring.keys, ring.err = secrets.ReadPrivateKeys(c.SecretsPrivateKey)
+	}
+	if ring.err != nil {
+		return nil, ring.err
+	}
+	defer wipeKeys(ring.keys)
+	opened := make([]OpenedSecret, 0, len(c.SecretEnviron))
+	for _, v := range c.SecretEnviron {
+		s, err := secrets.Open(ring.keys, c.SecretsNamespaces, v.Values)
+		if err != nil {
+			for _, o := range opened {
+				o.Value.Wipe()
+			}
+			return nil, fmt.Errorf("secret-environ.%s: %w", v.Name, err)
+		}
+		opened = append(opened, OpenedSecret{v.Name, s})
+	}
+	return opened, nil
+}

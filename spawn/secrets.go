@@ -1,0 +1,36 @@
+package spawn
+
+import (
+	"unsafe"
+
+	"lithos/spawn/wire"
+)
+
+// encode gives the encoded Spec, with the secrets in its environment, and what
+// wipes all that has them in it. The garbage collector clears no memory, so
+// they would stay in that of the supervisor for as long as it pleases.
+//
+// Postconditions: after wipe the result must not be used, nor the secrets.
+func (l *launch) encode() (encoded []byte, wipe func()) {
+	env := l.spec.Env
+	hidden := make([][]byte, 0, len(l.r.Secrets))
+	for _, s := range l.r.Secrets {
+		b := make([]byte, 0, len(s.Name)+1+len(s.Value))
+		b = append(append(append(b, s.Name...), '='), s.Value...)
+		hidden = append(hidden, b)
+		// A string that is wiped with b: nobody keeps it, see wipe.
+		l.spec.Env = append(l.spec.Env[:len(l.spec.Env):len(l.spec.Env)], unsafe.String(unsafe.SliceData(b), len(b)))
+	}
+	encoded = wire.Encode(&l.spec)
+	if len(hidden) == 0 {
+		return encoded, func() {}
+	}
+	return encoded, func() {
+		l.spec.Env = env
+		for i, b := range hidden {
+			clear(b)
+			clear(l.r.Secrets[i].Value)
+		}
+		clear(encoded)
+	}
+}

@@ -1,0 +1,36 @@
+package spawn
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"lithos/spawn/wire"
+)
+
+func TestJ_E11_EncodeAndWipeSecrets(t *testing.T) {
+	secret := []byte("hunter2")
+	env := make([]string, 1, 8) // with room: the caller's list must not be written to
+	env[0] = "A=1"
+	r := &Request{Spec: &Spec{Env: env}, Secrets: []Secret{{"PASSWORD", secret}, {"EMPTY", nil}}}
+	if text := fmt.Sprintf("%v %+v %#v %s", r.Secrets, r.Secrets, r.Secrets, r.Secrets); strings.Contains(text, "hunter") {
+		t.Errorf("it is printed: %s", text)
+	}
+	l := &launch{r: r, spec: *r.Spec}
+	encoded, wipe := l.encode()
+	spec, err := wire.Decode(slices.Clone(encoded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"A=1", "PASSWORD=hunter2", "EMPTY="}; !slices.Equal(spec.Env, want) {
+		t.Errorf("environment %q, want %q", spec.Env, want)
+	}
+	wipe()
+	if strings.Trim(string(encoded)+string(secret), "\x00") != "" {
+		t.Error("something is left after the wiping")
+	}
+	if want := []string{"A=1"}; !slices.Equal(l.spec.Env, want) || !slices.Equal(r.Spec.Env, want) || env[:2][1] != "" {
+		t.Errorf("the environment is %q and %q afterwards", l.spec.Env, r.Spec.Env)
+	}
+}
