@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the image directories that cmd/e2e runs real programs in, from
-# Debian's packages: build/images/debian with nginx, redis, python, node and
-# busybox (about 150 MB, half of it node and its Unicode tables).
+# Builds the image directory that cmd/e2e and the examples run real programs in,
+# from Debian's packages: build/images/debian with nginx, redis, python, node,
+# s6 and busybox (about 200 MB, a third of it node and its Unicode tables).
 #
 # It takes the mirrors that this machine's apt is configured with, needs root,
 # and does nothing but to refresh the configs where the packages were unpacked
@@ -11,12 +11,16 @@
 set -eu
 umask 022
 
-packages="nginx-light redis-server python3-minimal libpython3-stdlib nodejs busybox-static"
+packages="nginx-light redis-server python3-minimal libpython3-stdlib nodejs busybox-static
+	python3-gunicorn python3-werkzeug python3-twisted node-express s6"
 # Nobody reads these inside a container; perl comes along by a dependency.
 useless="usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian usr/share/bug
 	usr/share/perl usr/share/perl5 usr/lib/x86_64-linux-gnu/perl-base usr/lib/aarch64-linux-gnu/perl-base
 	usr/share/gdb usr/share/vim usr/share/systemtap usr/share/nodejs/npm usr/share/pixmaps
 	usr/lib/x86_64-linux-gnu/gconv usr/lib/aarch64-linux-gnu/gconv usr/share/initramfs-tools
+	usr/share/nodejs/@types usr/share/nodejs/@babel usr/share/nodejs/core-js usr/share/nodejs/core-js-pure
+	usr/share/nodejs/es-abstract usr/share/nodejs/lodash usr/share/nodejs/lodash-es usr/share/nodejs/caniuse-lite
+	usr/share/nodejs/regenerate-unicode-properties
 	var/cache var/lib/apt var/lib/dpkg etc/apt etc/init.d etc/cron.daily etc/systemd"
 # Mount points: lithos makes none (the root is read-only, and volumes need a place).
 mount_points="dev proc sys tmp run etc data logs state conf out var/lib/redis var/lib/nginx var/log/nginx"
@@ -85,7 +89,7 @@ fi
 say "unpacking $packages (half a minute with a near mirror)"
 # extract: nothing is configured, no maintainer script runs.
 mmdebstrap --quiet --variant=extract --format=directory \
-	--include="$(echo "$packages" | tr ' ' ',')" \
+	--include="$(echo "$packages" | tr -s ' \n\t' ',')" \
 	--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
 	--aptopt='APT::Install-Recommends "false"' \
 	"$codename" "$work/root" "$work/sources.list" 9>&- >"$work/log" 2>&1 ||

@@ -72,7 +72,7 @@ stage_root() {
 	fi
 	while read -r package; do
 		mkdir -p "$root/lithos/src/$package"
-		CGO_ENABLED=0 go test -c -o "$root/lithos/src/$package/tests" "./$package"
+		CGO_ENABLED=0 go test -tags guest -c -o "$root/lithos/src/$package/tests" "./$package"
 		[ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/lithos/src/$package/"
 	done <"$vm/suite"
 	{
