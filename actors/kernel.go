@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -78,14 +77,7 @@ type Child struct {
 }
 
 // Socket is one listening socket that is asked for.
-type Socket struct {
-	Addr      netip.AddrPort
-	Backlog   int
-	ReuseAddr bool
-	ReusePort bool
-	NonBlock  bool
-	UID, GID  uint32 // host ids, the socket's owner
-}
+type Socket = spawn.Socket
 
 // Leftovers is what earlier daemons left (checklist M6).
 type Leftovers struct {

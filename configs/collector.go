@@ -28,10 +28,6 @@ type collector struct {
 	sandbox, process string    // what the next problem belongs to
 	list             Problems
 	errors           int // those that were left out of the list too
-	// refused counts the errors that only say that something is not
-	// supported; with lenient set they are not made (tests of the rest).
-	refused int
-	lenient bool
 }
 
 func (c *collector) errorAt(at place, format string, args ...any) {
@@ -88,16 +84,5 @@ func printable(s string) string {
 	return b.String()
 }
 
-// refuse reports something right that can't be run.
-func (c *collector) refuse(v value, what string) {
-	if !c.lenient {
-		c.refused++
-		v.errorf("%s not supported by this version yet", what)
-	}
-}
-
 // broken tells whether there is an error.
 func (c *collector) broken() bool { return c.errors > 0 }
-
-// unreadable tells whether there is an error beyond those of refuse.
-func (c *collector) unreadable() bool { return c.errors > c.refused }

@@ -33,9 +33,6 @@ type template struct {
 	text     *fileText
 	problems Problems
 	broken   bool // there is an error among them
-	// unreadable: there is an error other than that something is not
-	// supported, so that nothing is resolved from it.
-	unreadable bool
 
 	kind      sourced[Kind]
 	variables []variable // by name
@@ -98,8 +95,7 @@ func readTemplate(v value) *template {
 	checkSecretNames(&o, t)
 	t.checkActivation(v.c, &o)
 	t.checkSubstitutions(v.c)
-	refuseContainer(&o, t)
-	t.problems, t.broken, t.unreadable = v.c.list, v.c.broken(), v.c.unreadable()
+	t.problems, t.broken = v.c.list, v.c.broken()
 	return t
 }
 

@@ -107,25 +107,23 @@ func TestContainerMistakes(t *testing.T) {
 			want: []string{`workdir: "app" must be an absolute path`, `stdout-stderr-file: "log" must be an absolute path`}},
 		{name: "E13 nothing to mount", host: hostConfig{container: "resolv-conf: {mount: true, copy-from-host: false}\n"},
 			want: []string{"app.yaml:1:22: error: resolv-conf.mount: there is nothing to mount without copy-from-host"}},
-		{name: "E15 C16 maps in both", host: hostConfig{lenient: true, sandbox: maps, container: maps},
+		{name: "E15 C16 maps in both", host: hostConfig{sandbox: maps, container: maps},
 			want: []string{"app.yaml:1:10: error: uid-map: the sandbox has a uid-map too, only one of both can have it",
 				"app.yaml:2:10: error: gid-map: the sandbox has a gid-map too, only one of both can have it"}},
-		{name: "E15 C10 outside ids of the container's map must be allowed", host: hostConfig{lenient: true, sandbox: "allow-users: [1-12, 13-20]\nallow-groups: [0-13]\n", container: maps},
+		{name: "E15 C10 outside ids of the container's map must be allowed", host: hostConfig{sandbox: "allow-users: [1-12, 13-20]\nallow-groups: [0-13]\n", container: maps},
 			want: []string{"app.yaml:2:10: error: gid-map: the outside ids 10 to 14 are not in allow-groups [0-13] of the sandbox"}},
-		{name: "E15 the user must be mapped", host: hostConfig{lenient: true, container: maps + "user-id: 5\ngroup-id: 7\n"},
+		{name: "E15 the user must be mapped", host: hostConfig{container: maps + "user-id: 5\ngroup-id: 7\n"},
 			want: []string{"app.yaml:3:10: error: user-id: user 5 is not among the inside ids of the map in force",
 				"app.yaml:4:11: error: group-id: group 7 is not among"}},
-		{name: "E15 one map alone", host: hostConfig{lenient: true, container: "gid-map: [{inside: 0, outside: 10, count: 5}]\n"},
+		{name: "E15 one map alone", host: hostConfig{container: "gid-map: [{inside: 0, outside: 10, count: 5}]\n"},
 			want: []string{"app.yaml:1:1: error: uid-map and gid-map come together"}},
-		{name: "E15 is not supported yet", host: hostConfig{container: maps},
-			want: []string{"app.yaml:1:10: error: uid-map: user namespaces are not supported by this version yet"}},
 		{name: "E22 exit codes", host: hostConfig{container: "normal-exit-codes: [256, -1, ~]\n"},
 			want: []string{"normal-exit-codes[0]: 256 is not in 0 to 255", "normal-exit-codes[1]: -1 is not in 0 to 255", "normal-exit-codes[2]: expected an exit code, got nothing"}},
 	})
 }
 
 func TestE15_C10_AMapOfTheContainerFreesItsInsideIDs(t *testing.T) {
-	c := hostConfig{lenient: true, container: `
+	c := hostConfig{container: `
 uid-map: [{inside: 0, outside: 100, count: 3000}, {inside: 5000, outside: 1, count: 1}]
 gid-map: [{inside: 0, outside: 100, count: 2}]
 user-id: 2000
@@ -137,9 +135,9 @@ user-id: 2000
 
 func TestC10_C16_AMapOfTheSandboxIsLimitedInside(t *testing.T) {
 	sandbox := "uid-map: [{inside: 0, outside: 100000, count: 65536}]\ngid-map: [{inside: 0, outside: 100000, count: 65536}]\nallow-users: [1-65535]\n"
-	c := hostConfig{lenient: true, sandbox: sandbox}.app(t)
+	c := hostConfig{sandbox: sandbox}.app(t)
 	equal(t, "map", c.UIDMap, []IDMap{{0, 100000, 65536}})
-	_, problems, _ := hostConfig{lenient: true, sandbox: sandbox, container: "user-id: 0\n"}.load(t)
+	_, problems, _ := hostConfig{sandbox: sandbox, container: "user-id: 0\n"}.load(t)
 	wantProblems(t, problems, "user-id: user 0 is not in allow-users [1-65535] of the sandbox")
 }
 

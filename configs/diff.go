@@ -144,6 +144,7 @@ func effective(in *Instance) []option {
 		{name: "group-id", value: strconv.FormatUint(uint64(c.GroupID), 10)},
 		{name: "uid-map", value: words(c.UIDMap)},
 		{name: "gid-map", value: words(c.GIDMap)},
+		{name: "map-image-owners", value: strconv.FormatBool(c.MapImageOwners)},
 		{name: "memory-limit", value: strconv.FormatInt(c.MemoryLimit, 10)},
 		{name: "cpu-shares", value: strconv.FormatUint(c.CPUShares, 10)},
 		{name: "fileno-limit", value: strconv.FormatUint(c.FilenoLimit, 10)},

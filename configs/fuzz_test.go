@@ -137,8 +137,11 @@ func FuzzSandbox(f *testing.F) {
 		if s.PIDsLimit < 0 || s.CPUQuota != 0 && s.CPUQuota < 10 || strings.Trim(s.CPUSet, "0123456789-,") != "" || s.Seccomp != "" && s.Seccomp != SeccompDefault {
 			t.Errorf("limits of %+v", s)
 		}
-		if s.UIDMap != nil || s.Bridged != nil {
-			t.Error("not supported, but accepted")
+		if (len(s.UIDMap) > 0) != (len(s.GIDMap) > 0) || len(s.UIDMap) > maxMapLines {
+			t.Errorf("maps %v and %v", s.UIDMap, s.GIDMap)
+		}
+		if b := s.Bridged; b != nil && (!b.Network.IsValid() || b.DefaultGateway.IsValid() && !b.Network.Contains(b.DefaultGateway)) {
+			t.Errorf("bridged-network %+v", b)
 		}
 	})
 }

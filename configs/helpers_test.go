@@ -33,7 +33,6 @@ type hostConfig struct {
 	process   string // the whole file
 	entry     string // added to the entry app, one line a key
 	container string // added to executable
-	lenient   bool
 }
 
 const hostSandbox = `image-dir: HOST/images
@@ -77,7 +76,7 @@ func indent(s string) string {
 func (h hostConfig) load(t testing.TB) (*Plan, Problems, string) {
 	t.Helper()
 	dir := writeTree(t, h.files())
-	plan, problems := Load(Options{MasterFile: filepath.Join(dir, "master.yaml"), lenient: h.lenient})
+	plan, problems := Load(Options{MasterFile: filepath.Join(dir, "master.yaml")})
 	return plan, problems, dir
 }
 

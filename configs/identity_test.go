@@ -90,7 +90,6 @@ func TestC23_O4_WhatChangesTheEffectiveContainer(t *testing.T) {
 		sandbox:   "writable-paths: {/db: /srv/db}\nallow-users: [1-10]\n",
 		entry:     "variables: {v: a}\n",
 		container: "variables: {v: !Choice [a, b]}\narguments: ['@{v}']\nvolumes: {/db: !Persistent /db}\n",
-		lenient:   true,
 	}
 	maps := "uid-map: [{inside: 0, outside: 100, count: 20}]\ngid-map: [{inside: 0, outside: 100, count: 20}]\n"
 	// All are loaded from the same directory, whose name is in the container.
@@ -100,7 +99,7 @@ func TestC23_O4_WhatChangesTheEffectiveContainer(t *testing.T) {
 		for name, text := range h.files() {
 			writeFile(t, dir+"/"+name, strings.ReplaceAll(text, "HOST", dir))
 		}
-		plan, problems := Load(Options{MasterFile: dir + "/master.yaml", lenient: true})
+		plan, problems := Load(Options{MasterFile: dir + "/master.yaml"})
 		wantProblems(t, problems)
 		return plan.Sandboxes[0].Processes[0].Instances[0].Fingerprint
 	}

@@ -25,8 +25,6 @@ type Options struct {
 	// Excerpts puts the line that a problem is about into the problem, for
 	// printing. It costs the memory of the files as long as problems live.
 	Excerpts bool
-
-	lenient bool // tests of what is not supported yet
 }
 
 // loader is one call of Load.
@@ -109,14 +107,14 @@ func (l *loader) quotable(data []byte) *fileText {
 func (l *loader) loadSandbox(base string) *Sandbox {
 	name := strings.TrimSuffix(base, ".yaml")
 	s := &Sandbox{Name: name, File: path.Join(l.plan.Master.SandboxesDir, base)}
-	c := &collector{file: s.File, sandbox: name, lenient: l.lenient}
+	c := &collector{file: s.File, sandbox: name}
 	if err := checkSandboxName(name); err != nil {
 		c.errorAt(place{}, "%s; rename the file", err)
 	}
 	if v, ok := l.readYAML(c, "sandbox config"); ok {
 		s.Config = readSandbox(v, name, l.plan.Master)
 	}
-	if s.Config != nil && !c.unreadable() {
+	if s.Config != nil && !c.broken() {
 		l.loadProcesses(s)
 	}
 	if c.broken() {
@@ -136,7 +134,7 @@ func (l *loader) loadProcesses(s *Sandbox) {
 			s.ProcessFile = abs
 		}
 	}
-	c := &collector{file: s.ProcessFile, sandbox: s.Name, lenient: l.lenient}
+	c := &collector{file: s.ProcessFile, sandbox: s.Name}
 	data, given := l.AlternateText[s.Name]
 	var err error
 	if !given {
@@ -171,7 +169,7 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Proce
 		return p
 	}
 	p.Kind = e.cfg.Kind
-	c := &collector{file: s.ProcessFile, text: text, sandbox: s.Name, process: e.name, lenient: l.lenient}
+	c := &collector{file: s.ProcessFile, text: text, sandbox: s.Name, process: e.name}
 	defer func() { l.problems = append(l.problems, c.list...) }()
 	if err := checkImageName(e.cfg.Image, s.Config.ImageDirLevels); err != nil {
 		c.errorAt(e.image, "%q: %s", clip(e.cfg.Image), err)
@@ -181,12 +179,12 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Proce
 	if t == nil {
 		return p
 	}
-	content := &collector{file: t.file, text: t.text, sandbox: s.Name, process: e.name, lenient: l.lenient}
+	content := &collector{file: t.file, text: t.text, sandbox: s.Name, process: e.name}
 	for _, problem := range t.problems {
 		problem.Sandbox, problem.Process = s.Name, e.name
 		l.problems = append(l.problems, problem)
 	}
-	if t.unreadable {
+	if t.broken {
 		return p
 	}
 	r := resolver{
@@ -232,10 +230,10 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 	if ok {
 		t = t.as(file)
 	} else {
-		t = parseTemplate(&collector{file: file, text: l.quotable(data), lenient: l.lenient}, data)
+		t = parseTemplate(&collector{file: file, text: l.quotable(data)}, data)
 		l.parsed[string(data)] = t
 	}
-	if t.secretEnvironFile != "" && !t.unreadable {
+	if t.secretEnvironFile != "" && !t.broken {
 		t = t.as(file) // images with the same config may differ in that file
 		l.readSecretFile(t, img, dir, e.cfg.Config)
 	}
@@ -257,7 +255,7 @@ func (t *template) as(file string) *template {
 func parseTemplate(c *collector, data []byte) *template {
 	node, ok := parseYAML(c, data)
 	if !ok {
-		return &template{file: c.file, text: c.text, problems: c.list, broken: true, unreadable: true}
+		return &template{file: c.file, text: c.text, problems: c.list, broken: true}
 	}
 	return readTemplate(rootValue(c, node))
 }

@@ -37,8 +37,6 @@ const (
 	excerptContainer = "error: executable: is required" // the example shows one option only
 	excerptUsers     = "error: allow-users: no user is allowed"
 	excerptGroups    = "error: allow-groups: no group is allowed"
-	laterNamespaces  = "error: uid-map: user namespaces are not supported by this version yet"
-	laterBridge      = "error: bridged-network: a bridged network is not supported by this version yet"
 	proseNil         = `mount: expected true or false, got "nil"; for none write null` // the manual's prose for null
 	lostInTransit    = "error: not valid YAML: "                                       // the page came down without its keys
 )
@@ -55,7 +53,7 @@ func TestManualExamples(t *testing.T) {
 		"container-disk.yaml":                   nil, // `work-dir` and `!Persistent /db`, A10, A11
 		"container-gunicorn.yaml":               {excerptContainer},
 		"container-hosts-file.yaml":             {excerptContainer, proseNil},
-		"container-maps.yaml":                   {excerptContainer, laterNamespaces},
+		"container-maps.yaml":                   {excerptContainer},
 		"container-minimal.yaml":                nil,
 		"container-nginx.yaml":                  {excerptContainer},
 		"container-old-hosts.yaml": {"2:5: error: localhost: unknown key", "3:5: error: public-hostname: unknown key",
@@ -87,19 +85,19 @@ func TestManualExamples(t *testing.T) {
 		"process-secrets.yaml":                nil,
 		"process-variables.yaml":              nil,
 		"process-workers.yaml":                nil,
-		"sandbox-allow-mapped-users.yaml": {excerptGroups, laterNamespaces,
+		"sandbox-allow-mapped-users.yaml": {excerptGroups,
 			"uid-map: uid-map and gid-map come together"}, // shows the users only
 		"sandbox-allow-users.yaml":      {excerptGroups},
-		"sandbox-bridge-reference.yaml": {excerptUsers, excerptGroups, laterBridge},
-		"sandbox-bridge.yaml":           {excerptUsers, excerptGroups, laterBridge},
+		"sandbox-bridge-reference.yaml": {excerptUsers, excerptGroups},
+		"sandbox-bridge.yaml":           {excerptUsers, excerptGroups},
 		"sandbox-image-dir-levels.yaml": {excerptUsers, excerptGroups},
 		"sandbox-image-dir.yaml":        {excerptUsers, excerptGroups},
-		"sandbox-maps.yaml":             {excerptUsers, excerptGroups, laterNamespaces},
+		"sandbox-maps.yaml":             {excerptUsers, excerptGroups},
 		"sandbox-minimal.yaml":          nil,
 		"sandbox-namespaces.yaml":       {excerptUsers, excerptGroups},
 		"sandbox-paths.yaml":            {excerptUsers, excerptGroups},
 		"sandbox-secrets-key.yaml":      {excerptUsers, excerptGroups},
-		"sandbox-user-namespace.yaml":   {laterNamespaces},
+		"sandbox-user-namespace.yaml":   nil,
 	}
 	files, err := filepath.Glob("testdata/manual/*.yaml")
 	if err != nil || len(files) != len(examples) {

@@ -78,6 +78,9 @@ type Container struct {
 	// GroupID is the primary and only group.
 	GroupID        uint32
 	UIDMap, GIDMap []IDMap // the map in force, from the sandbox or the container; nil = no user namespace
+	// MapImageOwners is the sandbox's map-image-owners, ours: files in the
+	// image belong to inside ids. False without a user namespace.
+	MapImageOwners bool
 
 	MemoryLimit int64  // bytes; 0 = none
 	CPUShares   uint64 // 1024 is the default share

@@ -87,14 +87,14 @@ func TestProcessMistakes(t *testing.T) {
 			want: []string{"web.yaml:4:17: warning: app.ip-addresses: 2 addresses for 1 instance, the rest is not used"}},
 		{name: "D6 what is no address", host: hostConfig{entry: "ip-addresses: [10.0.0.300, 10.0.0.1, 10.0.0.1, ]\ninstances: 2\n"},
 			want: []string{`app.ip-addresses[0]: "10.0.0.300" is not an IP address`, "app.ip-addresses[2]: 10.0.0.1 is given twice"}},
-		{name: "D6 a bridged sandbox needs addresses in its network", host: hostConfig{lenient: true, sandbox: bridged,
+		{name: "D6 a bridged sandbox needs addresses in its network", host: hostConfig{sandbox: bridged,
 			process: "app: {image: v1, config: /config/app.yaml}\nfar: {image: v1, config: /config/app.yaml, ip-addresses: [10.0.1.1]}\nsix: {image: v1, config: /config/app.yaml, ip-addresses: ['fd00::1']}\n"},
 			want: []string{
 				"web.yaml:1:6: error: app.ip-addresses: is required: the sandbox has a bridged-network, each instance needs an address",
 				"web.yaml:2:58: error: far.ip-addresses: 10.0.1.1 is not in the network 10.0.0.0/24 of the sandbox",
 				"web.yaml:3:58: error: six.ip-addresses: fd00::1 is not in the network",
 			}},
-		{name: "D6 L6 a bridged command needs none", host: hostConfig{lenient: true, sandbox: bridged,
+		{name: "D6 L6 a bridged command needs none", host: hostConfig{sandbox: bridged,
 			entry: "kind: Command\n", container: "kind: Command\n"}},
 		{name: "D7 values that are not declared are ignored, declared ones must be there", host: hostConfig{
 			entry: "variables: {other: x}\n", container: "variables: {queue: !Name , mode: !Choice [a]}\n"},

@@ -193,6 +193,7 @@ func (r *resolver) resolveFixed() {
 	f := r.t.fixed
 	f.UserID, f.GroupID = r.base.UserID, r.base.GroupID
 	f.UIDMap, f.GIDMap, f.Volumes = r.base.UIDMap, r.base.GIDMap, r.base.Volumes
+	f.MapImageOwners = r.sb.MapImageOwners && len(f.UIDMap) > 0
 	f.Kind = r.t.kind.value
 	f.Image = path.Join(r.sb.ImageDir, r.cfg.Image)
 	f.ConfigFile = r.cfg.Config

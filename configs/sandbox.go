@@ -12,7 +12,7 @@ var sandboxKeys = []string{
 	"readonly-paths", "writable-paths",
 	"allow-users", "default-user", "allow-groups", "default-group", "allow-tcp-ports",
 	"additional-hosts", "uid-map", "gid-map", "used-images-list", "auto-clean",
-	"resolv-conf", "hosts-file", "bridged-network", "secrets-private-key", "secrets-namespaces",
+	"resolv-conf", "hosts-file", "bridged-network", "map-image-owners", "secrets-private-key", "secrets-namespaces",
 	"pids-limit", "cpu-quota", "cpuset", "io-limits",
 	"allow-new-privileges", "add-capabilities", "writable-proc-sys", "unmask-kernel-files", "seccomp",
 }
@@ -40,6 +40,7 @@ func readSandbox(v value, name string, m *Master) *SandboxConfig {
 		ResolvConf:     o.get("resolv-conf").absolutePath("/etc/resolv.conf"),
 		HostsFile:      o.get("hosts-file").absolutePath("/etc/hosts"),
 		Bridged:        readBridge(o.get("bridged-network")),
+		MapImageOwners: o.get("map-image-owners").boolean(false),
 
 		SecretsPrivateKey: o.get("secrets-private-key").absolutePath(""),
 		SecretsNamespaces: readNamespaces(o.get("secrets-namespaces"), []string{""}),
@@ -50,7 +51,6 @@ func readSandbox(v value, name string, m *Master) *SandboxConfig {
 		sb.DefaultGroup = *id
 	}
 	checkIdentities(&o, sb)
-	refuseSandbox(&o, sb)
 	return sb
 }
 

@@ -119,7 +119,7 @@ func TestSandboxOptions(t *testing.T) {
 			get: func(s *SandboxConfig) any { return CapabilityBits(s.AddCapabilities) }, want: uint64(1<<41 - 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			plan, _ := hostConfig{sandbox: c.yaml + "\n", process: "{}", lenient: true}.good(t)
+			plan, _ := hostConfig{sandbox: c.yaml + "\n", process: "{}"}.good(t)
 			equal(t, c.yaml, c.get(plan.Sandboxes[0].Config), c.want)
 		})
 	}
@@ -194,7 +194,7 @@ func TestSandboxMistakes(t *testing.T) {
 				`additional-hosts.f: "fe80::1%eth0" is not an IP address`,
 				`additional-hosts.g: expected a string, got nothing`,
 			}},
-		{name: "C16 maps", host: hostConfig{lenient: true, sandbox: `
+		{name: "C16 maps", host: hostConfig{sandbox: `
 uid-map:
 - {inside: 0, outside: 10, count: 5}
 - {inside: 4, outside: 100, count: 1}
@@ -212,17 +212,14 @@ default-user: 1
 				"uid-map[4].count: is required",
 				"uid-map[5].count: 0 is not in 1 to 4294967295",
 			}},
-		{name: "C16 one map alone", host: hostConfig{lenient: true, sandbox: "uid-map: [{inside: 0, outside: 10, count: 5}]\n"},
+		{name: "C16 one map alone", host: hostConfig{sandbox: "uid-map: [{inside: 0, outside: 10, count: 5}]\n"},
 			want: []string{"web.yaml:1:10: error: uid-map: uid-map and gid-map come together"}},
-		{name: "C16 C11 default-user must be mapped", host: hostConfig{lenient: true,
+		{name: "C16 C11 default-user must be mapped", host: hostConfig{
 			sandbox: "uid-map: [{inside: 0, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\ndefault-user: 5\n"},
 			want: []string{"web.yaml:3:15: error: default-user: user 5 is not among the inside ids of uid-map"}},
-		{name: "C16 more lines than the kernel takes", host: hostConfig{lenient: true, sandbox: "gid-map: [{inside: 0, outside: 10, count: 5}]\nuid-map:\n" + manyLines(341)},
+		{name: "C16 more lines than the kernel takes", host: hostConfig{sandbox: "gid-map: [{inside: 0, outside: 10, count: 5}]\nuid-map:\n" + manyLines(341)},
 			want: []string{"web.yaml:3:1: error: uid-map: has 341 lines, the kernel takes at most 340",
 				"gid-map: uid-map and gid-map come together"}},
-		{name: "C16 is not supported yet", host: hostConfig{
-			sandbox: "uid-map: [{inside: 0, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\n"},
-			want: []string{"web.yaml:1:10: error: uid-map: user namespaces are not supported by this version yet"}},
 		{name: "C21 bridged-network", host: hostConfig{sandbox: `
 bridged-network:
   bridge: a/very long name
@@ -233,9 +230,8 @@ bridged-network:
 				`bridged-network.bridge: "a/very long name" is not the name of a network interface`,
 				`bridged-network.network: "10.0.0.0" is not a network such as 10.0.0.0/24`,
 				`bridged-network.default-gateway: "x" is not an IP address`,
-				"bridged-network: a bridged network is not supported by this version yet",
 			}},
-		{name: "C21 L4 after-setup-command", host: hostConfig{lenient: true, process: "{}", sandbox: `
+		{name: "C21 L4 after-setup-command", host: hostConfig{process: "{}", sandbox: `
 bridged-network:
   bridge: br0
   network: 10.0.0.0/24
@@ -248,9 +244,6 @@ bridged-network:
 				"after-setup-command: unknown variable @{ip}, only @{container_ip} is known here",
 				"after-setup-command: unknown variable {@name}, only @{container_ip} is known here",
 			}},
-		{name: "C21 is not supported yet", host: hostConfig{process: "app: {image: v1, config: /config/app.yaml, ip-addresses: [10.0.0.7]}\n",
-			sandbox: "bridged-network: {bridge: br0, network: 10.0.0.0/24}\n"},
-			want: []string{"web.yaml:1:18: error: bridged-network: a bridged network is not supported by this version yet"}},
 		{name: "C22 J2 namespaces", host: hostConfig{sandbox: "secrets-namespaces: [a/b, {}]\nsecrets-private-key: k\n"},
 			want: []string{
 				`secrets-namespaces[0]: "a/b" is not a namespace`,

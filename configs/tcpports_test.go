@@ -18,7 +18,7 @@ tcp-ports:
 		{Port: 80, FD: 3, Host: netip.MustParseAddr("0.0.0.0"), Backlog: 128, ReuseAddr: true},
 		{Port: 8080, FD: 1000, Host: netip.MustParseAddr("127.0.0.1"), Backlog: 128, ReuseAddr: true},
 	})
-	bridged := hostConfig{lenient: true, sandbox: "bridged-network: {bridge: br0, network: 10.0.0.0/24}\n",
+	bridged := hostConfig{sandbox: "bridged-network: {bridge: br0, network: 10.0.0.0/24}\n",
 		entry: "ip-addresses: [10.0.0.2]\n", container: "tcp-ports: {80: {fd: 3, external: true}, 81: {fd: 4}}\n"}.app(t)
 	equal(t, "G8 external in a bridge", []bool{bridged.TCPPorts[0].External, bridged.TCPPorts[1].External}, []bool{true, false})
 }
@@ -51,7 +51,7 @@ func TestPortMistakes(t *testing.T) {
 			want: []string{"app.yaml:1:26: error: tcp-ports.8101: port 8101 is not in allow-tcp-ports [80, 8000-8100] of the sandbox"}},
 		{name: "C14 nothing is allowed by default", host: hostConfig{sandbox: "allow-tcp-ports: []\n", container: "tcp-ports: {80: {fd: 3}}\n"},
 			want: []string{"tcp-ports.80: port 80 is not in allow-tcp-ports [] of the sandbox"}},
-		{name: "C14 F4 in a bridge only external ports are limited", host: hostConfig{lenient: true, sandbox: bridge, entry: "ip-addresses: [10.0.0.2]\nvariables: {p: 90}\n",
+		{name: "C14 F4 in a bridge only external ports are limited", host: hostConfig{sandbox: bridge, entry: "ip-addresses: [10.0.0.2]\nvariables: {p: 90}\n",
 			container: "variables: {p: !TcpPort }\ntcp-ports: {81: {fd: 3}, 82: {fd: 4, external: true}, '@{p}': {fd: 5}}\n"},
 			want: []string{"app.yaml:2:26: error: tcp-ports.82: port 82 is not in allow-tcp-ports [80] of the sandbox"}},
 		{name: "F4 C14 port 0", host: hostConfig{container: "tcp-ports: {0: {fd: 3}, 65536: {fd: 4}, x: {fd: 5}}\n"},

@@ -66,6 +66,7 @@ type SandboxConfig struct {
 	ResolvConf     string
 	HostsFile      string
 	Bridged        *BridgedNetwork
+	MapImageOwners bool
 
 	SecretsPrivateKey string
 	SecretsNamespaces []string

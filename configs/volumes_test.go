@@ -76,7 +76,7 @@ func TestVolumeMistakes(t *testing.T) {
 				"volumes./a.size: 0 is not in 1 to 1125899906842624", "volumes./a.mode: 0o2777 is not in 0 to 1023", "volumes./a.path: unknown key",
 				"volumes./b.mkdir: unknown key", `volumes./c: expected a mapping, got "100Mi"`,
 			}},
-		{name: "H8 owners must be mapped", host: hostConfig{lenient: true, sandbox: maps + "writable-paths: {/d: /x}\n",
+		{name: "H8 owners must be mapped", host: hostConfig{sandbox: maps + "writable-paths: {/d: /x}\n",
 			container: "volumes:\n  /a: !Persistent {path: /d/x, mkdir: true}\n  /b: !Persistent {path: /d/x}\n  /c: !Statedir {path: /x, user: 1, group: 9}\n  /e: !Statedir\n"},
 			want: []string{"app.yaml:2:7: error: volumes./a: its user 0 is not among the inside ids of the map in force",
 				"app.yaml:4:7: error: volumes./c: its group 9 is not among the inside ids of the map in force"}},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lithos/spawn/wire"
+	"lithos/sysx/bridge"
 	"lithos/sysx/inroot"
 	"lithos/sysx/proc"
 )
@@ -21,7 +22,8 @@ import (
 // last process of a cgroup is gone.
 const removePatience = 5 * time.Second
 
-// Remove takes away what a dead container leaves: its state dir, and with all
+// Remove takes away what a dead container leaves: its state dir, its interface
+// on a bridge, and with all
 // its cgroup and record too (retired, checklist M5). It goes on after an error
 // and returns them all. Never follows a link out of the state dir; may be slow;
 // safe from any goroutine. An empty path is nothing to remove.
@@ -30,6 +32,9 @@ const removePatience = 5 * time.Second
 // way.
 func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
 	var errs []error
+	if outer := s.interfaceOf(name, record, all); outer != "" {
+		errs = append(errs, bridge.Remove(outer))
+	}
 	if stateDir != "" {
 		if err := inroot.RemoveAll(stateDir); err != nil {
 			errs = append(errs, fmt.Errorf("cannot remove the state dir of %q: %w", name, err))

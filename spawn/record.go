@@ -26,6 +26,8 @@ type Created struct {
 	At          time.Time `json:"at"`
 	Restarts    int       `json:"restarts"`
 	KillTimeout float64   `json:"kill_timeout"` // seconds
+	// Interface is the host's end of its connection to a bridge, "" = none.
+	Interface string `json:"interface,omitempty"`
 }
 
 // Forked is written by the supervisor when PID 1 exists.

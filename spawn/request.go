@@ -3,10 +3,13 @@ package spawn
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"time"
 
 	"lithos/sysx/cgroup"
+	"lithos/sysx/sock"
+	"lithos/sysx/userns"
 )
 
 // Request is one start.
@@ -20,11 +23,18 @@ type Request struct {
 	// RecordHead is what the supervisor wants to find again in the record.
 	RecordHead Created
 	// Sockets are the listening sockets of Spec.Sockets, in that order.
-	// They stay the caller's.
+	// They stay the caller's. A nil one is made at the start, in the
+	// container's network, as Inside says.
 	Sockets []*os.File
 	// Secrets are variables beside those of Spec.Env, none of which has one
 	// of their names. The start wipes them.
 	Secrets []Secret
+	Inside  map[int]Socket // by index in Sockets
+	// UIDMap and GIDMap are those of a user namespace for the program; empty =
+	// none.
+	UIDMap, GIDMap []IDMap
+	// Network is the bridged network of the program, nil = the host's.
+	Network *Network
 	// Limits are the limits of the container's cgroup.
 	Limits Limits
 	// Stdio is 0, 1, 2 of an interactive container; nil entries are /dev/null.
@@ -39,6 +49,41 @@ type Secret struct {
 
 // Format gives a placeholder, for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Name+"=[secret]") }
+
+// Socket is a listening socket to be made.
+type Socket struct {
+	Addr      netip.AddrPort
+	Backlog   int
+	ReuseAddr bool
+	ReusePort bool
+	NonBlock  bool
+	UID, GID  uint32 // host ids, the socket's owner
+}
+
+// Listen makes it in a network namespace, nil = the caller's.
+func (s Socket) Listen(network *os.File) (*os.File, error) {
+	return sock.Listen(sock.Options{
+		Addr:      s.Addr,
+		Backlog:   s.Backlog,
+		ReuseAddr: s.ReuseAddr,
+		ReusePort: s.ReusePort,
+		NonBlock:  s.NonBlock,
+		UID:       s.UID,
+		GID:       s.GID,
+		Network:   network,
+	})
+}
+
+// IDMap is one line of a uid or gid map.
+type IDMap = userns.Map
+
+// Network is a container's place in a bridged network (checklist L).
+type Network struct {
+	Bridge  string
+	Address netip.Addr // invalid = loopback alone
+	Prefix  netip.Prefix
+	Gateway netip.Addr // invalid = no default route
+}
 
 // Limits are what a container's cgroup is to enforce.
 type Limits struct {

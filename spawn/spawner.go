@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,10 +29,15 @@ type Config struct {
 }
 
 // Spawner starts containers. It holds nothing open.
-type Spawner struct{ c Config }
+type Spawner struct {
+	c Config
+	// interfaces has the host's ends of the bridged containers, by their
+	// names, until these are dead and removed.
+	interfaces sync.Map
+}
 
 // NewSpawner makes a Spawner.
-func NewSpawner(c Config) *Spawner { return &Spawner{c} }
+func NewSpawner(c Config) *Spawner { return &Spawner{c: c} }
 
 // namespaces of a container (checklist K1); those of the program (user,
 // network) are PID 1's to make.
@@ -50,12 +57,15 @@ func (s *Spawner) Start(r *Request) (*Child, error) {
 	if err := check(r); err != nil {
 		return nil, fmt.Errorf("cannot start a container: %w", err)
 	}
-	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot}
+	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead}
 	defer l.close()
 	l.joinCgroup(s.c.Cgroups)
 	child, err := l.run()
 	if err != nil {
-		return nil, fmt.Errorf("cannot start container %q: %w", r.Spec.Name, err)
+		return nil, fmt.Errorf("cannot start container %q: %w", r.Spec.Name, errors.Join(err, l.disconnect()))
+	}
+	if l.head.Interface != "" {
+		s.interfaces.Store(r.Spec.Name, l.head.Interface)
 	}
 	return child, nil
 }
@@ -68,6 +78,8 @@ func check(r *Request) error {
 		return fmt.Errorf("%d sockets for %d descriptors of the program", len(r.Sockets), len(r.Spec.Sockets))
 	case len(r.Argv) == 0:
 		return errors.New("no command line")
+	case r.Network == nil && slices.Contains(r.Sockets, nil):
+		return errors.New("a socket is missing")
 	}
 	return nil
 }
@@ -77,12 +89,15 @@ type launch struct {
 	r    *Request
 	spec Spec
 	knot string
+	head Created
 
 	// opened are the files that are only for PID 1, closed here afterwards.
 	opened   []*os.File
 	null     *os.File
 	record   *os.File
 	join     []*os.File
+	spaces   []*os.File // the program's namespaces
+	sockets  []*os.File
 	degraded []string
 }
 
@@ -140,6 +155,12 @@ func (l *launch) run() (*Child, error) {
 	if l.null, err = l.opens(os.OpenFile(os.DevNull, os.O_RDWR, 0)); err != nil {
 		return nil, err
 	}
+	if err := l.createRecord(); err != nil {
+		return nil, err
+	}
+	if err := l.isolate(); err != nil {
+		return nil, err
+	}
 	encoded, wipe := l.encode()
 	defer wipe()
 	if len(encoded) > wire.MaxSpec {
@@ -147,9 +168,6 @@ func (l *launch) run() (*Child, error) {
 	}
 	spec, err := l.opens(memfd.Sealed("spec of "+shorten(l.spec.Name), encoded))
 	if err != nil {
-		return nil, err
-	}
-	if err := l.createRecord(); err != nil {
 		return nil, err
 	}
 	child, err := l.fork(l.files(spec))
@@ -180,7 +198,10 @@ func (l *launch) createRecord() error {
 		return fmt.Errorf("cannot make its record: %w", err)
 	}
 	l.record = f
-	if err := appendEvent(f, event{Created: &l.r.RecordHead}); err != nil {
+	if c := l.connection(); c != nil {
+		l.head.Interface = c.Outer()
+	}
+	if err := appendEvent(f, event{Created: &l.head}); err != nil {
 		return fmt.Errorf("cannot write its record: %w", err)
 	}
 	return nil
@@ -197,8 +218,9 @@ func (l *launch) files(spec *os.File) []*os.File {
 			files[i] = f
 		}
 	}
-	files = append(files, l.r.Sockets...)
-	return append(files, l.join...)
+	files = append(files, l.sockets...)
+	files = append(files, l.join...)
+	return append(files, l.spaces...)
 }
 
 func (l *launch) fork(files []*os.File) (*Child, error) {

@@ -14,27 +14,36 @@ import (
 	"lithos/spawn"
 )
 
-// Sockets are the listening sockets that a container inherits, in the order
-// of their ports.
+// Sockets are the listening sockets of the host's network that a container
+// inherits, in the order of their ports.
 func Sockets(c *configs.Container) []actors.Socket {
-	if len(c.TCPPorts) == 0 {
-		return nil
-	}
-	uid, _ := mapID(c.UIDMap, c.UserID)
-	gid, _ := mapID(c.GIDMap, c.GroupID)
-	sockets := make([]actors.Socket, 0, len(c.TCPPorts))
+	var sockets []actors.Socket
 	for _, port := range sortedPorts(c) {
-		sockets = append(sockets, actors.Socket{
-			Addr:      netip.AddrPortFrom(port.Host, port.Port),
-			Backlog:   port.Backlog,
-			ReuseAddr: port.ReuseAddr,
-			ReusePort: port.ReusePort,
-			NonBlock:  port.NonBlock,
-			UID:       uid,
-			GID:       gid,
-		})
+		if !inside(c, port) {
+			sockets = append(sockets, socketOf(c, port))
+		}
 	}
 	return sockets
+}
+
+// inside tells whether a socket is the container's network's own, and made anew
+// with it (G8, G18).
+func inside(c *configs.Container, port configs.TCPPort) bool {
+	return c.Network != nil && !port.External
+}
+
+func socketOf(c *configs.Container, port configs.TCPPort) actors.Socket {
+	uid, _ := mapID(c.UIDMap, c.UserID)
+	gid, _ := mapID(c.GIDMap, c.GroupID)
+	return actors.Socket{
+		Addr:      netip.AddrPortFrom(port.Host, port.Port),
+		Backlog:   port.Backlog,
+		ReuseAddr: port.ReuseAddr,
+		ReusePort: port.ReusePort,
+		NonBlock:  port.NonBlock,
+		UID:       uid,
+		GID:       gid,
+	}
 }
 
 func sortedPorts(c *configs.Container) []configs.TCPPort {
@@ -57,7 +66,7 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 	if err != nil {
 		return nil, err
 	}
-	return &spawn.Request{
+	request := &spawn.Request{
 		Spec: spec,
 		// The order is what people's pgrep patterns rely on, R2.
 		Argv:   []string{env.Knot, "--name", inst.Name, "--master", env.MasterFile, "--config", inst.JSON},
@@ -70,10 +79,46 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 			Restarts:    restarts,
 			KillTimeout: c.KillTimeout.Seconds(),
 		},
-		Sockets: sockets,
 		Secrets: secrets,
 		Limits:  buildLimits(c),
-	}, nil
+		UIDMap:  buildMap(c.UIDMap),
+		GIDMap:  buildMap(c.GIDMap),
+		Network: buildNetwork(c.Network),
+	}
+	addSockets(request, c, sockets)
+	return request, nil
+}
+
+// addSockets puts those that were leased and those that are to be made inside
+// in the order of the ports.
+func addSockets(r *spawn.Request, c *configs.Container, leased []*os.File) {
+	for i, port := range sortedPorts(c) {
+		if !inside(c, port) {
+			r.Sockets = append(r.Sockets, leased[0])
+			leased = leased[1:]
+			continue
+		}
+		if r.Inside == nil {
+			r.Inside = make(map[int]spawn.Socket)
+		}
+		r.Sockets = append(r.Sockets, nil)
+		r.Inside[i] = socketOf(c, port)
+	}
+}
+
+func buildMap(ids []configs.IDMap) []spawn.IDMap {
+	var list []spawn.IDMap
+	for _, m := range ids {
+		list = append(list, spawn.IDMap(m))
+	}
+	return list
+}
+
+func buildNetwork(n *configs.Network) *spawn.Network {
+	if n == nil {
+		return nil
+	}
+	return &spawn.Network{Bridge: n.Bridge, Address: n.Address, Prefix: n.Prefix, Gateway: n.Gateway}
 }
 
 // openSecrets gives the container's secrets to the start, which wipes them.
@@ -125,6 +170,12 @@ func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
 		NewPrivileges:      c.AllowNewPrivileges,
 		WritableProcSys:    c.WritableProcSys,
 		UnmaskKernelFiles:  c.UnmaskKernelFiles,
+		MapImage:           c.MapImageOwners,
+	}
+	spec.HostUser, _ = mapID(c.UIDMap, c.UserID) // both are mapped, or there would be no plan
+	spec.HostGroup, _ = mapID(c.GIDMap, c.GroupID)
+	if c.Network != nil {
+		spec.Network.AfterSetup = c.Network.AfterSetup
 	}
 	if c.Seccomp == configs.SeccompDefault {
 		if spec.Seccomp, err = spawn.DefaultSeccomp(spec.AddCapabilities); err != nil {

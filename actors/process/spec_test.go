@@ -86,7 +86,7 @@ func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
 				{MountPoint: "/tmp", Kind: spawn.Tmpfs, Size: 1 << 20, Mode: 0o1777},
 			},
 			Executable: "/bin/app", Argv: []string{"/bin/app", "-v", "x y"}, Env: []string{"A=1", "TERM=xterm", "Z==2"},
-			PIDVars: []string{"LISTEN_PID"}, Workdir: "/work", UserID: 1000, GroupID: 2000, FilenoLimit: 4096,
+			PIDVars: []string{"LISTEN_PID"}, Workdir: "/work", UserID: 1000, GroupID: 2000, HostUser: 1000, HostGroup: 2000, FilenoLimit: 4096,
 			StdioLog: "/var/log/lithos/stderr/web.log", StdoutStderrFile: "/log/out",
 			Sockets: []int{4, 3}, RestartProcessOnly: true,
 			RestartTimeout: 3 * time.Second, KillTimeout: 7 * time.Second, NormalExitCodes: []int{0, 9},
@@ -126,6 +126,49 @@ func TestG2_G4_G5_G7_G15_SocketsInTheOrderOfPorts(t *testing.T) {
 	}
 }
 
+func TestG8_G18_L7_SocketsOfABridgedContainer(t *testing.T) {
+	inst := full()
+	c := inst.Container
+	c.UIDMap = []configs.IDMap{{Inside: 1000, Outside: 70000, Count: 5}}
+	c.GIDMap = []configs.IDMap{{Inside: 2000, Outside: 80000, Count: 5}}
+	c.Network = &configs.Network{
+		Bridge: "br0", Address: netip.MustParseAddr("10.0.0.7"), Prefix: netip.MustParsePrefix("10.0.0.0/24"),
+		Gateway: netip.MustParseAddr("10.0.0.1"), AfterSetup: []string{"/bin/true", "10.0.0.7"},
+	}
+	c.Volumes = nil
+	c.TCPPorts[0].External = true
+	leased := Sockets(c)
+	if len(leased) != 1 || leased[0].Addr.Port() != c.TCPPorts[0].Port {
+		t.Fatalf("leased are %+v, want the external one alone", leased)
+	}
+	r, err := BuildRequest(inst, testEnv, []*os.File{os.Stdin}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range r.Sockets {
+		inside, ok := r.Inside[i]
+		if ok != (f == nil) {
+			t.Errorf("socket %d is leased and made inside, or neither", i)
+		}
+		if ok && (inside.UID != 70000 || inside.GID != 80000 || inside.Addr.Port() != c.TCPPorts[1].Port) {
+			t.Errorf("made inside is %+v", inside)
+		}
+	}
+	if len(r.Inside) != 1 || len(r.Sockets) != 2 {
+		t.Errorf("%d sockets, %d of them made inside", len(r.Sockets), len(r.Inside))
+	}
+	want := &spawn.Network{Bridge: "br0", Address: c.Network.Address, Prefix: c.Network.Prefix, Gateway: c.Network.Gateway}
+	if !reflect.DeepEqual(r.Network, want) || !slices.Equal(r.Spec.Network.AfterSetup, c.Network.AfterSetup) {
+		t.Errorf("network %+v and %+v", r.Network, r.Spec.Network)
+	}
+	if s := r.Spec; s.UserID != 1000 || s.HostUser != 70000 || s.HostGroup != 80000 {
+		t.Errorf("user %d is %d:%d on the host", s.UserID, s.HostUser, s.HostGroup)
+	}
+	if !slices.Equal(r.UIDMap, []spawn.IDMap{{Inside: 1000, Outside: 70000, Count: 5}}) {
+		t.Errorf("uid-map %v", r.UIDMap)
+	}
+}
+
 func TestE10_Term(t *testing.T) {
 	env := func(pairs ...string) (vars []configs.EnvVar) {
 		for i := 0; i < len(pairs); i += 2 {
@@ -155,6 +198,7 @@ func TestE10_Term(t *testing.T) {
 func TestE11_Secrets(t *testing.T) {
 	inst, env := full(), *testEnv
 	inst.Container.SecretEnviron = []configs.SecretVar{{Name: "PASSWORD"}, {Name: "TERM"}}
+	inst.Container.TCPPorts = nil
 	failure := errors.New("no key")
 	env.Kernel = &actors.Kernel{OpenSecrets: func(*configs.Container) ([]configs.OpenedSecret, error) {
 		return []configs.OpenedSecret{{Name: "PASSWORD", Value: secrets.NewSecret([]byte("hunter2"))}}, failure

@@ -29,6 +29,7 @@ var programs = map[string]func(args []string){
 	"orphan":   orphan,
 	"run":      run,
 	"says":     says,
+	"tries":    tries,
 }
 
 // init runs the program before anything of the testing package sees its

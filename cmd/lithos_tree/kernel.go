@@ -15,7 +15,6 @@ import (
 	"lithos/spawn"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
-	"lithos/sysx/sock"
 )
 
 // kernel is the real one.
@@ -86,15 +85,7 @@ func appendLine(path, line string) error {
 }
 
 func listen(s actors.Socket) (*os.File, error) {
-	return sock.Listen(sock.Options{
-		Addr:      s.Addr,
-		Backlog:   s.Backlog,
-		ReuseAddr: s.ReuseAddr,
-		ReusePort: s.ReusePort,
-		NonBlock:  s.NonBlock,
-		UID:       s.UID,
-		GID:       s.GID,
-	})
+	return s.Listen(nil)
 }
 
 func signalProcess(pidfd *os.File, sig syscall.Signal) error {

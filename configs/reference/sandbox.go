@@ -58,6 +58,7 @@ var Sandbox = []Option{
 		Option{Name: "default-gateway", Type: address, Example: "10.0.0.1", Manual: "3", Text: "Where packets to other networks go; without it nowhere."},
 		Option{Name: "after-setup-command", Type: list(text), Example: "[/usr/bin/arping, -U, -c1, '@{container_ip}']", Manual: "3", Text: "A command of the host, run as root in the network of each container before its program starts. `@{container_ip}` is replaced."},
 	), Example: "{bridge: br0, network: 10.0.0.0/24}", Manual: "3", Text: "Each container has a network of its own, with an address of `ip-addresses`."},
+	{Name: "map-image-owners", Type: boolean, Default: "false", Text: "In a user namespace, show the files of images with the owners that they have on the disk as inside ids; without it they are nobody's. The file system of the images has to be able to (idmapped mounts)."},
 	{Name: "secrets-private-key", Type: absolute, Example: "/etc/lithos/keys/main.key", Manual: "3", Text: "The key, or several, that open the secrets of containers: ed25519 in OpenSSH's format, root's, mode 0600."},
 	{Name: "secrets-namespaces", Type: list(text), Default: `[""]`, Example: "[project1.web]", Manual: "3", Text: "Which secrets are for this sandbox, see [lithos_crypt](lithos_crypt.md)."},
 	pidsLimit, cpuQuota,

@@ -101,7 +101,7 @@ func newBox(t testing.TB, verbs ...string) *box {
 		Volumes:    []wire.Volume{{Kind: wire.Persistent, MountPoint: "/out", Source: b.out}},
 		Executable: "/bin/probe", Argv: append([]string{"/bin/probe"}, verbs...),
 		Env:     []string{"TERM=dumb", "LITHOS_NAME=web/app.0"},
-		Workdir: "/", UserID: 1234, GroupID: 4321, FilenoLimit: 1024,
+		Workdir: "/", UserID: 1234, GroupID: 4321, HostUser: 1234, HostGroup: 4321, FilenoLimit: 1024,
 		StdioLog:       b.log,
 		RestartTimeout: time.Second, KillTimeout: 20 * time.Second,
 	}

@@ -13,7 +13,8 @@ import (
 // builder makes the container's file system. It runs once, in a mount
 // namespace of its own, and is all that ever touches the host's paths.
 type builder struct {
-	spec *wire.Spec
+	spec   *wire.Spec
+	spaces spaces
 	// root is the image, mounted, and state the new state dir (O_PATH).
 	root, state int
 	haveHosts   bool // the hosts file was made in the state dir
@@ -25,8 +26,8 @@ const dirFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 
 // build leaves the process in the container's root. What has to be opened on
 // the host must be open by then.
-func build(spec *wire.Spec) error {
-	b := &builder{spec: spec, root: -1, state: -1, emptyFile: -1, emptyDir: -1}
+func build(spec *wire.Spec, spaces spaces) error {
+	b := &builder{spec: spec, spaces: spaces, root: -1, state: -1, emptyFile: -1, emptyDir: -1}
 	if err := mount.MakePrivate(); err != nil {
 		return wrap(err, "cannot make the container's mounts private")
 	}
@@ -94,6 +95,12 @@ func (b *builder) mountImage() error {
 	}
 	if err := mount.SetAttr(b.root, flags, 0, true); err != nil {
 		return wrap(err, what)
+	}
+	if b.spec.MapImage && b.spaces.user >= 0 {
+		if err := mount.MapIDs(b.root, b.spaces.user); err != nil {
+			return wrap(hint(err, unix.EINVAL, "the kernel or the file system of the image can't: take map-image-owners out of the sandbox config"),
+				what+" with the owners of the user namespace")
+		}
 	}
 	return wrap(mount.Move(b.root, dir), what)
 }

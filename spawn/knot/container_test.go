@@ -112,7 +112,7 @@ func TestK3_ContainerSeesNothingOfTheHost(t *testing.T) {
 // Not even the root of the container gets at PID 1, which has all rights.
 func TestK10_RootCannotTouchPIDOne(t *testing.T) {
 	b := newBox(t)
-	b.spec.UserID, b.spec.GroupID = 0, 0
+	b.spec.UserID, b.spec.GroupID, b.spec.HostUser, b.spec.HostGroup = 0, 0, 0, 0
 	r := b.look("open:/proc/1/mem", "open:/proc/1/root/etc", "open:/proc/1/cwd", "open:/proc/1/fd/4", "read:/proc/1/environ",
 		"mount:/sys", "mknod:/out/null",
 		"open:/proc/sys/kernel/core_pattern", "open:/proc/sysrq-trigger", "open:/proc/self/comm")
@@ -131,7 +131,7 @@ func TestK10_RootCannotTouchPIDOne(t *testing.T) {
 func TestK10_KernelFilesAreProtectedUnlessTheSandboxLoosensIt(t *testing.T) {
 	look := func(change func(*wire.Spec)) (root *report) {
 		b := newBox(t)
-		b.spec.UserID, b.spec.GroupID = 0, 0
+		b.spec.UserID, b.spec.GroupID, b.spec.HostUser, b.spec.HostGroup = 0, 0, 0, 0
 		change(b.spec)
 		return b.look("open:/proc/sys/kernel/hostname", "open:/proc/sysrq-trigger", "read:/proc/timer_list")
 	}
@@ -292,7 +292,7 @@ func TestK6_RootIsReadOnlyWithAllBelow(t *testing.T) {
 	mountTmpfs(t, b.image+"/sub", 0)
 	must(t, os.Chmod(b.image+"/sub", 0o777))
 	must(t, os.Chmod(b.image+"/etc", 0o777))
-	b.spec.UserID, b.spec.GroupID = 0, 0
+	b.spec.UserID, b.spec.GroupID, b.spec.HostUser, b.spec.HostGroup = 0, 0, 0, 0
 	r := b.look("create:/x", "create:/etc/x", "create:/sub/x", "exec:/bin/probe")
 	for _, what := range []string{"create /x", "create /etc/x", "create /sub/x"} {
 		if !strings.Contains(r.Tried[what], "read-only file system") {

@@ -72,11 +72,18 @@ func (k *knot) prepare() error {
 		}
 		k.log = fd
 	}
-	if err := build(k.spec); err != nil {
+	spaces, err := takeSpaces(k.spec)
+	if err != nil {
 		return err
 	}
-	var err error
-	k.start, err = newStart(k.spec, k.log)
+	// While the host's files are there: a command of the host may need them.
+	if err := k.joinNetwork(spaces); err != nil {
+		return err
+	}
+	if err := build(k.spec, spaces); err != nil {
+		return err
+	}
+	k.start, err = newStart(k.spec, k.log, spaces)
 	return err
 }
 

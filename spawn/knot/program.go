@@ -16,6 +16,15 @@ var bounding = cred.Of(unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, u
 	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SETFCAP,
 	unix.CAP_NET_BIND_SERVICE, unix.CAP_KILL)
 
+// ambient is what a program has without being user 0: on a network of its own
+// all ports are its own (checklist K9).
+func ambient(spec *wire.Spec) cred.Set {
+	if spec.NetNS {
+		return cred.Of(unix.CAP_NET_BIND_SERVICE)
+	}
+	return 0
+}
+
 // start is what all starts of the program have in common.
 type start struct {
 	attr    forkexec.Attr
@@ -26,7 +35,7 @@ type start struct {
 }
 
 // newStart lays out the steps between fork and exec.
-func newStart(spec *wire.Spec, log int) (*start, error) {
+func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
 	s := &start{stdio: inherited(), ownLogs: spec.StdoutStderrFile != "" && !spec.Interactive}
 	if !spec.Interactive && log >= 0 {
 		s.stdio[1], s.stdio[2] = log, log
@@ -37,6 +46,7 @@ func newStart(spec *wire.Spec, log int) (*start, error) {
 		Path: spec.Executable, Argv: spec.Argv, Env: spec.Env, PIDEnv: spec.PIDVars,
 		TID:   wire.ProgramPID,
 		Steps: first,
+		Keep:  spaces.open(),
 		Last:  new(forkexec.Plan),
 	}
 	for i := range spec.CgroupFDs {
@@ -55,9 +65,11 @@ func newStart(spec *wire.Spec, log int) (*start, error) {
 	// Not before the descriptors are in their places: those may be above it.
 	s.nofile = first.Len()
 	s.attr.Last.Setrlimit(forkexec.RlimitNofile, spec.FilenoLimit, spec.FilenoLimit)
+	// The rights to do all before are the host's.
+	spaces.enter(s.attr.Last)
 	id := cred.Identity{
 		UID: spec.UserID, GID: spec.GroupID, Bounding: bounding | cred.Set(spec.AddCapabilities),
-		NewPrivileges: spec.NewPrivileges, Filter: spec.Seccomp,
+		InUserNS: spec.UserNS, Ambient: ambient(spec), NewPrivileges: spec.NewPrivileges, Filter: spec.Seccomp,
 	}
 	if err := id.AddTo(s.attr.Last); err != nil {
 		return nil, wrap(err, "cannot read the capabilities of PID 1")

@@ -65,7 +65,7 @@ func (k *knot) output() (fd int, opened bool, err error) {
 	if path == "" || k.spec.Interactive {
 		return k.log, false, nil
 	}
-	err = cred.As(k.spec.UserID, k.spec.GroupID, func() (err error) {
+	err = cred.As(k.spec.HostUser, k.spec.HostGroup, func() (err error) {
 		fd, err = openLog(path)
 		return err
 	})

@@ -8,7 +8,7 @@ import (
 // version is the first word of an encoded [Spec]: "LSP" and a number that
 // changes with every change of the layout, because a supervisor may start a
 // lithos_knot that was installed after it.
-const version = 'L' | 'S'<<8 | 'P'<<16 | 1<<24
+const version = 'L' | 'S'<<8 | 'P'<<16 | 2<<24
 
 // MaxSpec is the largest encoded Spec, bytes. The kernel's own limit of
 // arguments and environment together is 6 MiB.
@@ -104,8 +104,18 @@ func spec(c *coder, s *Spec) {
 	c.boolean(&s.UnmaskKernelFiles)
 	c.str(&s.Seccomp)
 
+	c.u32(&s.HostUser)
+	c.u32(&s.HostGroup)
+	c.boolean(&s.MapImage)
+	c.integer(&s.Network.Index)
+	c.str(&s.Network.MAC)
+	c.str(&s.Network.Address)
+	list(c, &s.Network.AfterSetup, (*coder).str)
+
 	c.integer(&s.CgroupFDs)
 	c.boolean(&s.CgroupV2)
+	c.boolean(&s.UserNS)
+	c.boolean(&s.NetNS)
 }
 
 func volume(c *coder, v *Volume) {

@@ -49,12 +49,32 @@ type Spec struct {
 	UnmaskKernelFiles bool   // and those that tell about it
 	Seccomp           string // compiled program; "" = none
 
+	// HostUser and HostGroup are UserID and GroupID as the host knows them,
+	// and others than those in a user namespace.
+	HostUser, HostGroup uint32
+	// MapImage shows the image's files with their owners as inside ids.
+	MapImage bool
+	Network  Network // zero = the host's, or loopback alone
+
 	// CgroupFDs is how many descriptors follow the sockets, by which the
 	// program joins its cgroups; filled in at the start.
 	CgroupFDs int
 	// CgroupV2 says that the first of them is a directory for
 	// CLONE_INTO_CGROUP; the others are `tasks` files.
 	CgroupV2 bool
+	// UserNS and NetNS say that a user namespace and a network namespace for
+	// the program follow the cgroups' descriptors, in this order; filled in at
+	// the start.
+	UserNS, NetNS bool
+}
+
+// Network is the program's end of a bridged network (checklist L). The
+// supervisor has set it up; PID 1 asks whether somebody else has the address.
+type Network struct {
+	Index      int      // of the interface
+	MAC        string   // 6 bytes
+	Address    string   // 4 or 16 bytes
+	AfterSetup []string // after-setup-command with its arguments
 }
 
 // ResolvConf says how to make and mount resolv.conf (checklist I).

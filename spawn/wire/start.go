@@ -3,7 +3,7 @@ package wire
 // Descriptors of a fresh PID 1. 0 is /dev/null, 1 and 2 are the record (so
 // that a crash of PID 1 itself is read there) unless the Spec is interactive.
 // The sockets of Spec.Sockets follow from FDSockets on, the Spec.CgroupFDs
-// descriptors after them.
+// descriptors after them, then those of Spec.UserNS and Spec.NetNS.
 const (
 	FDSpec    = 3 // sealed memfd with the Spec; read it with pread from 0
 	FDRecord  = 4 // record file, O_APPEND, readable

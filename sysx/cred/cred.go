@@ -29,6 +29,12 @@ type Identity struct {
 	// Bounding is the most that the program or anything it executes can ever
 	// have. A program of user 0 has all of it, any other nothing.
 	Bounding Set
+	// Ambient is what a program of another user than 0 has, and hands on to
+	// what it executes.
+	Ambient Set
+	// InUserNS says that a step before has entered a user namespace, which
+	// gives back all that the bounding set had lost.
+	InUserNS bool
 	// NewPrivileges leaves no_new_privs out: programs with a setuid bit or
 	// file capabilities give what they say, within Bounding.
 	NewPrivileges bool
@@ -54,7 +60,7 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 		if err != nil {
 			break // one past the last that the kernel knows
 		}
-		if has && !id.Bounding.Has(c) {
+		if (has || id.InUserNS) && !id.Bounding.Has(c) {
 			p.Prctl("PR_CAPBSET_DROP "+strconv.Itoa(c), unix.PR_CAPBSET_DROP, uintptr(c))
 		}
 	}
@@ -65,7 +71,7 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 	p.Prctl("PR_CAP_AMBIENT", unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 	p.ClearGroups()
 	p.Setresgid(id.GID)
-	p.Setresuid(id.UID)
+	id.setUser(p)
 	if id.NewPrivileges {
 		return nil
 	}
@@ -74,6 +80,23 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 		p.Seccomp(id.Filter)
 	}
 	return nil
+}
+
+// setUser sets the user id; that clears all capabilities of any other than 0
+// unless they are kept, and then they are permitted only.
+func (id Identity) setUser(p *forkexec.Plan) {
+	if id.UID == 0 || id.Ambient == 0 {
+		p.Setresuid(id.UID)
+		return
+	}
+	p.Prctl("PR_SET_KEEPCAPS", unix.PR_SET_KEEPCAPS, 1, 0, 0, 0)
+	p.Setresuid(id.UID)
+	p.Capset(uint64(id.Ambient), uint64(id.Ambient), uint64(id.Ambient))
+	for c := 0; c < 64; c++ {
+		if id.Ambient.Has(c) {
+			p.Prctl("PR_CAP_AMBIENT_RAISE "+strconv.Itoa(c), unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(c), 0, 0)
+		}
+	}
 }
 
 func both(low, high uint32) uint64 { return uint64(high)<<32 | uint64(low) }

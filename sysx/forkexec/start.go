@@ -35,6 +35,9 @@ type Attr struct {
 	// FDs are the descriptors that the program has: target i is FDs[i], and
 	// is closed where that is negative. Any other is closed.
 	FDs []int
+	// Keep are descriptors above all targets that Last needs under the
+	// parent's numbers, in ascending order. Last has to close them.
+	Keep []int
 	// Last runs after the descriptors are in place and RLIMIT_NOFILE has been
 	// reset to what the parent was started with.
 	Last *Plan
@@ -187,7 +190,7 @@ func (j *job) steps(a *Attr) {
 		j.plan.append(a.Steps)
 	}
 	j.stepsEnd = j.plan.Len()
-	descriptors(&j.plan, a.FDs)
+	descriptors(&j.plan, a.FDs, a.Keep)
 	j.resetNofile()
 	j.lastBegin = j.plan.Len()
 	if a.Last != nil {
@@ -208,7 +211,7 @@ func (p *Plan) append(more *Plan) {
 // source that a target could overwrite is duplicated above all targets first.
 // The others are closed at once, not by the execve: a step of Last that looks up
 // a path, or the execve itself, could be led to one of them by /proc/self/fd.
-func descriptors(p *Plan, fds []int) {
+func descriptors(p *Plan, fds, keep []int) {
 	moved := make(map[int]int) // target: index of the step that moves its source
 	for target, fd := range fds {
 		if fd >= 0 && fd < len(fds) {
@@ -228,7 +231,14 @@ func descriptors(p *Plan, fds []int) {
 		p.Dup3(fd, target, 0)
 		p.steps[p.Len()-1].Name = "pass descriptor " + strconv.Itoa(fd) + " as " + strconv.Itoa(target)
 	}
-	p.CloseRange(uint32(len(fds)), ^uint32(0), 0)
+	first := uint32(len(fds))
+	for _, fd := range keep {
+		if uint32(fd) > first {
+			p.CloseRange(first, uint32(fd)-1, 0)
+		}
+		first = uint32(fd) + 1
+	}
+	p.CloseRange(first, ^uint32(0), 0)
 }
 
 // resetNofile undoes what package syscall did to RLIMIT_NOFILE at start-up

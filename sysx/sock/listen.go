@@ -27,6 +27,8 @@ type Options struct {
 	// kernel lets only sockets of one owner share a port by ReusePort, and
 	// firewall rules can match the owner.
 	UID, GID uint32
+	// Network is the network namespace to listen in, nil = the caller's.
+	Network *os.File
 }
 
 // Listen makes a listening socket, close-on-exec.
@@ -41,9 +43,14 @@ func Listen(o Options) (*os.File, error) {
 	done := make(chan result)
 	go func() {
 		runtime.LockOSThread()
+		// A thread that could not go back to its ids, or is in another
+		// network, ends with this goroutine.
+		if err := enter(o.Network); err != nil {
+			done <- result{nil, err}
+			return
+		}
 		f, err := asOwner(o)
-		// A thread that could not go back to its ids ends with this goroutine.
-		if !errors.Is(err, errThread) {
+		if !errors.Is(err, errThread) && o.Network == nil {
 			runtime.UnlockOSThread()
 		}
 		done <- result{f, err}
@@ -53,6 +60,13 @@ func Listen(o Options) (*os.File, error) {
 		return nil, fmt.Errorf("cannot listen on %s: %w%s", o.Addr, r.err, advice(r.err))
 	}
 	return r.f, nil
+}
+
+func enter(network *os.File) error {
+	if network == nil {
+		return nil
+	}
+	return os.NewSyscallError("setns", unix.Setns(int(network.Fd()), unix.CLONE_NEWNET))
 }
 
 func advice(err error) string {
