@@ -60,9 +60,9 @@ programs() {
 # documents TO: the pages that are read by people, as they are.
 documents() {
 	mkdir -p "$1"
-	cp README.md docs/*.md "$1/"
-	cp -r docs/adr "$1/"
-	if [ -d docs/schemas ]; then cp -r docs/schemas "$1/"; fi
+	# As in the repository, so that links lead where they should.
+	cp -r README.md docs examples "$1/"
+	if [ -d packaging/grafana ]; then cp -r packaging/grafana "$1/"; fi
 }
 
 # manuals and completions TO: usr/share of the package.

@@ -14,8 +14,9 @@ quiet() { "$@" >/tmp/out 2>&1 || { cat /tmp/out >&2; die "$*"; }; }
 
 # What a Debian says that starts services by itself is of no matter here.
 quiet apt-get install -y --no-install-recommends /old.deb
-for program in tree knot check switch clean crypt mkdev import; do
-	[ "$("lithos_$program" --version)" = "$version" ] || die "lithos_$program has another version than $version"
+have /usr/bin/lithos_tree /usr/bin/lithos_knot
+for program in /usr/bin/lithos_*; do
+	[ "$("$program" --version)" = "$version" ] || die "$program has another version than $version"
 done
 have /etc/lithos/master.yaml /etc/lithos/sandboxes /etc/lithos/processes /var/lib/lithos/containers /var/log/lithos
 [ -c /var/lib/lithos/dev/null ] || die "the devices were not made"
