@@ -141,6 +141,18 @@ func TestC10_C16_AMapOfTheSandboxIsLimitedInside(t *testing.T) {
 	wantProblems(t, problems, "user-id: user 0 is not in allow-users [1-65535] of the sandbox")
 }
 
+// A container that makes containers of its own needs ids for them: more lines,
+// as large as one likes.
+func TestK14_MapsForContainersInside(t *testing.T) {
+	const ids = "[{inside: 0, outside: 100000, count: 1000}, {inside: 1000, outside: 1000000, count: 4000000000}]\n"
+	c := hostConfig{
+		sandbox:   "uid-map: " + ids + "gid-map: " + ids + "allow-users: [0-4294967294]\n",
+		container: "user-id: 4000000999\n",
+	}.app(t)
+	equal(t, "map", c.UIDMap, []IDMap{{0, 100000, 1000}, {1000, 1000000, 4000000000}})
+	equal(t, "user", c.UserID, uint32(4000000999))
+}
+
 func TestCheckContainer(t *testing.T) {
 	dir := writeTree(t, map[string]string{
 		"good.yaml": "variables: {p: !TcpPort }\nexecutable: /x\narguments: ['@{p}', '@{lithos:name}']\nvolumes: {/a: !Readonly /nowhere}\nuser-id: 5\n",

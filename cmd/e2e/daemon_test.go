@@ -44,8 +44,14 @@ func (h *host) start(args ...string) *daemon {
 // launch starts the daemon by a command line that somebody has prepared.
 func (h *host) launch(cmd *exec.Cmd) *daemon {
 	h.t.Helper()
+	return h.launchBy(cmd, cmd.Start)
+}
+
+// launchBy starts it by a function, which says where.
+func (h *host) launchBy(cmd *exec.Cmd, start func() error) *daemon {
+	h.t.Helper()
 	d := &daemon{cmd: cmd, done: make(chan struct{})}
-	must(h.t, d.cmd.Start())
+	must(h.t, start())
 	go func() {
 		d.err = d.cmd.Wait()
 		close(d.done)

@@ -20,6 +20,8 @@ import (
 // started as `/bin/e2e e2e-program NAME [ARGUMENTS]`.
 var programs = map[string]func(args []string){
 	"wait":     func([]string) { wait() },
+	"net":      serveNet,
+	"print":    printFile,
 	"report":   report,
 	"serve":    serve,
 	"hog":      hog,

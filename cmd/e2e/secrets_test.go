@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,17 +17,25 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+
 	"lithos/actors/control/api"
 )
 
-// sealKey makes a key with ssh-keygen in the host's directory.
+// sealKey makes a key as ssh-keygen would, which the virtual machine lacks, in
+// the host's directory.
 func (h *host) sealKey(name string) string {
 	h.t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	must(h.t, err)
+	block, err := ssh.MarshalPrivateKey(private, "")
+	must(h.t, err)
+	sshKey, err := ssh.NewPublicKey(public)
+	must(h.t, err)
 	file := h.path(name)
-	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file).CombinedOutput()
-	if err != nil {
-		h.t.Fatalf("ssh-keygen (of openssh-client): %v\n%s", err, out)
-	}
+	must(h.t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	must(h.t, os.WriteFile(file+".pub", ssh.MarshalAuthorizedKey(sshKey), 0o644))
 	return file
 }
 
@@ -256,6 +266,34 @@ func TestJ9_NoSecretIsShown(t *testing.T) {
 	noDump(t, h)
 }
 
+// printFile writes a file to its output: print FILE.
+func printFile(args []string) {
+	data, err := os.ReadFile(args[0])
+	check(err)
+	fmt.Println(string(data), os.WriteFile(args[0], nil, 0o600))
+	wait()
+}
+
+// The other way: a directory of the host with files that the program's user may
+// read, on a volume that nobody may write.
+func TestJ10_SecretsOnAVolume(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	must(t, os.Mkdir(h.path("secrets"), 0o700))
+	h.write("secrets/password", "from a volume")
+	for _, name := range []string{"secrets", "secrets/password"} {
+		must(t, os.Chown(h.path(name), 1000, 1000))
+	}
+	must(t, os.Chmod(h.path("secrets/password"), 0o400))
+	h.image("app", map[string]string{"app": simple("volumes: {/volume: !Readonly /secrets}\n", "print", "/volume/password")})
+	h.sandbox("box", "readonly-paths: {/secrets: "+h.path("secrets")+"}\n", app)
+	h.start()
+	h.running("box/app.0")
+	eventually(t, "the program's output", 10*time.Second, func() error {
+		return h.outputIn("log/stderr/box.log", "from a volume open /volume/password: read-only file system")
+	})
+}
+
 // marshalAll is JSON of several values.
 func marshalAll(t *testing.T, values ...any) []byte {
 	t.Helper()
@@ -315,11 +353,8 @@ func memoryOf(t *testing.T, pid int) []byte {
 // would be one.
 func noDump(t *testing.T, h *host) {
 	t.Helper()
-	pid := h.daemon.cmd.Process.Pid
-	limits := []string{"--pid", fmt.Sprint(pid), "--core=unlimited:unlimited"}
-	if out, err := exec.Command("prlimit", limits...).CombinedOutput(); err != nil {
-		t.Fatalf("prlimit (of util-linux): %v\n%s", err, out)
-	}
+	unlimited := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	must(t, unix.Prlimit(h.daemon.cmd.Process.Pid, unix.RLIMIT_CORE, &unlimited, nil))
 	shell := exec.Command("/bin/sh", "-c", "ulimit -c unlimited; kill -ABRT $$")
 	shell.Dir = t.TempDir()
 	_ = shell.Run()
