@@ -127,7 +127,7 @@ func (t tee) logger() zerolog.Logger {
 type caller struct{}
 
 // callerFrames is how deep zerolog calls a hook.
-const callerFrames = 4
+const callerFrames = 3
 
 // Run implements zerolog.Hook.
 func (caller) Run(e *zerolog.Event, level zerolog.Level, _ string) {
