@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/bridge"
 )
 
 // limit is how long anything here may take; reaching it is an error.
@@ -27,11 +29,18 @@ type host struct {
 	master string
 	daemon *exec.Cmd
 	begin  int64 // of the daemon, ns on CLOCK_MONOTONIC
+	// network is the host's network, with a bridge that its containers are
+	// on, each in a user namespace; nil = this machine's, and plain ones.
+	network *os.File
 }
 
 // startHost makes it and starts lithos_tree.
 func startHost(o options, p programs, dir string, instances int) (*host, error) {
-	h := &host{dir: dir, master: filepath.Join(dir, "master.yaml")}
+	return startHostIn(nil, o, p, dir, instances)
+}
+
+func startHostIn(network *os.File, o options, p programs, dir string, instances int) (*host, error) {
+	h := &host{dir: dir, master: filepath.Join(dir, "master.yaml"), network: network}
 	image := filepath.Join(dir, "images/app")
 	for _, d := range []string{"sandboxes", "processes", "log", "data"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
@@ -49,12 +58,19 @@ func startHost(o options, p programs, dir string, instances int) (*host, error) 
 	if err := h.writeConfigs(instances); err != nil {
 		return nil, err
 	}
+	// Root in a user namespace is nobody here.
+	if err := os.Chmod(filepath.Join(dir, "data/times"), 0o666); err != nil {
+		return nil, err
+	}
 	if out, err := exec.Command(filepath.Join(o.bin, "lithos_mkdev"), filepath.Join(dir, "dev")).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("lithos_mkdev: %w (make build makes the programs)\n%s", err, out)
 	}
 	h.daemon = exec.Command(filepath.Join(o.bin, "lithos_tree"), "-C", h.master)
 	h.daemon.Stderr = os.Stderr
 	h.begin = monotonic()
+	if network != nil {
+		return h, bridge.Inside(network, h.daemon.Start)
+	}
 	return h, h.daemon.Start()
 }
 
@@ -64,8 +80,8 @@ func (h *host) writeConfigs(instances int) error {
 		"master.yaml": fmt.Sprintf("runtime-dir: %[1]s/run\ndevfs-dir: %[1]s/dev\ndefault-log-dir: %[1]s/log\nconfig-log-dir: null\n"+
 			"stdio-log-dir: %[1]s/log/stderr\ncgroup-name: lithos-bench-%[2]d.slice\n", h.dir, os.Getpid()),
 		"sandboxes/bench.yaml": fmt.Sprintf("image-dir: %[1]s/images\nallow-users: [0-65535]\nallow-groups: [0-65535]\n"+
-			"writable-paths: {/data: %[1]s/data}\n", h.dir),
-		"processes/bench.yaml": fmt.Sprintf("app: {image: app, config: /config/app.yaml, instances: %d}\n", instances),
+			"writable-paths: {/data: %[1]s/data}\n", h.dir) + h.isolation(),
+		"processes/bench.yaml": fmt.Sprintf("app: {image: app, config: /config/app.yaml, instances: %d%s}\n", instances, h.addresses(instances)),
 		"images/app/config/app.yaml": "executable: /bin/first\narguments: [/out/times]\nuser-id: 0\nmemory-limit: 64Mi\nrestart-timeout: 0.001\n" +
 			"volumes: {/out: !Persistent {path: /data}}\n",
 	} {

@@ -36,6 +36,10 @@ type Start struct {
 	BaselineMS float64 `json:"c_namespaces_all_ms"`
 	AllToC     float64 `json:"all_to_c_namespaces"`
 	StopMS     float64 `json:"stop_ms"` // TERM to the end of lithos_tree
+	// The same with a user namespace and a place on a bridge for each.
+	IsolatedAllMS   float64 `json:"isolated_all_ms"`
+	IsolatedToPlain float64 `json:"isolated_to_plain"`
+	IsolatedStopMS  float64 `json:"isolated_stop_ms"`
 }
 
 // measureMany starts the containers, and reads memory and times.
@@ -60,6 +64,9 @@ func measureMany(o options, p programs, dir string, r *Result) error {
 	}
 	m.KnotToIdleGo = ratio(m.KnotPrivate, m.IdleGo)
 	m.TreeToIdleGo = ratio(m.TreePrivate, m.IdleGo)
+	if err := measureIsolated(o, p, filepath.Join(dir, "isolated"), &r.Start); err != nil {
+		return err
+	}
 	return measureStartBaseline(o, p, dir, &r.Start)
 }
 
