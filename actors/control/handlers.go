@@ -12,7 +12,7 @@ import (
 )
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	usage, ok := flag(w, r, "usage")
+	usage, ok := truth(w, r, "usage")
 	if !ok {
 		return
 	}
@@ -37,7 +37,7 @@ func (s *Server) daemon(now time.Time) api.Daemon {
 }
 
 func (s *Server) instances(w http.ResponseWriter, r *http.Request) {
-	usage, ok := flag(w, r, "usage")
+	usage, ok := truth(w, r, "usage")
 	if !ok {
 		return
 	}
@@ -164,9 +164,9 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// flag reads a parameter that is true or false; ok is false where it was
+// truth reads a parameter that is true or false; ok is false where it was
 // refused.
-func flag(w http.ResponseWriter, r *http.Request, name string) (value, ok bool) {
+func truth(w http.ResponseWriter, r *http.Request, name string) (value, ok bool) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
 		return false, true
