@@ -16,9 +16,9 @@ programs := $(patsubst cmd/%/main.go,%,$(wildcard cmd/lithos_*/main.go))
 static := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 demo := build/examples/demo -bin bin -hello build/examples/hello -config examples/hello/hello.yaml
 
-# cmd/e2e has a line of its own: it needs the programs and images, and it is
-# the real programs that it tests, which the race detector would not see.
-packages = $$(go list ./... | grep -v '^lithos/cmd/e2e$$')
+# cmd/e2e has lines of its own: it needs the programs and images, and it is the
+# real programs that it tests, which the race detector would not see.
+packages = $$(go list ./... | grep -vE '^lithos/cmd/e2e(/attack)?$$')
 
 ##@ To run it
 
@@ -43,6 +43,11 @@ test: preflight build images ## run all tests on this machine: needs root
 	go test $(packages)
 	go test -race $(packages)
 	go test -count=1 -timeout=15m ./cmd/e2e
+	go test -count=1 -timeout=10m -parallel=8 ./cmd/e2e/attack
+
+.PHONY: attack-mutations
+attack-mutations: ## take one defence after the other out and see that the attacks succeed: minutes, by hand
+	go test -count=1 -timeout=60m -tags mutations -v -run TestMutations ./cmd/e2e/attack
 
 .PHONY: test-vm
 test-vm: build images ## run the kernel's part of them in a small virtual machine: cgroup v2, Debian's kernel

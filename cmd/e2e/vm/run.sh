@@ -13,7 +13,7 @@ bin_dir=${LITHOS_BIN:-$repo/bin} images_dir=${LITHOS_IMAGES:-$repo/build/images}
 
 # Only the suite needs programs and images: PACKAGES=./sysx/mount works in a fresh clone.
 check_inputs() {
-	if grep -qx cmd/e2e "$vm/suite"; then
+	if grep -qxE "cmd/e2e(/attack)?" "$vm/suite"; then
 		[ -x "$bin_dir/lithos_tree" ] || die "there is no $bin_dir/lithos_tree; run make build first"
 		[ -d "$images_dir" ] || die "there is no $images_dir; run make images first"
 	fi
@@ -24,7 +24,7 @@ check_inputs() {
 # The packages whose tests run inside, by their folders: all that call the kernel, then the suite.
 list_packages() {
 	local -a patterns
-	read -r -a patterns <<<"${PACKAGES:-./sysx/... ./spawn ./spawn/knot ./cmd/e2e}"
+	read -r -a patterns <<<"${PACKAGES:-./sysx/... ./spawn ./spawn/knot ./cmd/e2e ./cmd/e2e/attack}"
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" | sed "s,^$repo/,,"
 }
 
