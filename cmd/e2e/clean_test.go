@@ -83,7 +83,7 @@ func (h *host) becomes(image string) {
 	}
 }
 
-func TestS1_S2_P7_CleanAfterAHistoryOfVersions(t *testing.T) {
+func TestR6_S1_S2_P7_CleanAfterAHistoryOfVersions(t *testing.T) {
 	h := versioned(t, simple("", "wait"), "v1", "v2", "v3", "v4")
 	must(t, os.Symlink("v1", h.path("images/current")))
 	h.start()

@@ -128,7 +128,7 @@ func TestQ1_Q2_Q3_Q4_Q5_O8_MetricsOfCantal(t *testing.T) {
 	})
 }
 
-func TestMetricsForPrometheus(t *testing.T) {
+func TestQ6_MetricsForPrometheus(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()

@@ -31,6 +31,7 @@ var programs = map[string]func(args []string){
 	"orphan":   orphan,
 	"run":      run,
 	"says":     says,
+	"dials":    dials,
 	"tries":    tries,
 }
 
