@@ -99,10 +99,10 @@ func (g Group) Open() (*Join, error) {
 		dir := path.Join(b.dir, g.name)
 		var err error
 		if b.v2 {
-			j.V2, err = os.OpenFile(dir, unix.O_DIRECTORY|os.O_RDONLY, 0)
+			j.V2, err = openHeld(dir, unix.O_DIRECTORY|unix.O_RDONLY)
 		} else {
 			var f *os.File
-			if f, err = os.OpenFile(path.Join(dir, "tasks"), os.O_WRONLY, 0); err == nil {
+			if f, err = openHeld(path.Join(dir, "tasks"), unix.O_WRONLY); err == nil {
 				j.Tasks = append(j.Tasks, f)
 			}
 		}

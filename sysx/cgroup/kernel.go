@@ -42,8 +42,8 @@ var realKernel = kernel{
 	rmdir: unix.Rmdir,
 	write: write,
 	read: func(file string) (string, error) {
-		text, err := os.ReadFile(file)
-		return strings.TrimSpace(string(text)), err
+		text, err := read(file)
+		return strings.TrimSpace(text), err
 	},
 	list:      list,
 	delegated: delegated,
@@ -53,16 +53,6 @@ var realKernel = kernel{
 
 // ownMark is an extended attribute of the groups that this package made.
 const ownMark = "trusted.made-by-supervisor"
-
-// write is one write(2): the kernel takes each as a whole.
-func write(file, value string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
-}
 
 func list(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

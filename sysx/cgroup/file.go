@@ -1,0 +1,79 @@
+package cgroup
+
+import (
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// The kernel's files are read and written here without package os. That would
+// have the Go runtime poll each of them, which it can and which is of no use:
+// two system calls more a file, and each time another thread wakes up, for the
+// files are always ready.
+
+// openFile opens one, blocking.
+func openFile(file string, flags int) (int, error) {
+	for {
+		fd, err := unix.Open(file, flags|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return fd, nil
+		}
+		if err != unix.EINTR {
+			return -1, &fs.PathError{Op: "open", Path: file, Err: err}
+		}
+	}
+}
+
+// openHeld is openFile for a file that is handed on.
+func openHeld(file string, flags int) (*os.File, error) {
+	fd, err := openFile(file, flags)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), file), nil
+}
+
+// write is one write(2): the kernel takes each as a whole.
+func write(file, value string) error {
+	fd, err := openFile(file, unix.O_WRONLY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Write(fd, []byte(value))
+		if err == nil {
+			return nil
+		}
+		if err != unix.EINTR {
+			return &fs.PathError{Op: "write", Path: file, Err: err}
+		}
+	}
+}
+
+// read is the whole of a file.
+func read(file string) (string, error) {
+	fd, err := openFile(file, unix.O_RDONLY)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	text := make([]byte, 0, 512)
+	for {
+		if len(text) == cap(text) {
+			text = append(text, 0)[:len(text)]
+		}
+		n, err := unix.Read(fd, text[len(text):cap(text)])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return string(text), &fs.PathError{Op: "read", Path: file, Err: err}
+		}
+		if n == 0 {
+			return string(text), nil
+		}
+		text = text[:len(text)+n]
+	}
+}
