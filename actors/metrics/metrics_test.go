@@ -78,7 +78,8 @@ func (s *stage) read(t *testing.T, want string) {
 	t.Fatalf("got  %s\nwant %s", got, want)
 }
 
-func TestQ1_Q2_Q3_TheFilesOfCantal(t *testing.T) {
+// Q6: there is nothing of CPU or memory in them.
+func TestQ1_Q2_Q3_Q6_TheFilesOfCantal(t *testing.T) {
 	s := newStage(t, t.TempDir())
 	s.want("web/app.0", "web/app.1")
 	s.c.Registry.Of("web/app").Started.Store(3)
