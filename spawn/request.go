@@ -47,6 +47,14 @@ type Secret struct {
 	Value []byte
 }
 
+// Wipe overwrites the secrets, for who is done with the request, also if there
+// was no start.
+func (r *Request) Wipe() {
+	for _, s := range r.Secrets {
+		clear(s.Value)
+	}
+}
+
 // Format gives a placeholder, for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Name+"=[secret]") }
 

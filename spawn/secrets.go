@@ -27,10 +27,10 @@ func (l *launch) encode() (encoded []byte, wipe func()) {
 	}
 	return encoded, func() {
 		l.spec.Env = env
-		for i, b := range hidden {
+		for _, b := range hidden {
 			clear(b)
-			clear(l.r.Secrets[i].Value)
 		}
+		l.r.Wipe()
 		clear(encoded)
 	}
 }

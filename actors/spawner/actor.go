@@ -33,6 +33,7 @@ func (s *Spawner) Receive(ctx actor.Context) {
 }
 
 func (s *Spawner) start(ctx actor.Context, m *StartContainer) {
+	defer m.Request.Wipe()
 	if m.Cancelled != nil && m.Cancelled.Load() {
 		ctx.Send(m.ReplyTo, &ForkFailed{Gen: m.Gen, Err: ErrCancelled})
 		return

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -198,10 +197,8 @@ func TestJ9_NoSecretIsShown(t *testing.T) {
 		return nil
 	})
 
-	const memory = "the memory of the daemon" // which reads the config with what was pasted there
 	found := func(where string, data []byte) {
-		if bytes.Contains(data, []byte(secret)) || bytes.Contains(data, []byte(secret[4:])) ||
-			bytes.Contains(data, []byte(pasted)) && where != memory {
+		if bytes.Contains(data, []byte(secret)) || bytes.Contains(data, []byte(secret[4:])) || bytes.Contains(data, []byte(pasted)) {
 			t.Errorf("there is a secret in %s", where)
 		}
 	}
@@ -252,16 +249,6 @@ func TestJ9_NoSecretIsShown(t *testing.T) {
 			t.Errorf("%q says nothing", args)
 		}
 		found(args[0], out)
-	}
-	// From here on nothing is started, so nothing is on its way.
-	h.processes("box", "app: {image: app, config: /config/app.yaml}")
-	reload, err := control.Reload(t.Context())
-	must(t, err)
-	h.settled(api.Wait{Reload: reload, Sandbox: "box"})
-	// The daemon's memory, and so a dump of it that root makes by force.
-	found(memory, memoryOf(t, h.daemon.cmd.Process.Pid))
-	if !bytes.Contains(memoryOf(t, app.program), []byte(secret)) {
-		t.Error("the look at memories finds nothing where there is something")
 	}
 	noDump(t, h)
 }
@@ -322,32 +309,6 @@ func (h *host) events() []byte {
 	return all
 }
 
-// memoryOf is all that a process can write to.
-func memoryOf(t *testing.T, pid int) []byte {
-	t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	must(t, err)
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	must(t, err)
-	defer mem.Close()
-	var all []byte
-	for line := range strings.Lines(string(maps)) {
-		var from, to int64
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") || to-from > 1<<28 {
-			continue
-		}
-		part := make([]byte, to-from)
-		if n, err := io.ReadFull(io.NewSectionReader(mem, from, to-from), part); err == nil {
-			all = append(all, part[:n]...)
-		}
-	}
-	if len(all) < 1<<16 {
-		t.Fatalf("only %d bytes of memory of %d could be read", len(all), pid)
-	}
-	return all
-}
-
 // noDump kills the daemon as a crash would, with a dump wanted: by its
 // GOTRACEBACK and the limits. A shell under the same limits shows that there
 // would be one.
@@ -374,6 +335,7 @@ func noDump(t *testing.T, h *host) {
 		}))
 	}
 	// The next one takes away what it left.
+	h.processes("box", "app: {image: app, config: /config/app.yaml}")
 	h.start()
-	h.settled(api.Wait{Reload: 1, Sandbox: "box"})
+	h.settled(api.Wait{Reload: 1, Instance: "box/app.0"})
 }
