@@ -3,6 +3,7 @@ package listener
 import (
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -21,7 +22,7 @@ type Listener struct {
 
 // socket is one that is open.
 type socket struct {
-	addr   netip.AddrPort
+	want   actors.Socket // what it was made as
 	file   *os.File
 	leases int
 	own    bool // reuse-port: not in Listener.shared
@@ -57,7 +58,10 @@ func (l *Listener) lease(ctx actor.Context, m *LeaseSockets) {
 	defer actors.Recover(l.log, "listener", func(err error) {
 		ctx.Send(m.ReplyTo, &LeaseFailed{Gen: m.Gen, Err: err})
 	})
-	l.giveBack(m.Owner)
+	kept := l.leases[m.Owner]
+	delete(l.leases, m.Owner)
+	kept = l.giveBackChanged(kept, m.Sockets)
+	defer func() { l.giveBackAll(kept) }()
 	files := make([]*os.File, 0, len(m.Sockets))
 	for _, want := range m.Sockets {
 		s, err := l.open(want)
@@ -85,7 +89,7 @@ func (l *Listener) open(want actors.Socket) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{addr: want.Addr, file: file, own: want.ReusePort}
+	s := &socket{want: want, file: file, own: want.ReusePort}
 	if !s.own {
 		l.shared[want.Addr] = s
 	}
@@ -94,19 +98,37 @@ func (l *Listener) open(want actors.Socket) (*socket, error) {
 }
 
 func (l *Listener) giveBack(owner string) {
-	for _, s := range l.leases[owner] {
+	l.giveBackAll(l.leases[owner])
+	delete(l.leases, owner)
+}
+
+// giveBackChanged gives back what a successor does not want in the same form,
+// so that its own can take the address, and returns the rest: those stay open
+// until the successor has leased them, too (G12).
+func (l *Listener) giveBackChanged(held []*socket, wanted []actors.Socket) (rest []*socket) {
+	for _, s := range held {
+		if !s.own && slices.Contains(wanted, s.want) {
+			rest = append(rest, s)
+		} else {
+			l.giveBackAll([]*socket{s})
+		}
+	}
+	return rest
+}
+
+func (l *Listener) giveBackAll(held []*socket) {
+	for _, s := range held {
 		s.leases--
 		if s.leases > 0 {
 			continue
 		}
 		if !s.own {
-			delete(l.shared, s.addr)
+			delete(l.shared, s.want.Addr)
 		}
 		if err := l.kernel.Close(s.file); err != nil {
-			l.log.Warn().Msgf("Cannot close the socket of %s: %v", s.addr, err)
+			l.log.Warn().Msgf("Cannot close the socket of %s: %v", s.want.Addr, err)
 			continue
 		}
-		l.log.Info().Msgf("Closed the socket of %s: nobody uses it", s.addr)
+		l.log.Info().Msgf("Closed the socket of %s: nobody uses it", s.want.Addr)
 	}
-	delete(l.leases, owner)
 }

@@ -8,8 +8,9 @@ import (
 	"lithos/actors"
 )
 
-// LeaseSockets asks for sockets; the answer is [SocketsLeased] or
-// [LeaseFailed], with the same Gen.
+// LeaseSockets asks for sockets in the place of those that the owner has; what
+// is the same in both stays open. The answer is [SocketsLeased], or
+// [LeaseFailed] with the same Gen: then the owner has none.
 type LeaseSockets struct {
 	Owner   string // the container's name; it has one set of leases at a time
 	Gen     uint32

@@ -199,6 +199,7 @@ func (p *Process) openSockets(ctx actor.Context) {
 	p.sockets = nil
 	wanted := Sockets(p.desired.Container)
 	if len(wanted) == 0 {
+		p.returnSockets(ctx) // its predecessor's
 		p.raise(Leased, p.state.Start)
 		return
 	}

@@ -127,8 +127,8 @@ var Transitions = []Transition{
 	{Waiting, Retire, Leaving, []Effect{CancelRestart, CleanAll}},
 
 	{Opening, Leased, Forking, []Effect{Fork}},
-	{Opening, LeaseRefused, Waiting, []Effect{NoteLeaseFailed, ArmRestart}},
-	{Opening, Run, Opening, []Effect{ReturnSockets, OpenSockets}},
+	{Opening, LeaseRefused, Waiting, []Effect{ReturnSockets, NoteLeaseFailed, ArmRestart}},
+	{Opening, Run, Opening, []Effect{OpenSockets}},
 	{Opening, Retire, Leaving, []Effect{ReturnSockets, CleanAll}},
 
 	// While the fork is under way its sockets must stay open.
@@ -138,7 +138,7 @@ var Transitions = []Transition{
 	{Forking, Retire, ForkingToRetire, nil},
 
 	{ForkingToReplace, Forked, Replacing, []Effect{NoteStart, SendTerm, ArmKill}},
-	{ForkingToReplace, ForkRefused, CleaningToReplace, []Effect{ReturnSockets, NoteForkFailed, Clean}},
+	{ForkingToReplace, ForkRefused, CleaningToReplace, []Effect{NoteForkFailed, Clean}},
 	{ForkingToReplace, Retire, ForkingToRetire, nil},
 
 	{ForkingToRetire, Forked, Retiring, []Effect{NoteStart, SendTerm, ArmKill}},
@@ -151,7 +151,9 @@ var Transitions = []Transition{
 	{Running, Run, Replacing, []Effect{SendTerm, ArmKill}},
 	{Running, Retire, Retiring, []Effect{SendTerm, ArmKill}},
 
-	{Replacing, Exited, CleaningToReplace, []Effect{CancelKill, ReturnSockets, Clean, NoteDeath}},
+	// The sockets stay leased until the successor has leased its own: on a
+	// port that both have, nobody is refused in between (G12).
+	{Replacing, Exited, CleaningToReplace, []Effect{CancelKill, Clean, NoteDeath}},
 	{Replacing, KillElapsed, Replacing, []Effect{SendKill}},
 	{Replacing, Terminate, Replacing, []Effect{SendTerm}},
 	{Replacing, Retire, Retiring, nil}, // the kill timer runs on (N8)
@@ -166,7 +168,7 @@ var Transitions = []Transition{
 	{Cleaning, Retire, CleaningToRetire, nil},
 
 	{CleaningToReplace, Cleaned, Opening, []Effect{OpenSockets}},
-	{CleaningToReplace, Retire, CleaningToRetire, nil},
+	{CleaningToReplace, Retire, CleaningToRetire, []Effect{ReturnSockets}},
 
 	{CleaningToRetire, Cleaned, Leaving, []Effect{CleanAll}},
 	{CleaningToRetire, Run, CleaningToReplace, nil},

@@ -20,10 +20,10 @@ var grid = map[Phase]map[Kind]string{
 		RestartElapsed: "Opening: OpenSockets",
 	},
 	Opening: {
-		Run:          "Opening: ReturnSockets OpenSockets",
+		Run:          "Opening: OpenSockets",
 		Retire:       "Leaving: ReturnSockets CleanAll",
 		Leased:       "Forking: Fork",
-		LeaseRefused: "Waiting: NoteLeaseFailed ArmRestart",
+		LeaseRefused: "Waiting: ReturnSockets NoteLeaseFailed ArmRestart",
 	},
 	Forking: {
 		Run:         "ForkingToReplace:",
@@ -34,7 +34,7 @@ var grid = map[Phase]map[Kind]string{
 	ForkingToReplace: {
 		Retire:      "ForkingToRetire:",
 		Forked:      "Replacing: NoteStart SendTerm ArmKill",
-		ForkRefused: "CleaningToReplace: ReturnSockets NoteForkFailed Clean",
+		ForkRefused: "CleaningToReplace: NoteForkFailed Clean",
 	},
 	ForkingToRetire: {
 		Run:         "ForkingToReplace:",
@@ -49,7 +49,7 @@ var grid = map[Phase]map[Kind]string{
 	Replacing: {
 		Retire:      "Retiring:",
 		Terminate:   "Replacing: SendTerm",
-		Exited:      "CleaningToReplace: CancelKill ReturnSockets Clean NoteDeath",
+		Exited:      "CleaningToReplace: CancelKill Clean NoteDeath",
 		KillElapsed: "Replacing: SendKill",
 	},
 	Retiring: {
@@ -64,7 +64,7 @@ var grid = map[Phase]map[Kind]string{
 		Cleaned: "Waiting: ArmRestart",
 	},
 	CleaningToReplace: {
-		Retire:  "CleaningToRetire:",
+		Retire:  "CleaningToRetire: ReturnSockets",
 		Cleaned: "Opening: OpenSockets",
 	},
 	CleaningToRetire: {
@@ -235,10 +235,11 @@ func (w world) step(k Kind) (next world, wrong string) {
 func (w world) do(effect Effect) (world, string) {
 	switch effect {
 	case OpenSockets:
-		if w.leased || w.living || w.cleaning || w.dirty {
+		if w.living || w.cleaning || w.dirty {
 			return w, "a start is begun while the last container is there"
 		}
-		w.leasing = true
+		// The listener takes the predecessor's sockets for the new ones.
+		w.leased, w.leasing = false, true
 	case ReturnSockets:
 		if w.living || w.forking {
 			return w, "sockets are returned while they are in use"
@@ -282,6 +283,8 @@ func (w world) contradiction() string {
 		return "nothing will ever happen again"
 	case w.phase == Absent && w.desired:
 		return "it is wanted, but absent"
+	case w.leased && slices.Contains([]Phase{Absent, Waiting, Cleaning, CleaningToRetire, Leaving}, w.phase):
+		return "a socket is kept, but nobody lives and nobody follows at once (G13)"
 	case w.killArmed && !w.living:
 		return "a kill timer runs for nobody"
 	case w.living != slices.Contains([]Phase{Running, Replacing, Retiring}, w.phase):

@@ -104,6 +104,54 @@ func TestG9_OptionsStayWhileBound(t *testing.T) {
 	})
 }
 
+func TestG12_ReplacingAllUsersOfAPortKeepsItsSocket(t *testing.T) {
+	for _, instances := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			k := fakekernel.New()
+			made := 0
+			k.ListenError = func(actors.Socket) error { made++; return nil }
+			// They end at once or after a while, and are cleaned up slowly.
+			k.Behave = func(_ string, n int) fakekernel.Behaviour {
+				return fakekernel.Behaviour{TermTime: time.Duration(n%2) * time.Second, RemoveTime: time.Second}
+			}
+			h := start(t, k, plan(sb("web", proc("app", instances, "1", port(80), port(81)))))
+			for _, version := range []string{"2", "3", "4"} {
+				h.reload(plan(sb("web", proc("app", instances, version, port(80), port(81)))))
+				for range 50 {
+					sleep(100 * time.Millisecond)
+					h.wantSockets("0.0.0.0:80", "0.0.0.0:81")
+				}
+			}
+			// One that changes its mind while it is being cleaned up.
+			h.reload(plan(sb("web", proc("app", instances, "5", port(80), port(81)))))
+			sleep(1500 * time.Millisecond)
+			h.reload(plan(sb("web")))
+			sleep(time.Minute)
+			h.wantSockets()
+			if made != 2 {
+				t.Errorf("%d sockets were made for two ports", made)
+			}
+			h.stop()
+		})
+	}
+}
+
+func TestG12_G9_AReplacedSocketThatChangedIsMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80), backlog(128)))))
+		h.reload(plan(sb("web", proc("app", 1, "2", port(80), backlog(5)))))
+		sleep(2 * time.Second)
+		if got := k.Sockets(); len(got) != 1 || got[0].Backlog != 5 {
+			t.Errorf("sockets %+v, want one with the new backlog", got)
+		}
+		h.reload(plan(sb("web", proc("app", 1, "3", port(80), reusePort))))
+		sleep(2 * time.Second)
+		h.wantSockets("0.0.0.0:80")
+		h.stop()
+	})
+}
+
 func TestG13_ClosedAsSoonAsNobodyLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

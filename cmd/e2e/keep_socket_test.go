@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -40,5 +42,54 @@ func TestG12_O1_ReloadKeepsTheSocket(t *testing.T) {
 		if got := socket(i); got != want {
 			t.Errorf("%s listens on %s, the port's socket was %s", name, got, want)
 		}
+	}
+}
+
+// Also if all who listen on the port are replaced at once: whoever connects
+// waits for the next one, and is never refused.
+func TestG12_ReplacingAllWhoListenRefusesNobody(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	port := h.port()
+	h.image("app", map[string]string{
+		"0": port3("environ: {VERSION: zero}\n", port),
+		"1": port3("environ: {VERSION: one}\n", port),
+	})
+	entry := func(config int) string {
+		return fmt.Sprintf("app: {image: app, config: /config/%d.yaml, instances: 2}", config)
+	}
+	h.sandbox("box", "", entry(0))
+	h.start()
+	before := h.running(names("box/app", 2)...)
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	var connected atomic.Int64
+	go func() {
+		for {
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				ended <- err
+				return
+			}
+			_ = conn.Close()
+			connected.Add(1)
+			select {
+			case <-stop:
+				ended <- nil
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	for round := range 3 {
+		h.processes("box", entry((round+1)%2))
+		h.reload("box")
+		for _, name := range names("box/app", 2) {
+			before[name] = h.successor(name, before[name], 10*time.Second)
+		}
+	}
+	close(stop)
+	must(t, <-ended)
+	if connected.Load() == 0 {
+		t.Error("nobody has connected")
 	}
 }
