@@ -216,3 +216,42 @@ func TestB8_M5_DefaultControllers(t *testing.T) {
 		t.Errorf("M5 the groups were made anew: %v, %v", before, after)
 	}
 }
+
+// The limits that lithos doesn't have: the lower of the sandbox's and the
+// container's, read back; one that can't be applied makes the container degraded.
+func TestM3_M4_LimitsOfProcessesProcessorsAndTime(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.image("app", map[string]string{
+		"own":  simple("pids-limit: 30\ncpu-quota: 0.25", "wait"),
+		"none": simple("", "wait"),
+	})
+	h.sandbox("box", "pids-limit: 50\ncpuset: 0", `
+		own: {image: app, config: /config/own.yaml}
+		none: {image: app, config: /config/none.yaml}
+		`)
+	h.sandbox("wrong", "cpuset: 4000", `
+		none: {image: app, config: /config/none.yaml}
+		`)
+	h.start()
+	h.running("box/own.0", "box/none.0", "wrong/none.0")
+	for name, want := range map[string]int64{"box/own.0": 30, "box/none.0": 50} {
+		if file, n := h.limit(name, "pids.max"); n != want {
+			t.Errorf("%s of %s is %d, want %d", file, name, n, want)
+		}
+		if file, n := h.limit(name, "cpuset.effective_cpus", "cpuset.cpus.effective"); n != 0 {
+			t.Errorf("%s of %s is %d, want 0", file, name, n)
+		}
+	}
+	for _, dir := range h.groups("box/own.0") {
+		for _, file := range []string{"cpu.cfs_quota_us", "cpu.max"} {
+			data, err := os.ReadFile(filepath.Join(dir, file))
+			if err == nil && strings.Fields(string(data))[0] != "25000" {
+				t.Errorf("%s is %s", file, data)
+			}
+		}
+	}
+	if log := h.read("log/wrong.log"); !strings.Contains(log, "the restriction to the processors 4000 is not enforced") {
+		t.Errorf("M3 nothing says that the limit can't be applied:\n%s", log)
+	}
+}

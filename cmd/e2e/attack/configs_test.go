@@ -73,6 +73,10 @@ func traps(a *arena) []trap {
 			config: "volumes: {/extra: " + kind + ", /out: !Persistent {path: VOLUME}}"}, refused: refused, check: sawNothing,
 			must: "the path of a volume is looked up inside the sandbox's directory"}
 	}
+	secret := func(name string, prepare func(image, volume string) error, refused string) trap {
+		return trap{box: box{name: "secret-" + name, args: waits, prepare: prepare, config: "secret-environ-file: /extra/evil"}, refused: refused,
+			must: "the file of secrets is looked up inside the image"}
+	}
 	up := "../../../../../../../.." + host
 	list := []trap{
 		config("link-absolute", link(host+"/box.yaml", "IMAGE/config/evil.yaml"), "evil.yaml"),
@@ -129,6 +133,11 @@ func traps(a *arena) []trap {
 		sub("magic-link", "!Persistent {path: VOLUME/evil}", link("/proc/self/root"+host, "VOLUME/evil"), "cannot mount"),
 		sub("dots", "!Persistent {path: VOLUME/../../host}", nil, "`..`"),
 		sub("state-dots", "!Statedir {path: /../../../../host}", nil, "`..`"),
+
+		secret("link-absolute", link(host+"/canary", "IMAGE/extra/evil"), "no such file or directory"),
+		secret("link-up", link(up+"/canary", "IMAGE/extra/evil"), "no such file or directory"),
+		secret("magic-link", link("/proc/self/root"+host+"/canary", "IMAGE/extra/evil"), "no such file or directory"),
+		secret("fifo", node("IMAGE/extra/evil", fifo, 0), "must be a regular file"),
 
 		{box: box{name: "exe-fifo", args: waits, config: "executable: /extra/evil", prepare: node("IMAGE/extra/evil", fifo, 0)},
 			refused: "regular file", must: "no start waits for a FIFO"},
