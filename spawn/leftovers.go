@@ -84,10 +84,42 @@ func (s *Spawner) Leftovers(recordsDir, stateDir string) (Leftovers, error) {
 	f.cgroups(s)
 	left := Leftovers{Unknown: f.unknown}
 	for _, l := range f.found {
-		left.Containers = append(left.Containers, *l)
+		if !l.ofLivingCommand() {
+			left.Containers = append(left.Containers, *l)
+		}
 	}
 	slices.SortFunc(left.Containers, func(a, b Leftover) int { return strings.Compare(a.Name, b.Name) })
 	return left, errors.Join(f.errs...)
+}
+
+// commandPattern is a container of lithos_cmd, which is the process of that pid.
+var commandPattern = regexp.MustCompile(`^[^/]+/cmd\.[^/]+\.([0-9]+)$`)
+
+// IsCommand tells a command's container from a daemon's, by its name. The
+// process `cmd.x` of a daemon can't be: names of processes have no dots.
+func IsCommand(name string) bool { return commandPattern.MatchString(name) }
+
+// ofLivingCommand says that lithos_cmd is still there to clean up after itself.
+// Where the container lives it has to be its child, so that another lithos_cmd
+// with a pid that was used before protects nothing but what is dead.
+func (l *Leftover) ofLivingCommand() bool {
+	m := commandPattern.FindStringSubmatch(l.Name)
+	if m == nil {
+		return false
+	}
+	pid, err := strconv.Atoi(m[1])
+	if err != nil {
+		return false
+	}
+	command, err := proc.ReadStat(pid)
+	if err != nil || !command.Alive() || command.Comm != "lithos_cmd" {
+		return false
+	}
+	if l.PID == 0 {
+		return true
+	}
+	knot, err := proc.ReadStat(l.PID)
+	return err != nil || knot.PPID == pid
 }
 
 type finder struct {

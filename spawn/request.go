@@ -38,6 +38,7 @@ type Request struct {
 	// Limits are the limits of the container's cgroup.
 	Limits Limits
 	// Stdio is 0, 1, 2 of an interactive container; nil entries are /dev/null.
+	// With Spec.Terminal, 0 is a terminal that is nobody's controlling one yet.
 	Stdio [3]*os.File
 }
 

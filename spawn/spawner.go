@@ -253,8 +253,11 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 	// The keys of the daemon's session are not for containers. A kernel
 	// without keys has none to keep.
 	a.Steps.Raw("keyctl", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0).IgnoreErr()
-	if !l.spec.Interactive {
-		a.Steps.Setsid() // a terminal's Ctrl-C is for the daemon alone
+	// A session of its own: the terminal of who starts it is not the
+	// program's to put input into (TIOCSTI), and its Ctrl-C not for PID 1.
+	a.Steps.Setsid()
+	if l.spec.Terminal {
+		a.Last.Raw("take the terminal", syscall.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
 	}
 	pid, pidfd, err := forkexec.Start(a)
 	started := time.Now()

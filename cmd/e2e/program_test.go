@@ -33,6 +33,7 @@ var programs = map[string]func(args []string){
 	"says":     says,
 	"dials":    dials,
 	"tries":    tries,
+	"inject":   inject,
 }
 
 // init runs the program before anything of the testing package sees its

@@ -13,6 +13,7 @@ import (
 
 	"lithos/actors/logs"
 	"lithos/actors/root"
+	"lithos/cmd/internal/setup"
 	"lithos/configs"
 )
 
@@ -41,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if done {
 		return code
 	}
-	knot, err := findKnot()
+	knot, err := setup.FindKnot()
 	if err != nil {
 		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
 		return exitBinaries
@@ -79,10 +80,10 @@ func daemon(o *options, knot string, stderr io.Writer) error {
 	if plan == nil {
 		return fmt.Errorf("cannot use the master config %s; correct it, lithos_check -C %[1]s tells whether it is right", o.config)
 	}
-	if err := checkDevfs(plan.Master); err != nil {
+	if err := setup.CheckDevfs(plan.Master); err != nil {
 		return err
 	}
-	if err := makeDirs(plan.Master); err != nil {
+	if err := setup.MakeDirs(plan.Master); err != nil {
 		return err
 	}
 	set, err := logs.Open(plan.Master, logs.Options{Stderr: o.stderrLog(stderr), Level: o.logLevel, Console: stderr})
@@ -138,7 +139,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		Term:         os.Getenv("TERM"),
 		Signals:      signals,
 		Deaths:       childEnds,
-		Prepare:      makeDirs,
+		Prepare:      setup.MakeDirs,
 		Settled:      debug.FreeOSMemory,
 	})
 }

@@ -37,7 +37,10 @@
 //   - The bounding set is what docker gives, less MKNOD, AUDIT_WRITE, NET_RAW
 //     and SYS_CHROOT.
 //   - The umask of the program is 022, its signals are as for a login.
-//   - INT is a request to stop like TERM and is forwarded as INT; an interactive
-//     container leaves it to the terminal, which gave it to the program already.
+//   - INT is a request to stop like TERM and is forwarded as INT.
+//   - An interactive container has a session of its own as any other, and at most
+//     a terminal of its own: whatever runs in it can't put input into the
+//     caller's. PID 1 leads that session and the program is its foreground group,
+//     so that Ctrl-C, Ctrl-Z and shells with jobs work.
 //   - If TERM comes before the program was started, it isn't started.
 package knot

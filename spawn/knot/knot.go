@@ -38,8 +38,8 @@ func Main() int {
 	if err := unix.CloseRange(wire.FDRecord, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fail(wrap(err, spec.Name+": cannot keep descriptors from the program"))
 	}
-	if spec.Interactive {
-		sig.intr = nil // the terminal gives it to the program, too
+	if spec.Terminal {
+		sig.hangUp() // whoever held the other end of it is gone
 	}
 	k := &knot{spec: spec, sig: sig, log: -1, now: time.Now}
 	if err := k.prepare(); err != nil {

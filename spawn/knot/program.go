@@ -59,7 +59,11 @@ func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
 	first.Prctl("PR_SET_THP_DISABLE", unix.PR_SET_THP_DISABLE, 0, 0, 0, 0).IgnoreErr()
 	first.DefaultSignals()
 	first.Sigmask(0)
-	if !spec.Interactive {
+	if spec.Terminal {
+		// In PID 1's session, whose terminal it is: a session of its own
+		// would be without one, and could not be stopped by Ctrl-Z.
+		first.Setpgid(0)
+	} else {
 		first.Setsid()
 	}
 	// Not before the descriptors are in their places: those may be above it.
@@ -108,6 +112,12 @@ func (k *knot) startProgram() (int, error) {
 	noHugePages() // the child's step acted on the memory that it shares with us
 	if err != nil {
 		return 0, k.explainStart(err)
+	}
+	if k.spec.Terminal {
+		bringForward(pid)
+	}
+	if k.spec.Interactive && k.spec.Command {
+		letGo()
 	}
 	return pid, nil
 }

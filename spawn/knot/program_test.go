@@ -325,8 +325,8 @@ func TestE17_Interactive(t *testing.T) {
 	if code := b.exit(); code != wire.ExitNormal {
 		t.Errorf("exit code %d", code)
 	}
-	if r := b.report("report"); r.SID != 1 || len(r.FDs) != 3 || !strings.HasPrefix(r.FDs["0"], "pipe:") {
-		t.Errorf("session %d, descriptors %v; want the caller's", r.SID, r.FDs)
+	if r := b.report("report"); r.SID != 2 || len(r.FDs) != 3 || !strings.HasPrefix(r.FDs["0"], "pipe:") {
+		t.Errorf("session %d, descriptors %v; want a session of its own and the caller's descriptors", r.SID, r.FDs)
 	}
 }
 

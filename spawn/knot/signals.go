@@ -53,3 +53,6 @@ func (s *signals) stop() bool {
 	}
 	return true
 }
+
+// hangUp makes the end of the terminal a request to stop.
+func (s *signals) hangUp() { signal.Notify(s.term, syscall.SIGHUP) }

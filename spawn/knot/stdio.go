@@ -94,3 +94,18 @@ func inherited() [3]int {
 	}
 	return fds
 }
+
+// bringForward gives the terminal to the program. It may have been stopped for
+// reading from it before that.
+func bringForward(pid int) {
+	_ = unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, pid)
+	_ = unix.Kill(-pid, unix.SIGCONT)
+}
+
+// letGo closes PID 1's own end of what the program reads and writes: who is at
+// the other end has to notice when the program closes it.
+func letGo() {
+	for fd := range 3 {
+		_ = unix.Dup3(wire.FDRecord, fd, 0)
+	}
+}

@@ -183,20 +183,15 @@ func TestN10_SignalsThatAreNotForUs(t *testing.T) {
 	}
 }
 
-// The terminal sends INT to the program itself.
-func TestN5_E17_InteractiveLeavesINTToTheTerminal(t *testing.T) {
+func TestN5_E17_InteractiveGetsINTLikeAnyOther(t *testing.T) {
 	b := newBox(t, "on:2=touch:/out/int", "touch:/out/up", "forever")
-	b.spec.Interactive = true
+	b.spec.Interactive, b.spec.KillTimeout = true, 50*time.Millisecond
 	b.start()
 	b.awaitFile("up")
 	b.signal(unix.SIGINT)
-	b.signal(unix.SIGINT)
-	b.signal(unix.SIGTERM)
-	if code := b.exit(); code != wire.ExitNormal {
-		t.Errorf("exit code %d", code)
-	}
-	if _, err := os.Stat(b.out + "/int"); err == nil {
-		t.Error("INT was forwarded")
+	b.awaitFile("int")
+	if code := b.exit(); code != wire.ExitKilled {
+		t.Errorf("exit code %d, want that of a kill-timeout", code)
 	}
 }
 

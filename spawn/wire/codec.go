@@ -90,6 +90,7 @@ func spec(c *coder, s *Spec) {
 	c.str(&s.StdioLog)
 	c.str(&s.StdoutStderrFile)
 	c.boolean(&s.Interactive)
+	c.boolean(&s.Terminal)
 	list(c, &s.Sockets, (*coder).integer)
 
 	c.boolean(&s.Command)

@@ -29,6 +29,7 @@ type Spec struct {
 	StdioLog         string // appended to, stdout and stderr; "" = the inherited 1 and 2
 	StdoutStderrFile string // inside the container; "" = StdioLog
 	Interactive      bool   // leave 0, 1 and 2 as they were inherited
+	Terminal         bool   // and 0 is a terminal for this container alone
 	// Sockets lists, for each inherited socket, the descriptor that the
 	// program gets it as (0 or 3 and up). Their order is that of
 	// Request.Sockets.
