@@ -164,6 +164,8 @@ func (t *terminal) input() {
 		if err != nil {
 			return
 		}
+		// The signal about a new size may come later than what was typed after.
+		t.resize()
 		if _, err := t.outside.Write(buf[:n]); err != nil {
 			return
 		}
