@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lithos/sysx/bridge"
 )
 
 // shellHost is a host with commands that are a shell: "sh" reads and writes what
@@ -296,4 +298,39 @@ func TestR3_K8_CommandCannotTypeIntoTheCallersTerminal(t *testing.T) {
 	if n := p.unread(); n != 0 {
 		t.Errorf("%d bytes were put into the caller's terminal", n)
 	}
+}
+
+// A command of a bridged sandbox has only loopback unless it is given an
+// address, and lithos_cmd makes its user namespace as the daemon does.
+func TestL6_R3_C16_CommandsInAUserNamespaceOnABridge(t *testing.T) {
+	t.Parallel()
+	h := shellHost(t)
+	h.removeShared()
+	h.sandbox("box", bridgeOf("10.77.0.0/24", "")+mapsOfNet+"writable-paths: {/data: "+h.path("data")+"}\n", `
+		alone: {kind: Command, image: app, config: /config/sh.yaml}
+		addressed: {kind: Command, image: app, config: /config/sh.yaml, ip-addresses: [10.77.0.7]}
+		`)
+	n := newNetwork(h)
+	for name, interfaces := range map[string]int{"alone": 1, "addressed": 2} {
+		cmd := h.lithosCmd("box", name, "-c", "cat /proc/self/uid_map /proc/net/dev")
+		var out, errs strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := bridge.Inside(n.ns, cmd.Run); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, errs.String())
+		}
+		if f := strings.Fields(out.String()); len(f) < 3 || strings.Join(f[:3], " ") != "0 100000 2000" {
+			t.Errorf("C16 %s: %s", name, out.String())
+		}
+		// Two lines of head, and the one of the map.
+		if got := strings.Count(out.String(), "\n") - 3; got != interfaces || !strings.Contains(out.String(), " lo:") {
+			t.Errorf("L6 %s has %d interfaces, want %d:\n%s", name, got, interfaces, out.String())
+		}
+	}
+	h.nothingLeft()
+	eventually(t, "the interfaces to go", 5*time.Second, func() error {
+		if left := n.ours(); len(left) > 0 {
+			return fmt.Errorf("left: %v", left)
+		}
+		return nil
+	})
 }
