@@ -126,6 +126,11 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	requests := make(chan struct{})
 	shown := observe(plan.Master, set, requests, kernel)
 	defer shown.close()
+	// From here on signals are handled, and others find the pid file and the
+	// control socket.
+	if err := tellSystemd(); err != nil {
+		log.Error().Msgf("%v", err)
+	}
 	return root.Run(root.Config{
 		Kernel:       kernel.functions(),
 		Logs:         set,
