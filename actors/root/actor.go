@@ -39,7 +39,10 @@ type Root struct {
 	plan    *configs.Plan   // desired: the last good version of everything
 	ready   bool            // what a dead daemon left is gone
 	loading bool
-	again   bool // a reload was asked for while one was loading
+	loads   uint32 // reloads begun
+	// loadTimer ends the patience with the last of them.
+	loadTimer scheduler.CancelFunc
+	again     bool // a reload was asked for while one was loading
 
 	sandboxes map[string]*child
 	table     map[int]entry       // by pid: all that is known to live
@@ -117,6 +120,8 @@ func (r *Root) Receive(ctx actor.Context) {
 		r.killEverything(ctx)
 	case *stopAbandoned:
 		r.abandon()
+	case *loadOverdue:
+		r.loadOverdue(ctx, m)
 	case *actor.Stopped:
 		close(r.stopped)
 	}

@@ -2,6 +2,7 @@ package root
 
 import (
 	"os"
+	"time"
 
 	"lithos/actors"
 	"lithos/configs"
@@ -30,6 +31,12 @@ type childrenListed struct {
 
 // strayTimeoutElapsed ends the patience with an unidentified child.
 type strayTimeoutElapsed struct{ child actors.Child }
+
+// loadOverdue says that a reload, by its number, has been read for so long.
+type loadOverdue struct {
+	load  uint32
+	since time.Duration
+}
 
 // stopDeadlineElapsed and stopAbandoned end the patience of the daemon's stop.
 type stopDeadlineElapsed struct{}

@@ -2,12 +2,17 @@ package root
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
 	"lithos/configs"
 )
+
+// loadPatience is how long a reload may read before the log says so, again and
+// again. A thousand images take a fraction of a second.
+const loadPatience = 30 * time.Second
 
 // reload reads the configs on a goroutine, one at a time; a reload that is
 // asked for meanwhile follows, so that the last edit is always seen.
@@ -18,9 +23,14 @@ func (r *Root) reload(ctx actor.Context) {
 		return
 	case r.loading || !r.ready:
 		r.again = true
+		if r.loading {
+			r.log.Warn().Msg("Still reading the configs: they are read again after that")
+		}
 		return
 	}
 	r.loading = true
+	r.loads++
+	r.awaitLoad(ctx, loadPatience)
 	r.log.Warn().Msg("Reloading the configs")
 	r.config.Board.BeginReload()
 	send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
@@ -32,8 +42,23 @@ func (r *Root) reload(ctx actor.Context) {
 	}()
 }
 
+// awaitLoad has the root say so when reading takes too long: nothing is lost by
+// that, but no edit counts until it ends.
+func (r *Root) awaitLoad(ctx actor.Context, since time.Duration) {
+	r.loadTimer = r.services.Timers.SendOnce(loadPatience, ctx.Self(), &loadOverdue{r.loads, since})
+}
+
+func (r *Root) loadOverdue(ctx actor.Context, m *loadOverdue) {
+	if !r.loading || m.load != r.loads {
+		return
+	}
+	r.log.Error().Msgf("The configs have been read for %s and no end: does a file system hang, with an image or a config on it? All containers run on, no change counts until then", m.since)
+	r.awaitLoad(ctx, m.since+loadPatience)
+}
+
 func (r *Root) loaded(ctx actor.Context, m *planLoaded) {
 	r.loading = false
+	r.loadTimer()
 	if r.stopping {
 		return
 	}

@@ -227,6 +227,33 @@ func TestO1_APanicOfTheReaderIsARefusedReload(t *testing.T) {
 	})
 }
 
+// A config on a file server that is dead: the log says so, the containers run
+// on, and the edits made meanwhile count when it is back.
+func TestO1_AReaderThatHangsIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
+		hangs := make(chan struct{})
+		k.LoadFunc = func() (*configs.Plan, configs.Problems) {
+			<-hangs
+			return plan(sb("web", proc("app", 1, "2"))), nil
+		}
+		h.signal(syscall.SIGQUIT)
+		time.Sleep(65 * time.Second)
+		h.signal(syscall.SIGQUIT)
+		h.wantLog("The configs have been read for 30s and no end", "The configs have been read for 1m0s and no end", "Still reading the configs")
+		h.wantVersions(map[string]string{"web/app.0": "1#1"})
+		close(hangs)
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		h.wantVersions(map[string]string{"web/app.0": "2#2"})
+		if n := strings.Count(h.log.String(), "and no end"); n != 2 {
+			t.Errorf("it was said %d times", n)
+		}
+		h.stop()
+	})
+}
+
 func TestD12_O6_ABrokenFileNeverEndsAContainer(t *testing.T) {
 	good := func() *configs.Plan {
 		return plan(sb("db", proc("pg", 1, "1")), sb("web", proc("app", 2, "1"), proc("job", 1, "1")))

@@ -115,6 +115,9 @@ func (r *Root) finish(err error) {
 	}
 	r.finished = true
 	r.stopTimer()
+	if r.loadTimer != nil {
+		r.loadTimer()
+	}
 	if err == nil {
 		r.log.Warn().Msg("Everything has ended")
 	}
