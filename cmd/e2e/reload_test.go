@@ -181,17 +181,23 @@ func TestD1_D2_D3_CommandsAreNotStartedAndZeroInstancesAreNone(t *testing.T) {
 }
 
 // socketOwner is the user of the listening socket, as the kernel has it.
-func socketOwner(t *testing.T, port int) string {
+func socketOwner(t *testing.T, port int) (uid string) {
 	t.Helper()
-	data, err := os.ReadFile("/proc/net/tcp")
-	must(t, err)
-	for _, l := range strings.Split(string(data), "\n") {
-		const listening = "0A"
-		if f := strings.Fields(l); len(f) > 7 && f[3] == listening && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
-			return f[7]
+	// The list is read in pieces, and sockets that come and go meanwhile move
+	// others past the reader.
+	eventually(t, "the listening socket in /proc/net/tcp", 5*time.Second, func() error {
+		data, err := os.ReadFile("/proc/net/tcp")
+		must(t, err)
+		for _, l := range strings.Split(string(data), "\n") {
+			const listening = "0A"
+			if f := strings.Fields(l); len(f) > 7 && f[3] == listening && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+				uid = f[7]
+				return nil
+			}
 		}
-	}
-	return "nobody: it is not there"
+		return errors.New("it is not there")
+	})
+	return uid
 }
 
 func port3(more string, port int) string {
