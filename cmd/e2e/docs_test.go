@@ -117,6 +117,7 @@ func helpOf(t *testing.T, program string) string {
 var foreign = map[string][]string{
 	"lithos_check":  {"-r"},                                      // jq
 	"lithos_clean":  {"-h"},                                      // du
+	"lithos_cmd":    {"--table", "--dry-run"},                    // of the commands in its examples
 	"lithos_crypt":  {"-t", "-N", "-f", "-P", "-rs", "-p", "-r"}, // ssh-keygen, xxd, read
 	"lithos_import": {"--check-container"},                       // lithos_check
 }
