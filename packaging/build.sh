@@ -119,7 +119,8 @@ deb() {
 		 directory, used as a read-only root file system, with one program in it.
 		 .
 		 The daemon lithos_tree, the checker lithos_check, lithos_switch for
-		 deployments, lithos_import for images of other tools, and more.
+		 deployments, lithos_ps to look at what runs, lithos_import for images of
+		 other tools, and more.
 	END
 	echo /etc/lithos/master.yaml >"$root/DEBIAN/conffiles"
 	cp packaging/debian/* "$root/DEBIAN/"

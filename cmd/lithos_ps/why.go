@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"lithos/actors/control/api"
+	"lithos/actors/deaths"
+	"lithos/configs"
+	"lithos/configs/report"
+)
+
+// story is all that is known of one instance, and what --why --json writes.
+type story struct {
+	Source string `json:"source"`
+	// Instance is absent where it is gone, and only its deaths are known.
+	Instance *row        `json:"instance,omitempty"`
+	Asks     []string    `json:"asks,omitempty"` // what its config asks for
+	Waits    string      `json:"waits"`          // what it waits for now
+	Deaths   []api.Death `json:"deaths"`         // the newest first
+
+	at time.Time
+}
+
+// tellWhy writes the story of one instance.
+func tellWhy(ctx context.Context, o *options, master *configs.Master, s *snapshot, stdout *os.File) error {
+	t := &story{Source: s.Source, at: s.At}
+	for _, r := range s.Instances {
+		if r.Name == o.why {
+			t.Instance = r
+		}
+	}
+	var err error
+	if t.Deaths, err = readDeaths(ctx, master, s, o.why); err != nil {
+		return err
+	}
+	if t.Instance == nil && len(t.Deaths) == 0 {
+		return fmt.Errorf("there is no instance %q, and none of that name died lately; lithos_ps lists all: %s",
+			o.why, strings.Join(similar(s, o.why), ", "))
+	}
+	// What a config says is worth to be told only where it can be read.
+	plan, _ := configs.Load(configs.Options{MasterFile: master.File})
+	if in := wanted(plan)[o.why]; in != nil {
+		t.Asks = asks(in.Container)
+	}
+	t.Waits = waits(s, t.Instance)
+	if o.json {
+		if t.Deaths == nil {
+			t.Deaths = []api.Death{}
+		}
+		return report.WriteJSON(stdout, t)
+	}
+	v := &view{color: o.colored(report.For(stdout).Color)}
+	_, err = fmt.Fprint(stdout, v.story(o.why, t))
+	return err
+}
+
+// readDeaths asks the daemon, or reads the files of one that is dead.
+func readDeaths(ctx context.Context, master *configs.Master, s *snapshot, name string) ([]api.Death, error) {
+	if s.Source == sourceFiles {
+		return deaths.Read(deaths.Dir(master.RuntimeDir), name)
+	}
+	client := api.NewClient(socket(master))
+	defer client.Close()
+	list, err := client.Deaths(ctx, name)
+	var refusal *api.Error
+	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	return list, err
+}
+
+// similar are the names of the same sandbox and process, or all sandboxes.
+func similar(s *snapshot, name string) (names []string) {
+	sandbox, _, _ := split(name)
+	for _, r := range s.Instances {
+		if r.Sandbox == sandbox && len(names) < 10 {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		for _, group := range together(s.Instances, func(r *row) string { return r.Sandbox }) {
+			names = append(names, group[0].Sandbox)
+		}
+	}
+	return names
+}
+
+// asks is what a container is asked to be, in short.
+func asks(c *configs.Container) []string {
+	list := []string{
+		"image " + c.Image + ", config " + c.ConfigFile,
+		"runs " + strings.Join(append([]string{c.Executable}, c.Arguments...), " "),
+		fmt.Sprintf("as user %d, group %d", c.UserID, c.GroupID),
+	}
+	if len(c.UIDMap) > 0 {
+		list[2] += ", in a user namespace"
+	}
+	var limits []string
+	if c.MemoryLimit > 0 {
+		limits = append(limits, "memory "+size(c.MemoryLimit))
+	}
+	if c.PIDsLimit > 0 {
+		limits = append(limits, fmt.Sprintf("%d processes", c.PIDsLimit))
+	}
+	if c.CPUQuota > 0 {
+		limits = append(limits, fmt.Sprintf("%g processors", float64(c.CPUQuota)/1000))
+	}
+	limits = append(limits, fmt.Sprintf("%d open files", c.FilenoLimit))
+	list = append(list, "limits: "+strings.Join(limits, ", "))
+	restart := fmt.Sprintf("restarted at most every %s, killed %s after TERM", c.RestartTimeout, c.KillTimeout)
+	if c.RestartProcessOnly {
+		restart += ", the process only"
+	}
+	list = append(list, restart)
+	if n := len(c.TCPPorts); n > 0 {
+		ports := make([]string, n)
+		for i, p := range c.TCPPorts {
+			ports[i] = fmt.Sprint(p.Port)
+		}
+		list = append(list, "TCP ports "+strings.Join(ports, ", "))
+	}
+	for _, vol := range c.Volumes {
+		list = append(list, strings.TrimSpace(fmt.Sprintf("volume %s: %s %s", vol.MountPoint, vol.Kind, vol.Source)))
+	}
+	return list
+}
+
+// waits says what has to happen for the next step.
+func waits(s *snapshot, r *row) string {
+	switch {
+	case r == nil:
+		return "nothing: it is not in the configs any more"
+	case r.State == stateStopped:
+		return "lithos_tree to be started: no daemon answers"
+	case r.State == api.StateWaiting:
+		return nextTry(s, r) + ": " + r.NextTryWhy
+	case r.State == api.StatePending:
+		return "the daemon to begin with it"
+	case r.State == api.StateStarting:
+		return "its sockets and its PID 1"
+	case r.State == api.StateReplacing:
+		return "the old container to end; the new version follows at once"
+	case r.State == api.StateStopping:
+		return "its container to end; it is not wanted any more"
+	case r.Command:
+		return "nothing: it is a command of lithos_cmd and ends by itself"
+	case slices.Contains(r.Conditions, api.ConditionFailing):
+		return "ten seconds of running without a failure"
+	case slices.Contains(r.Conditions, api.ConditionFrozen):
+		return "its config to be corrected: see lithos_check"
+	}
+	return "nothing: it runs"
+}
+
+// story is the text for people.
+func (v *view) story(name string, t *story) string {
+	var b strings.Builder
+	say := func(title, text string) { fmt.Fprintf(&b, "%-9s %s\n", title, clean(text)) }
+	b.WriteString(clean(name) + "\n")
+	if t.Source == sourceFiles {
+		b.WriteString("lithos_tree does not run: this is what the runtime directory and /proc tell\n")
+	}
+	if r := t.Instance; r != nil {
+		text := clean(r.Words)
+		fmt.Fprintf(&b, "%-9s %s\n", "state", v.paint(stateColor(r), text))
+		if r.PID != 0 {
+			say("runs", fmt.Sprintf("PID 1 is %d, the program %d; since %s", r.PID, r.ProgramPID, r.Started.Format(time.RFC3339)))
+		}
+		if m := memory(r); m != "" {
+			say("memory", m)
+		}
+		for _, d := range r.Degraded {
+			say("degraded", d)
+		}
+		for _, p := range r.Problems {
+			say("problem", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text))
+		}
+		say("restarts", fmt.Sprintf("%d, failures in a row: %d", r.Restarts, r.FailuresInRow))
+	}
+	say("waits for", t.Waits)
+	for i, ask := range t.Asks {
+		title := ""
+		if i == 0 {
+			title = "asks for"
+		}
+		say(title, ask)
+	}
+	v.deaths(&b, t)
+	return b.String()
+}
+
+// deaths tells them, with what was written last before each.
+func (v *view) deaths(b *strings.Builder, t *story) {
+	if len(t.Deaths) == 0 {
+		b.WriteString("deaths    none is known\n")
+		return
+	}
+	fmt.Fprintf(b, "deaths    the last %d, the newest first\n", len(t.Deaths))
+	for _, d := range t.Deaths {
+		text := fmt.Sprintf("%s (%s ago): %s", d.At.Format(time.RFC3339), short(t.at.Sub(d.At)), clean(d.Words))
+		if d.Uptime > 0 {
+			text += " after " + short(seconds(d.Uptime))
+		}
+		color := ""
+		if d.Failure {
+			color = red
+		}
+		b.WriteString("  " + v.paint(color, text+" ["+clean(d.Cause)+"]") + "\n")
+		if d.OOMKills != nil && *d.OOMKills > 0 {
+			fmt.Fprintf(b, "    the kernel killed %d of its processes for want of memory, its limit is %s\n", *d.OOMKills, size(d.MemoryLimit))
+		}
+		for _, line := range d.Output {
+			b.WriteString("    | " + clean(line) + "\n")
+		}
+		if len(d.Output) > 0 && d.OutputShared {
+			b.WriteString("    (others write to " + clean(d.OutputFile) + " too)\n")
+		}
+	}
+}
