@@ -326,3 +326,42 @@ box: 2 replaced, 1 started, 4 stopped, 3 staying
 		t.Errorf("D12 %s", r)
 	}
 }
+
+func TestO9_R5_SwitchThatWaits(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("", "wait"))
+	h.image("new", map[string]string{"app": simple("", "wait")})
+	h.image("bad", map[string]string{"app": simple("restart-timeout: 2\n", "says", "no such table", "3")})
+	h.write("new.yaml", "app: {image: new, config: /config/app.yaml, instances: 2}\n")
+	h.write("bad.yaml", "app: {image: new, config: /config/app.yaml}\nlate: {image: bad, config: /config/app.yaml}\n")
+	h.switchTo("--wait", "box", h.path("new.yaml")).expect(t, "nothing to wait for", 1,
+		"is in its place, but there is nothing to wait for: no lithos_tree answers")
+	h.processes("box", app)
+	h.start()
+	before := h.running("box/app.0")["box/app.0"]
+	h.switchTo("--wait", "box", h.path("new.yaml")).expect(t, "a good switch", 0, "box/app.0 up\n", "box/app.1 up\n")
+	now := h.instances()
+	if now["box/app.1"].program == 0 || now["box/app.0"].program == 0 || now["box/app.0"].knot == before.knot {
+		t.Errorf("after the wait there are %v", now)
+	}
+	h.switchTo("--wait", "box", h.path("bad.yaml")).expect(t, "one that fails", 1,
+		"not all is up: box/late.0 ", "its last line: no such table")
+	if same := h.instances()["box/app.0"]; same.knot != now["box/app.0"].knot {
+		t.Error("the switch replaced what did not change")
+	}
+	r := h.switchTo("--wait", "--json", "box", h.path("new.yaml"))
+	var out struct {
+		Status   string
+		Outcomes []struct {
+			Name string
+			OK   bool
+		}
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || r.code != 0 || r.stderr != "" ||
+		out.Status != "switched" || len(out.Outcomes) != 2 || !out.Outcomes[0].OK {
+		t.Errorf("%v: %s", err, r)
+	}
+	// A container has to run for a second.
+	h.write("new.yaml", "app: {image: new, config: /config/app.yaml, instances: 3}\n")
+	h.switchTo("--wait", "--timeout", "0.3", "box", h.path("new.yaml")).expect(t, "too short a time", 1, "not all came up within 300ms")
+}

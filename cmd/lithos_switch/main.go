@@ -62,6 +62,7 @@ type switcher struct {
 	target   string // the file to replace
 	steps    []configs.Step
 	daemon   int // pid of the daemon that was told
+	outcomes []outcome
 }
 
 func (s *switcher) run() error {
@@ -94,6 +95,9 @@ func (s *switcher) run() error {
 	}
 	if err := s.replace(data); err != nil {
 		return fmt.Errorf("cannot replace %s: %w; it is as it was", s.target, err)
+	}
+	if s.wait {
+		return s.reloadAndWait(master)
 	}
 	return s.tellDaemon(master)
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lithos/configs"
 )
@@ -27,9 +29,13 @@ func TestR5_CommandLine(t *testing.T) {
 		{"O9 dry run", "--dry-run --json box f", options{master: "/etc/lithos/master.yaml", dryRun: true, json: true, sandbox: "box", file: "f"}, 0},
 		{"R5 nothing", "", options{}, exitUsage},
 		{"R5 too much", "a b c", options{}, exitUsage},
-		{"R5 unknown", "a b --wait", options{}, exitUsage},
+		{"O9 wait", "--wait --timeout 2.5 box f", options{master: "/etc/lithos/master.yaml", wait: true, timeout: 2500 * time.Millisecond, sandbox: "box", file: "f"}, 0},
+		{"O9 wait for nothing", "--wait --dry-run box f", options{}, exitUsage},
+		{"O9 no time to wait", "--wait --timeout 0 box f", options{}, exitUsage},
+		{"R5 unknown", "a b --weight", options{}, exitUsage},
 	} {
 		var errs bytes.Buffer
+		tt.want.timeout = cmp.Or(tt.want.timeout, time.Minute)
 		o, code, done := parseOptions(strings.Fields(tt.args), io.Discard, &errs)
 		switch {
 		case done && (code != tt.code || tt.code == 0 || !strings.Contains(errs.String(), "--help")):

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"time"
 )
 
 // options are the command line (checklist R5).
@@ -13,11 +14,13 @@ type options struct {
 	verbose bool
 	dryRun  bool
 	json    bool
+	wait    bool
+	timeout time.Duration
 	sandbox string
 	file    string
 }
 
-const help = `Usage: lithos_switch [--master FILE] [-v] [--json] SANDBOX FILE
+const help = `Usage: lithos_switch [--master FILE] [-v] [--wait] [--json] SANDBOX FILE
        lithos_switch [--master FILE] --dry-run [--json] SANDBOX FILE
 
 Makes FILE the process config of SANDBOX: checks it as lithos_check does, with
@@ -31,6 +34,9 @@ Options:
                       -C, --config)
       --dry-run       change nothing, say which containers would start, stop,
                       be replaced or stay, and why
+      --wait          wait until all containers of SANDBOX are up, or have failed:
+                      up is what runs for a second
+      --timeout SECS  how long to wait at most (default 60)
       --json          write what was found and done as JSON to standard output
   -v, --verbose       say what is done
       --version       print the version
@@ -46,18 +52,22 @@ Examples:
                    image: /var/lib/lithos/containers/app.v1 -> .../app.v2
         stay     web/worker.0 ... web/worker.4 (5)
 
+  lithos_switch --wait web /tmp/web.yaml && echo deployed
+      follow it, and fail if one of them does not come up, with its last words
+
   lithos_switch web /etc/lithos/processes/web.yaml
       check a file that was changed in its place, and let the daemon read it
 
 Errors in other sandboxes are shown as warnings, they are not in the way. A
 daemon that does not run is only a warning, too: it reads the file when it
-starts. The command does not wait until the containers run.
+starts; with --wait it is an error.
 
 Two lithos_switch at once work one after the other. The old file or the new one
 is there at every moment, whatever happens to the machine.
 
-Exit codes: 0 the file is in its place (with --dry-run: has no error), 1 it is
-not, or the daemon could not be told, 2 wrong command line.
+Exit codes: 0 the file is in its place (with --dry-run: has no error; with --wait:
+and all is up), 1 it is not, or the daemon could not be told, 2 wrong command
+line.
 `
 
 // parseOptions reads the command line; done says that the program ends here.
@@ -74,16 +84,23 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	}
 	flags.BoolVar(&o.dryRun, "dry-run", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
+	flags.BoolVar(&o.wait, "wait", false, "")
+	seconds := flags.Float64("timeout", 60, "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	words, err := parseAll(flags, args)
 	switch {
 	case err != nil || showVersion:
 	case len(words) < 2:
 		err = errors.New("SANDBOX and FILE are needed")
+	case o.wait && o.dryRun:
+		err = errors.New("--dry-run changes nothing, there is nothing to --wait for")
+	case *seconds <= 0 || *seconds > 24*3600:
+		err = fmt.Errorf("--timeout is a number of seconds above 0, a day at most, not %v", *seconds)
 	case len(words) > 2:
 		err = fmt.Errorf("unexpected argument %q", words[2])
 	default:
 		o.sandbox, o.file = words[0], words[1]
+		o.timeout = time.Duration(*seconds * float64(time.Second))
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -130,9 +130,10 @@ func (s *switcher) writeJSON(err error) error {
 		Daemon    int              `json:"daemon_pid,omitempty"`
 		Problems  []report.Problem `json:"problems"`
 		Instances []stepJSON       `json:"instances,omitempty"`
+		Outcomes  []outcome        `json:"outcomes,omitempty"` // of --wait
 	}{
 		Sandbox: s.sandbox, File: s.file, Target: s.target, Status: s.status, Daemon: s.daemon,
-		Problems: report.Problems(s.problems),
+		Problems: report.Problems(s.problems), Outcomes: s.outcomes,
 	}
 	if err != nil {
 		out.Error = err.Error()

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"lithos/actors/control/api"
+	"lithos/configs"
+	"lithos/configs/report"
+)
+
+// stable is how long a container has to run to count as up: one whose program
+// ends at once must not.
+const stable = time.Second
+
+// look is how often the daemon is asked at least, for who watches.
+const look = 500 * time.Millisecond
+
+// outcome is what became of one instance, for --json.
+type outcome struct {
+	Name  string `json:"name"`
+	OK    bool   `json:"ok"`
+	State string `json:"state"`
+	Words string `json:"words"`
+	// Output are the last lines of one that failed.
+	Output []string `json:"output,omitempty"`
+}
+
+// watch follows a switch through the control socket.
+type watch struct {
+	s      *switcher
+	client *api.Client
+	began  time.Time
+	shown  map[string]string // what was said of each instance last
+	line   int               // length of the line of progress on a terminal
+}
+
+// reloadAndWait has the daemon read the file and follows what that does, until
+// all of the sandbox runs as it should, or has failed.
+func (s *switcher) reloadAndWait(m *configs.Master) error {
+	client := api.NewClient(filepath.Join(m.RuntimeDir, api.SocketName))
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	w := &watch{s: s, client: client, began: time.Now(), shown: map[string]string{}}
+	generation, err := client.Reload(ctx)
+	if errors.Is(err, api.ErrNotRunning) {
+		return fmt.Errorf("%s is in its place, but there is nothing to wait for: no lithos_tree answers at its control socket (%w)", s.target, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is in its place, but the daemon could not be told: %w", s.target, err)
+	}
+	if status, err := client.Status(ctx, false); err == nil {
+		s.daemon = status.Daemon.PID
+	}
+	return w.follow(ctx, generation)
+}
+
+func (w *watch) follow(ctx context.Context, generation uint64) error {
+	defer w.endLine()
+	for {
+		result, err := w.client.Wait(ctx, api.Wait{Reload: generation, Sandbox: w.s.sandbox, Stable: stable, Timeout: look})
+		if err != nil {
+			if ctx.Err() != nil {
+				err = fmt.Errorf("not all came up within %s", w.s.timeout)
+			}
+			return w.summarise(err)
+		}
+		if result.Reload.Done >= generation && result.Reload.Refused != "" {
+			return fmt.Errorf("%s is in its place, but the daemon refused it: %s", w.s.target, result.Reload.Refused)
+		}
+		w.s.outcomes = w.outcomes(result)
+		w.progress(result)
+		if result.OK || result.Reload.Done >= generation && w.decided(result) {
+			return w.summarise(nil)
+		}
+	}
+}
+
+// outcomes say of each instance whether it is up.
+func (w *watch) outcomes(result *api.WaitResult) []outcome {
+	missing := func(name string) bool {
+		return slices.ContainsFunc(result.Missing, func(text string) bool { return strings.HasPrefix(text, name+": ") })
+	}
+	list := make([]outcome, 0, len(result.Instances))
+	for _, in := range result.Instances {
+		list = append(list, outcome{Name: in.Name, OK: !missing(in.Name), State: in.State, Words: in.Words})
+	}
+	return list
+}
+
+// failed tells whether an instance was tried since the switch, and failed.
+func (w *watch) failed(in *api.Instance) bool {
+	return in.Desired != nil && in.FailuresInRow > 0 && in.LastExit != nil && in.LastExit.Failure && in.LastExit.At.After(w.began)
+}
+
+// decided tells whether nothing more is to be waited for: what is not up has
+// failed.
+func (w *watch) decided(result *api.WaitResult) bool {
+	for i, o := range w.s.outcomes {
+		if !o.OK && !w.failed(&result.Instances[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// progress says what changed: on a terminal in a line that is written over,
+// elsewhere in a line each.
+func (w *watch) progress(result *api.WaitResult) {
+	if w.s.json {
+		return
+	}
+	up := 0
+	var now string
+	for _, o := range w.s.outcomes {
+		words := o.Words
+		if o.OK {
+			up++
+			words = "up"
+		} else if now == "" {
+			now = "; " + o.Name + " " + words
+		}
+		if w.shown[o.Name] != words && report.For(w.s.stderr).Width == 0 {
+			fmt.Fprintf(w.s.stderr, "%s %s\n", o.Name, words)
+		}
+		w.shown[o.Name] = words
+	}
+	width := report.For(w.s.stderr).Width
+	if width == 0 {
+		return
+	}
+	text := []rune(fmt.Sprintf("%d of %d up%s", up, len(w.s.outcomes), now))
+	text = text[:min(len(text), width-1)]
+	fmt.Fprintf(w.s.stderr, "\r%s%s", string(text), strings.Repeat(" ", max(0, w.line-len(text))))
+	w.line = len(text)
+}
+
+// endLine leaves the line of progress.
+func (w *watch) endLine() {
+	if w.line > 0 {
+		fmt.Fprintln(w.s.stderr)
+		w.line = 0
+	}
+}
+
+// summarise is the end: an error names what is not up, and why.
+func (w *watch) summarise(err error) error {
+	w.endLine()
+	var down []string
+	for i := range w.s.outcomes {
+		o := &w.s.outcomes[i]
+		if o.OK {
+			continue
+		}
+		text := o.Name + " " + o.Words
+		o.Output = w.lastWords(o.Name)
+		if n := len(o.Output); n > 0 {
+			text += ", its last line: " + show(o.Output[n-1])
+		}
+		down = append(down, text)
+	}
+	switch {
+	case len(down) > 0:
+		return errors.Join(err, fmt.Errorf("%s is in its place, but not all is up: %s", w.s.target, strings.Join(down, "; ")))
+	case err != nil:
+		return err
+	}
+	w.s.say("all %d instances of %s are up", len(w.s.outcomes), w.s.sandbox)
+	return nil
+}
+
+// lastWords are what an instance wrote before it died last.
+func (w *watch) lastWords(name string) []string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	deaths, err := w.client.Deaths(ctx, name)
+	if err != nil || len(deaths) == 0 || deaths[0].At.Before(w.began) {
+		return nil
+	}
+	// Starts and deaths are noted there as well (checklist P2).
+	lines := slices.DeleteFunc(deaths[0].Output, func(line string) bool { return strings.Contains(line, ": ----- ") })
+	const most = 10
+	return lines[max(0, len(lines)-most):]
+}
