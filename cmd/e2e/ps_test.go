@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -125,5 +127,57 @@ func (h *host) psNames() {
 		if r := h.ps(args...); r.code != 1 || !strings.Contains(r.stderr, "there is no") {
 			h.t.Errorf("%v: %s", args, r)
 		}
+	}
+}
+
+// psMonitor is lithos_ps --monitor on a terminal that shows box/app.0 by now.
+func (h *host) psMonitor() *pseudoTerminal {
+	h.t.Helper()
+	p := startOnTerminal(h.t, exec.Command(filepath.Join(binDir, "lithos_ps"), "-C", h.path("master.yaml"), "--monitor", "box"), 24, 200)
+	p.expect("\x1b[?1049h")
+	p.expect("box/app.0")
+	return p
+}
+
+// left says that the terminal is as it was.
+func (p *pseudoTerminal) left() {
+	p.t.Helper()
+	p.expect("\x1b[?1049l")
+	if code := p.exit(); code != 0 || p.settings() != p.before {
+		p.t.Errorf("exit code %d, settings %+v, before %+v", code, p.settings(), p.before)
+	}
+}
+
+// The screen is drawn anew each second, at each key and each change of its
+// size, and given back as it was, whatever ends it.
+func TestR9_PsMonitor(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("", "wait"))
+	h.start()
+	before := h.running("box/app.0")["box/app.0"]
+
+	p := h.psMonitor()
+	p.send("c")
+	p.expect("sort: n name")
+	p.resize(10, 30)
+	p.expect("…\x1b[K")
+	p.resize(24, 200)
+	kill(t, before.program, killSignal) // it shows what happens
+	after := h.successor("box/app.0", before, 20*time.Second)
+	p.expect(fmt.Sprintf(" %d ", after.knot))
+	p.send("q")
+	p.left()
+
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		p := h.psMonitor()
+		kill(t, p.cmd.Process.Pid, sig)
+		p.left()
+	}
+	p = h.psMonitor()
+	p.send("\x03")
+	p.left()
+
+	if r := h.ps("--monitor"); r.code != 1 || !strings.Contains(r.stderr, "needs a terminal") {
+		t.Errorf("without a terminal: %s", r)
 	}
 }

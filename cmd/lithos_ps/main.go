@@ -39,7 +39,11 @@ func run(args []string, stdout, stderr *os.File) int {
 		fmt.Fprintf(stderr, "Fatal error: cannot find the runtime-dir without the master config\n")
 		return exitFailed
 	}
-	if err := show(o, master, stdout); err != nil {
+	do := show
+	if o.monitor {
+		do = runMonitor
+	}
+	if err := do(o, master, stdout); err != nil {
 		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
 		return exitFailed
 	}

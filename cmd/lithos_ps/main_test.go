@@ -27,6 +27,8 @@ func TestR9_CommandLine(t *testing.T) {
 		{"--force-color web", options{master: master, color: true, filters: []string{"web"}}, 0},
 		{"--no-color", options{master: master, noColor: true}, 0},
 		{"--why web/app.0", options{master: master, why: "web/app.0"}, 0},
+		{"--monitor web", options{master: master, monitor: true, filters: []string{"web"}}, 0},
+		{"--monitor --json", options{}, exitUsage},
 		{"--color --no-color", options{}, exitUsage},
 		{"--why web", options{}, exitUsage},
 		{"--why ../../x.0", options{}, exitUsage},
@@ -40,7 +42,7 @@ func TestR9_CommandLine(t *testing.T) {
 		case done && (code != tt.code || tt.code == 0 || !strings.Contains(errs.String(), "--help")):
 			t.Errorf("%q: ends with %d: %s", tt.args, code, errs.String())
 		case !done && (tt.code != 0 || o.master != tt.want.master || o.json != tt.want.json || o.color != tt.want.color ||
-			o.noColor != tt.want.noColor || o.why != tt.want.why || strings.Join(o.filters, " ") != strings.Join(tt.want.filters, " ")):
+			o.noColor != tt.want.noColor || o.monitor != tt.want.monitor || o.why != tt.want.why || strings.Join(o.filters, " ") != strings.Join(tt.want.filters, " ")):
 			t.Errorf("%q: got %+v", tt.args, *o)
 		}
 	}

@@ -15,11 +15,13 @@ type options struct {
 	color   bool
 	noColor bool
 	why     string
+	monitor bool
 	filters []string
 }
 
 const help = `Usage: lithos_ps [-C FILE] [--json] [--color|--no-color] [NAME]...
        lithos_ps [-C FILE] [--json] --why SANDBOX/PROCESS.INDEX
+       lithos_ps [-C FILE] --monitor [NAME]...
 
 Shows every instance that is configured, running or not, as a tree of
 sandboxes, processes and instances: its state, pid, uptime, restarts, CPU time,
@@ -29,6 +31,8 @@ SANDBOX/PROCESS or SANDBOX/PROCESS.INDEX.
 Options:
       --why NAME      the story of one instance: what its config asks for, how
                       it died lately and what it wrote, what it waits for now
+      --monitor       a screen of all, anew each second; n, p, c, m, t and r sort
+                      by name, pid, CPU, memory, threads and restarts, q ends it
       --json          write all that is known as JSON
       --color         colours also where the output is no terminal (also
                       --force-color)
@@ -79,6 +83,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	flags.BoolVar(&o.noColor, "no-color", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	flags.StringVar(&o.why, "why", "", "")
+	flags.BoolVar(&o.monitor, "monitor", false, "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	words, err := parseAll(flags, args)
 	o.filters = words
@@ -106,6 +111,8 @@ func (o *options) check() error {
 	switch {
 	case o.color && o.noColor:
 		return errors.New("--color and --no-color exclude each other")
+	case o.monitor && (o.json || o.why != ""):
+		return errors.New("--monitor excludes --json and --why")
 	case o.why != "" && len(o.filters) > 0:
 		return fmt.Errorf("--why is about one instance: unexpected argument %q", o.filters[0])
 	case o.why != "" && !instanceName.MatchString(o.why):
