@@ -75,6 +75,10 @@ preflight: ## say what this machine lacks for `make test`
 deb: ## make the Debian package for this machine, into build/packages (ARCH=arm64: for that one)
 	packaging/build.sh deb $(ARCH)
 
+.PHONY: extras
+extras: build ## make the manual pages and the completions for bash, zsh and fish, into build/extras
+	go run ./packaging/gen -bin bin -o build/extras
+
 .PHONY: tarballs
 tarballs: ## make tarballs of the static programs, for amd64 and arm64
 	packaging/build.sh tar amd64

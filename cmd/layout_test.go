@@ -27,6 +27,8 @@ var layers = map[string][]string{
 	// Not part of what is shipped.
 	"bench":    {"configs", "actors", "spawn", "sysx"},
 	"examples": {},
+	// It runs the programs, as anybody can.
+	"packaging": {},
 }
 
 // topLevel is everything that may lie in the root of the repository.

@@ -65,22 +65,26 @@ documents() {
 	if [ -d packaging/grafana ]; then cp -r packaging/grafana "$1/"; fi
 }
 
-# manuals and completions TO: usr/share of the package.
+# extras TO: manuals and completions, into usr/share of the package. They are
+# made of what the programs say, by programs for this machine.
 extras() {
-	local page section
-	for page in packaging/man/*.[1-8]; do
-		[ -e "$page" ] || continue
+	local page section native=${BIN:-$work/native} made=$work/extras
+	if [ -z "${BIN:-}" ] || [ "$arch" != "$(go env GOHOSTARCH)" ]; then
+		native=$work/native
+		(unset BIN && arch=$(go env GOHOSTARCH) && programs "$native")
+	fi
+	GOOS='' GOARCH='' go run ./packaging/gen -bin "$native" -o "$made"
+	for page in "$made"/man/*.[1-8]; do
 		section=${page##*.}
 		mkdir -p "$1/man/man$section"
 		gzip -9n <"$page" >"$1/man/man$section/${page##*/}.gz"
 	done
-	put packaging/completions/bash "$1/bash-completion/completions"
-	put packaging/completions/zsh "$1/zsh/vendor-completions"
-	put packaging/completions/fish "$1/fish/vendor_completions.d"
+	put "$made/completions/bash" "$1/bash-completion/completions"
+	put "$made/completions/zsh" "$1/zsh/vendor-completions"
+	put "$made/completions/fish" "$1/fish/vendor_completions.d"
 }
 
 put() {
-	[ -d "$1" ] || return 0
 	mkdir -p "$2"
 	cp "$1"/* "$2/"
 }

@@ -25,8 +25,14 @@ quiet lithos_check
 quiet systemd-analyze --man=no verify /usr/lib/systemd/system/lithos.service
 [ ! -s /tmp/out ] || die "systemd-analyze says: $(cat /tmp/out)"
 systemctl is-enabled --quiet lithos.service || die "the service is not enabled"
-for page in /usr/share/man/man*/lithos_*; do
-	[ ! -e "$page" ] || gzip -t "$page"
+for program in /usr/bin/lithos_*; do
+	name=${program##*/}
+	have "/usr/share/man/man8/$name.8.gz"
+	gzip -t "/usr/share/man/man8/$name.8.gz"
+	[ "$name" != lithos_knot ] || continue
+	have "/usr/share/bash-completion/completions/$name" "/usr/share/zsh/vendor-completions/_$name" \
+		"/usr/share/fish/vendor_completions.d/$name.fish"
+	quiet bash -n "/usr/share/bash-completion/completions/$name"
 done
 dpkg --verify lithos || die "files are not those of the package"
 

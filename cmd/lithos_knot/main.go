@@ -10,14 +10,18 @@ import (
 
 var version = "dev"
 
-const help = `usage: lithos_knot --name SANDBOX/PROCESS.N --master FILE --config JSON
+const help = `Usage: lithos_knot --name SANDBOX/PROCESS.N --master FILE --config JSON
 
 The first process of a container, internal to lithos: lithos_tree and
 lithos_cmd start it, with what it has to do on an inherited descriptor. Its
 command line is there for pgrep and ps to find a container by; it is not read.
 
-  --help     print this
-  --version  print the version
+Options:
+      --name NAME     which container it is
+      --master FILE   the master config
+      --config JSON   what it runs, in short
+      --version       print the version
+      --help          print this
 `
 
 func main() {

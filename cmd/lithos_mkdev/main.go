@@ -12,15 +12,22 @@ import (
 
 var version = "dev"
 
-const usage = `usage: lithos_mkdev DIR
+const usage = `Usage: lithos_mkdev DIR
 
 Makes DIR, the devfs-dir of the master config (/var/lib/lithos/dev by default):
 null, zero, full, random, urandom and tty, the directories pts and shm, and the
 links ptmx, fd, stdin, stdout and stderr. It takes root. What is in DIR already
 and right is kept, what is wrong is reported and left as it is.
 
-  --help     print this
-  --version  print the version
+Options:
+      --version   print the version
+      --help      print this
+
+Examples:
+  lithos_mkdev /var/lib/lithos/dev
+      make the devices where the master config has them by default
+
+Exit codes: 0 done, 1 it failed or something was wrong, 2 wrong command line.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

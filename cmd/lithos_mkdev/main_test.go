@@ -25,11 +25,11 @@ func TestK7_R8_CommandLine(t *testing.T) {
 		code           int
 		stdout, stderr string // what it begins with
 	}{
-		{"R8 help", []string{"--help"}, 0, "usage: lithos_mkdev DIR\n", ""},
+		{"R8 help", []string{"--help"}, 0, "Usage: lithos_mkdev DIR\n", ""},
 		{"R8 version", []string{"--version"}, 0, "dev\n", ""},
-		{"R8 nothing", nil, 2, "", "usage: lithos_mkdev DIR\n"},
-		{"R8 empty", []string{""}, 2, "", "usage: lithos_mkdev DIR\n"},
-		{"R8 two", []string{"a", "b"}, 2, "", "usage: lithos_mkdev DIR\n"},
+		{"R8 nothing", nil, 2, "", "Usage: lithos_mkdev DIR\n"},
+		{"R8 empty", []string{""}, 2, "", "Usage: lithos_mkdev DIR\n"},
+		{"R8 two", []string{"a", "b"}, 2, "", "Usage: lithos_mkdev DIR\n"},
 		{"R8 unknown option", []string{"--force", "a"}, 2, "", "lithos_mkdev: unknown option --force, see lithos_mkdev --help\n"},
 		{"R8 K7 made", []string{dir + "/dev"}, 0, "", ""},
 		{"R8 K7 made again", []string{dir + "/dev"}, 0, "", ""},
