@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,6 +20,12 @@ func mountTable() []string {
 		return nil
 	}
 	return strings.Split(strings.TrimSpace(string(data)), "\n")
+}
+
+// lithosMounts are those that have to do with hosts of these tests: other mounts
+// of the machine come and go as they like.
+func lithosMounts() []string {
+	return slices.DeleteFunc(mountTable(), func(line string) bool { return !strings.Contains(line, "lithos-e2e-") })
 }
 
 // cgroupRoots maps the controllers of each mounted hierarchy ("memory", "cpu",

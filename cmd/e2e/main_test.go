@@ -30,10 +30,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "e2e can't run here: %v\n", err)
 		os.Exit(1)
 	}
-	mounts, cgroups := mountTable(), cgroupNames()
+	mounts, cgroups := lithosMounts(), cgroupNames()
 	code := m.Run()
 	if err := errors.Join(
-		difference("mounts", mounts, mountTable()),
+		difference("mounts", mounts, lithosMounts()),
 		difference("cgroups", cgroups, cgroupNames()),
 	); err != nil {
 		fmt.Fprintf(os.Stderr, "FAIL: the whole run left something behind: %v\n", err)

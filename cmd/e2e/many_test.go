@@ -25,7 +25,7 @@ func TestN1_N2_N10_TwoHundredContainers(t *testing.T) {
 		h.sandbox(name, "", fmt.Sprintf("app: {image: app, config: /config/app.yaml, instances: %d}", each))
 		all = append(all, names(name+"/app", each)...)
 	}
-	mounts := mountTable()
+	mounts := lithosMounts()
 	begin := time.Now()
 	h.start()
 	before := h.runningWithin(15*time.Second, all...)
@@ -62,7 +62,7 @@ func TestN1_N2_N10_TwoHundredContainers(t *testing.T) {
 	begin = time.Now()
 	h.stop()
 	t.Logf("all ended after %v", time.Since(begin).Round(time.Millisecond))
-	if err := errors.Join(h.leftovers(), difference("mounts", mounts, mountTable())); err != nil {
+	if err := errors.Join(h.leftovers(), difference("mounts", mounts, lithosMounts())); err != nil {
 		t.Errorf("right after the end: %v", err)
 	}
 }

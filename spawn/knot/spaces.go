@@ -2,7 +2,6 @@ package knot
 
 import (
 	"errors"
-	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"lithos/spawn/wire"
 	"lithos/sysx/forkexec"
 	"lithos/sysx/neigh"
+	"lithos/sysx/thread"
 )
 
 const (
@@ -94,21 +94,17 @@ func (k *knot) joinNetwork(s spaces) error {
 	return wrap(k.afterSetup(s.network), "after-setup-command "+n.AfterSetup[0])
 }
 
-// claim does it on a thread of its own, which stays in the network namespace
-// and so ends with its goroutine.
-func claim(network int, n *wire.Network) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		err := unix.Setns(network, unix.CLONE_NEWNET)
-		if err == nil {
-			link := neigh.Link{Index: n.Index}
-			copy(link.MAC[:], n.MAC)
-			err = link.Claim([]byte(n.Address), claimPatience)
+// claim does it on a thread that is in the network namespace.
+func claim(network int, n *wire.Network) (err error) {
+	thread.Spend(func() {
+		if err = unix.Setns(network, unix.CLONE_NEWNET); err != nil {
+			return
 		}
-		done <- err
-	}()
-	return <-done
+		link := neigh.Link{Index: n.Index}
+		copy(link.MAC[:], n.MAC)
+		err = link.Claim([]byte(n.Address), claimPatience)
+	})
+	return err
 }
 
 // addressText is an address for people; IPv6 without its short forms.

@@ -7,10 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/thread"
 )
 
 // Connection is how one container is connected.
@@ -174,16 +175,13 @@ func Remove(outer string) error {
 }
 
 // Inside runs do on a thread in the network namespace ns.
-func Inside(ns *os.File, do func() error) error {
-	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread is of no use to others and ends here.
-		runtime.LockOSThread()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			done <- fmt.Errorf("cannot enter a network namespace: %w", err)
+func Inside(ns *os.File, do func() error) (err error) {
+	thread.Spend(func() {
+		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			err = fmt.Errorf("cannot enter a network namespace: %w", err)
 			return
 		}
-		done <- do()
-	}()
-	return <-done
+		err = do()
+	})
+	return err
 }

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/thread"
 )
 
 // Options say what to listen on, and how.
@@ -35,31 +36,18 @@ type Options struct {
 //
 // Preconditions: the caller may set fsuid and fsgid (root). The calling
 // thread's own are the same afterwards.
-func Listen(o Options) (*os.File, error) {
-	type result struct {
-		f   *os.File
-		err error
-	}
-	done := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		// A thread that could not go back to its ids, or is in another
-		// network, ends with this goroutine.
-		if err := enter(o.Network); err != nil {
-			done <- result{nil, err}
-			return
+func Listen(o Options) (f *os.File, err error) {
+	// A thread of its own: it can't go back from another network, and perhaps
+	// not to its ids.
+	thread.Spend(func() {
+		if err = enter(o.Network); err == nil {
+			f, err = asOwner(o)
 		}
-		f, err := asOwner(o)
-		if !errors.Is(err, errThread) && o.Network == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- result{f, err}
-	}()
-	r := <-done
-	if r.err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w%s", o.Addr, r.err, advice(r.err))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w%s", o.Addr, err, advice(err))
 	}
-	return r.f, nil
+	return f, nil
 }
 
 func enter(network *os.File) error {
