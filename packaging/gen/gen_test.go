@@ -178,6 +178,29 @@ func TestBashCompletes(t *testing.T) {
 	}
 }
 
+// What a person tried in these shells, which the tests do without.
+func TestZshAndFish(t *testing.T) {
+	for _, c := range []struct {
+		made  string
+		lines []string
+	}{
+		{zsh(page1(t)), []string{
+			"#compdef lithos_x\n", "'!--master=:FILE:_files'", "'(-C --config)--config=[the master config]:FILE:_files'",
+			"'1:SANDBOX: _lithos_x_names sandboxes'", "'2:NAME: _lithos_x_names commands'", "'*::ARGUMENTS:_files'",
+		}},
+		{fish(page1(t)), []string{
+			"complete -c lithos_x -s C -l config -r -F -d 'the master config'\n", "-l level -x -a 'low high off'",
+			"-n '__lithos_x_at 0' -a '(__lithos_x_names sandboxes)'", "-l json -d '.\\' begins a request of roff, \\\\n is none'",
+		}},
+	} {
+		for _, line := range c.lines {
+			if !strings.Contains(c.made, line) {
+				t.Errorf("%q is missing in\n%s", line, c.made)
+			}
+		}
+	}
+}
+
 func TestListing(t *testing.T) {
 	master := host(t)
 	for _, c := range []struct{ kind, want string }{

@@ -36,6 +36,11 @@ func (p *page) offered() []string {
 	return names
 }
 
+// long are the names that --name=ARG is written with.
+func long(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(s string) bool { return !strings.HasPrefix(s, "--") })
+}
+
 // taking are all names of options with an argument.
 func (p *page) taking() []string {
 	var names []string
@@ -138,7 +143,8 @@ func zsh(p *page) string {
 	}
 	fmt.Fprintf(&b, "_%s_names() {\n\tlocal master='' word before=''\n\tlocal -a names\n\tfor word in \"${(@Q)words}\"; do\n", p.name)
 	if len(masters) > 0 {
-		fmt.Fprintf(&b, "\t\tcase $before in %s) master=$word ;; esac\n", strings.Join(masters, "|"))
+		fmt.Fprintf(&b, "\t\tcase $before in %s) master=$word ;; esac\n\t\tcase $word in --(%s)=*) master=${word#*=} ;; esac\n",
+			strings.Join(masters, "|"), strings.ReplaceAll(strings.Join(long(masters), "|"), "--", ""))
 	}
 	fmt.Fprintf(&b, "\t\tbefore=$word\n\tdone\n\tnames=(${(f)\"$(sh -c %s sh \"$1\" \"$master\" \"${(Q)words[CURRENT-1]}\" 2>/dev/null)\"})\n\tcompadd -a names\n}\n\n", single(listing))
 	if len(p.commands) == 0 {
@@ -158,8 +164,16 @@ func zshPage(program string, p *page) string {
 	clean := strings.NewReplacer("[", "(", "]", ")", ":", "", `\`, "", "`", "")
 	for _, o := range p.options {
 		names := slices.DeleteFunc(o.names(), func(s string) bool { return slices.Contains(o.aliases, s) })
+		// The names of old are understood and not offered.
+		for _, name := range o.aliases {
+			spec := "!" + zshName(name, o)
+			if o.arg != "" {
+				spec += ":" + o.arg + ":" + zshAction(program, o.completes())
+			}
+			specs = append(specs, single(spec))
+		}
 		for _, name := range names {
-			spec := name + "[" + clean.Replace(o.brief()) + "]"
+			spec := zshName(name, o) + "[" + clean.Replace(o.brief()) + "]"
 			if o.arg != "" {
 				spec += ":" + o.arg + ":" + zshAction(program, o.completes())
 			}
@@ -191,6 +205,14 @@ func zshPage(program string, p *page) string {
 	return strings.Join(specs, " \\\n\t")
 }
 
+// zshName has the sign that lets --name=ARG be as good as --name ARG.
+func zshName(name string, o *option) string {
+	if o.arg != "" && strings.HasPrefix(name, "--") {
+		return name + "="
+	}
+	return name
+}
+
 func zshAction(program, what string) string {
 	switch {
 	case what == files:
@@ -202,7 +224,8 @@ func zshAction(program, what string) string {
 	case strings.HasPrefix(what, words):
 		return "(" + strings.TrimPrefix(what, words) + ")"
 	}
-	return "_" + program + "_names " + what
+	// The blank keeps _arguments from putting words of its own before ours.
+	return " _" + program + "_names " + what
 }
 
 // fish makes a file for one of fish's directories of completions.
@@ -222,7 +245,8 @@ func fish(p *page) string {
 	fmt.Fprintf(&b, "            case '-*'\n            case '*'\n                echo $word\n        end\n    end\nend\n\nfunction __%s_at\n    test (count (__%s_operands)) -eq $argv[1]\nend\n\n", p.name, p.name)
 	fmt.Fprintf(&b, "function __%s_names\n    set -l master ''\n    set -l before ''\n    for word in (commandline -opc)\n", p.name)
 	if len(masters) > 0 {
-		fmt.Fprintf(&b, "        contains -- \"$before\" %s; and set master $word\n", strings.Join(masters, " "))
+		fmt.Fprintf(&b, "        contains -- \"$before\" %s; and set master $word\n        string match -qr -- '^(%s)=' $word; and set master (string replace -r -- '^[^=]*=' '' $word)\n",
+			strings.Join(masters, " "), strings.Join(long(masters), "|"))
 	}
 	fmt.Fprintf(&b, "        set before $word\n    end\n    set -l operands (__%s_operands)\n    sh -c %s sh $argv[1] \"$master\" \"$operands[-1]\" 2>/dev/null\nend\n\ncomplete -c %s -f\n", p.name, fishQuote(listing), p.name)
 	if len(p.commands) == 0 {
