@@ -45,7 +45,29 @@ var examples = map[string]func(h *host, t *testing.T, name string, port int){
 			}
 			return nil
 		})
+		for range 2 {
+			h.runCrontab()
+		}
+		if nights := strings.Count(h.read("data", "cron", "nights"), "\n"); nights != 2 {
+			t.Errorf("the job ran %d times, not twice", nights)
+		}
 	},
+}
+
+// runCrontab runs the job of the crontab of examples/cron as cron would: without
+// a terminal and with next to no environment.
+func (h *host) runCrontab() {
+	h.t.Helper()
+	text, err := os.ReadFile(filepath.Join(examplesDir, "cron", "crontab"))
+	must(h.t, err)
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	fields := strings.Fields(lines[len(lines)-1]) // five of the time, the user, the job
+	job := strings.Replace(strings.Join(fields[6:], " "), "lithos_cmd ", "lithos_cmd --master "+h.path("master.yaml")+" ", 1)
+	cmd := exec.Command("/bin/sh", "-c", job)
+	cmd.Env = []string{"PATH=" + binDir + ":/usr/bin:/bin"}
+	if r := finish(h.t, cmd); r.code != 0 || r.stdout != "done\n" || r.stderr != "" {
+		h.t.Errorf("%s: %s", job, r)
+	}
 }
 
 // answers waits until a text is what somebody behind the port says.
