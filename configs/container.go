@@ -89,9 +89,7 @@ func readTemplate(v value) *template {
 	t.resolvAt, t.hostsAt = o.get("resolv-conf").place(), o.get("hosts-file").place()
 	t.ports = readPorts(o.get("tcp-ports"), t.fixed.FilenoLimit)
 	t.resolv, t.hosts = readResolvConf(o.get("resolv-conf")), readHostsFile(o.get("hosts-file"))
-	if uid, gid := len(t.uidMap) > 0, len(t.gidMap) > 0; uid != gid {
-		o.errorf("uid-map and gid-map come together: a user namespace needs both")
-	}
+	checkMapsTogether(&o)
 	checkSecretNames(&o, t)
 	t.checkActivation(v.c, &o)
 	t.checkSubstitutions(v.c)

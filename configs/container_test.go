@@ -116,7 +116,7 @@ func TestContainerMistakes(t *testing.T) {
 			want: []string{"app.yaml:3:10: error: user-id: user 5 is not among the inside ids of the map in force",
 				"app.yaml:4:11: error: group-id: group 7 is not among"}},
 		{name: "E15 one map alone", host: hostConfig{container: "gid-map: [{inside: 0, outside: 10, count: 5}]\n"},
-			want: []string{"app.yaml:1:1: error: uid-map and gid-map come together"}},
+			want: []string{"app.yaml:1:10: error: gid-map: uid-map and gid-map come together"}},
 		{name: "E22 exit codes", host: hostConfig{container: "normal-exit-codes: [256, -1, ~]\n"},
 			want: []string{"normal-exit-codes[0]: 256 is not in 0 to 255", "normal-exit-codes[1]: -1 is not in 0 to 255", "normal-exit-codes[2]: expected an exit code, got nothing"}},
 	})

@@ -5,20 +5,32 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // writeTree writes files into a new directory; HOST in their text becomes its
-// path.
+// path. `NAME -> TARGET` is a symlink, `NAME |` a FIFO.
 func writeTree(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
+		name, target, link := strings.Cut(name, " -> ")
+		name, fifo := strings.CutSuffix(name, " |")
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "HOST", dir)), 0o644); err != nil {
+		var err error
+		switch {
+		case link:
+			err = os.Symlink(target, file)
+		case fifo:
+			err = syscall.Mkfifo(file, 0o644)
+		default:
+			err = os.WriteFile(file, []byte(strings.ReplaceAll(text, "HOST", dir)), 0o644)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

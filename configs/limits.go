@@ -95,6 +95,9 @@ func readIOLimits(v value) []IOLimit {
 		read := func(key string) uint64 { return uint64(o.get(key).integer(0, 1, math.MaxInt64)) }
 		l := IOLimit{device, read("read-bytes"), read("write-bytes"), read("read-operations"), read("write-operations")}
 		if l == (IOLimit{Device: device}) {
+			if !e.value.empty() {
+				continue // what it says is wrong, and told
+			}
 			e.errorf("says nothing: give one of %s", strings.Join(ioLimitKeys, ", "))
 			continue
 		}

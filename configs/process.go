@@ -111,8 +111,8 @@ func readProcess(e entry) *processEntry {
 
 // readConfigPath keeps the path as written: it is `@{lithos:config_filename}`.
 func readConfigPath(v value) string {
-	s := v.str("")
-	if !strings.HasPrefix(s, "/") {
+	s, ok := v.scalar("a path inside the image")
+	if ok && !strings.HasPrefix(s, "/") {
 		v.errorf("%q must be an absolute path inside the image", clip(s))
 	}
 	return s

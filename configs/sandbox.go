@@ -70,13 +70,21 @@ func checkIdentities(o *object, sb *SandboxConfig) {
 	if v := o.get("default-group"); !v.null() {
 		checkID(v, "group", sb.DefaultGroup, sb.AllowGroups, sb.GIDMap)
 	}
-	if uid, gid := len(sb.UIDMap) > 0, len(sb.GIDMap) > 0; uid != gid {
-		v := o.get("uid-map")
-		if gid {
-			v = o.get("gid-map")
-		}
-		v.errorf("uid-map and gid-map come together: a user namespace needs both")
+	checkMapsTogether(o)
+}
+
+// checkMapsTogether tells of a map without the other. One that is given but
+// wrong was told of already.
+func checkMapsTogether(o *object) {
+	uid, gid := o.get("uid-map"), o.get("gid-map")
+	if uid.empty() == gid.empty() {
+		return
 	}
+	given := uid
+	if uid.empty() {
+		given = gid
+	}
+	given.errorf("uid-map and gid-map come together: a user namespace needs both")
 }
 
 func checkID(v value, what string, id uint32, allowed []Range, ids []IDMap) {

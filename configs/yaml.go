@@ -151,6 +151,9 @@ func locateSyntaxError(data []byte, err error) (place, string) {
 	if strings.Contains(text, "expected whitespace or line break") {
 		text += "; after a tag such as !TcpPort there must be a blank, before a closing brace too"
 	}
+	if strings.Contains(text, "cannot start any token") && strings.HasSuffix(line, "\t") {
+		text += "; YAML is indented by blanks, this is a tab"
+	}
 	return at, "not valid YAML: " + text
 }
 
