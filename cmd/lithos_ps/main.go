@@ -85,7 +85,9 @@ func take(ctx context.Context, master *configs.Master) (*snapshot, error) {
 		s = fromDaemon(status)
 		s.addCommands(master)
 	case errors.Is(err, api.ErrNotRunning):
-		s = fromFiles(master)
+		if s, err = fromFiles(master); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, fmt.Errorf("cannot ask the daemon: %w", err)
 	}

@@ -253,6 +253,27 @@ func TestR9_RecordsWithoutADaemon(t *testing.T) {
 	}
 }
 
+// What can't be read is not shown as stopped.
+func TestR9_RecordsThatCannotBeRead(t *testing.T) {
+	m := &configs.Master{File: "/nonexistent/master.yaml", RuntimeDir: t.TempDir()}
+	if s, err := fromFiles(m); err != nil || len(s.Instances) != 0 {
+		t.Errorf("no records: %+v, %v", s, err)
+	}
+	if err := os.WriteFile(recordsDir(m), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := fromFiles(m); err == nil {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestR9_ACircleOfProcesses(t *testing.T) {
+	all := processes{1: {pid: 1, children: []int{2}}, 2: {pid: 2, children: []int{1, 2}}}
+	if n := len(all.below(1)); n != 2 {
+		t.Errorf("%d processes", n)
+	}
+}
+
 func TestR9_ProcessesOfAContainer(t *testing.T) {
 	all := processes{}
 	for pid, line := range map[int]string{

@@ -84,16 +84,23 @@ func parseStat(pid int, text []byte) *process {
 	}
 }
 
-// below is a process with all that descend from it.
+// below is a process with all that descend from it. Pids that were used again
+// while /proc was read may have made a circle.
 func (all processes) below(pid int) (list []*process) {
-	p := all[pid]
-	if p == nil {
-		return nil
+	seen := map[int]bool{}
+	var add func(pid int)
+	add = func(pid int) {
+		p := all[pid]
+		if p == nil || seen[pid] {
+			return
+		}
+		seen[pid] = true
+		list = append(list, p)
+		for _, child := range p.children {
+			add(child)
+		}
 	}
-	list = append(list, p)
-	for _, child := range p.children {
-		list = append(list, all.below(child)...)
-	}
+	add(pid)
 	return list
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -65,8 +68,12 @@ func fromDaemon(status *api.Status) *snapshot {
 	return s
 }
 
-// fromFiles is the snapshot without a daemon.
-func fromFiles(m *configs.Master) *snapshot {
+// fromFiles is the snapshot without a daemon. Who may not read the records is
+// told so: what runs would be shown as stopped.
+func fromFiles(m *configs.Master) (*snapshot, error) {
+	if _, err := os.ReadDir(recordsDir(m)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("lithos_tree does not run, and what it left can't be read (root can): %w", err)
+	}
 	s := &snapshot{At: time.Now(), Source: sourceFiles, config: m.File}
 	rows := map[string]*row{}
 	for name, record := range records(m) {
@@ -96,7 +103,7 @@ func fromFiles(m *configs.Master) *snapshot {
 		}
 		s.Instances = append(s.Instances, r)
 	}
-	return s
+	return s, nil
 }
 
 // newer is the daemon's own record of the last death, which knows more, unless
