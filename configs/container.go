@@ -14,7 +14,7 @@ var containerKeys = []string{
 	"executable", "arguments", "environ", "secret-environ", "secret-environ-file",
 	"workdir=work-dir", "resolv-conf", "hosts-file", "uid-map", "gid-map",
 	"stdout-stderr-file", "interactive", "restart-process-only", "normal-exit-codes", "tcp-ports",
-	"pids-limit", "cpu-quota",
+	"pids-limit", "cpu-quota", "restart-backoff",
 }
 
 // sourced is a value with the place that it was read from.
@@ -110,6 +110,7 @@ func readFixed(o *object, c *Container) {
 	c.RestartTimeout = o.get("restart-timeout").seconds(time.Second)
 	c.KillTimeout = o.get("kill-timeout").seconds(5 * time.Second)
 	c.RestartProcessOnly = o.get("restart-process-only").boolean(false)
+	readBackoff(o, c)
 	c.Interactive = o.get("interactive").boolean(false)
 	if v := o.get("executable"); v.required() {
 		c.Executable = readExecutable(v)

@@ -172,6 +172,7 @@ func FuzzProcesses(f *testing.F) {
 func FuzzContainer(f *testing.F) {
 	seed(f, "container")
 	f.Add([]byte("executable: /a\npids-limit: 10\ncpu-quota: 0.1\n"))
+	f.Add([]byte("executable: /a\nrestart-backoff: {factor: 1e0, cap: 600, jitter: .5, reset: 0}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		result, problems := readAlone("container-x", data)
 		checkProblems(t, data, problems)
@@ -247,6 +248,9 @@ func checkContainer(t *testing.T, c *Container) {
 			t.Errorf("%s after %s", v.MountPoint, c.Volumes[i-1].MountPoint)
 		}
 		points[v.MountPoint] = true
+	}
+	if b := c.RestartBackoff; b != (RestartBackoff{}) && (b.Wait(c.RestartTimeout, 99, 0.5) < c.RestartTimeout || b.Wait(c.RestartTimeout, 99, 0.5) > b.Cap) {
+		t.Errorf("restart-backoff %s", b)
 	}
 	if c.RestartTimeout < 0 || c.KillTimeout < 0 || c.MemoryLimit < 0 || c.FilenoLimit < 3 || c.PIDsLimit < 0 || c.CPUQuota < 0 {
 		t.Errorf("limits of %+v", c)

@@ -70,6 +70,7 @@ func fingerprint(c *Container, m *Master) string {
 	seen.Kind = ""
 	seen.KillTimeout = 0
 	seen.NormalExitCodes = nil
+	seen.RestartBackoff = RestartBackoff{}
 	if !c.RestartProcessOnly {
 		// PID 1 restarts the program itself only with that option.
 		seen.RestartTimeout = 0

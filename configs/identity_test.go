@@ -37,7 +37,7 @@ func TestD1_CanonicalJSON(t *testing.T) {
 
 // supervisorOnly are the fields of Container that no container sees.
 var supervisorOnly = map[string]bool{
-	"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true,
+	"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true, "RestartBackoff": true,
 	"SecretEnvironFile": true, "SecretsPrivateKey": true, "SecretsNamespaces": true,
 }
 
@@ -72,6 +72,8 @@ func change(t *testing.T, v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Int, reflect.Int64:
 		v.SetInt(v.Int() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
 	case reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(v.Uint() + 1)
 	case reflect.Slice:

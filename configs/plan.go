@@ -97,8 +97,9 @@ type Container struct {
 	UnmaskKernelFiles  bool
 	Seccomp            string // SeccompDefault; "" = none
 
-	RestartTimeout     time.Duration // between two starts
-	KillTimeout        time.Duration // between TERM and KILL
+	RestartTimeout     time.Duration  // between two starts
+	RestartBackoff     RestartBackoff `json:",omitzero"` // ours: what it grows to after failures
+	KillTimeout        time.Duration  // between TERM and KILL
 	RestartProcessOnly bool
 	NormalExitCodes    []int
 	Interactive        bool

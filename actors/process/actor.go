@@ -1,6 +1,7 @@
 package process
 
 import (
+	"math/rand/v2"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -49,6 +50,11 @@ type Process struct {
 	since       time.Time // of shown
 	lastExit    *status.Exit
 	failedInRow int
+	// What restart-backoff looks at: the failures in a row as it counts them,
+	// and what chance has to say about the wait after the last.
+	row    int
+	chance float64
+	random func() float64 // 0 up to 1
 	// What was counted, and written to its log, when it started.
 	spent   cgroup.Spent
 	counted bool
@@ -63,7 +69,7 @@ type Process struct {
 
 // New makes the actor of the instance of that name ("SANDBOX/PROCESS.INDEX").
 func New(name string, counters *actors.Counters) *Process {
-	return &Process{name: name, counters: counters}
+	return &Process{name: name, counters: counters, random: rand.Float64}
 }
 
 // Receive implements actor.Actor.
@@ -71,9 +77,13 @@ func (p *Process) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *RunInstance:
 		p.desired, p.env = m.Instance, m.Env
+		p.row = 0 // another one has not failed yet
 		p.handle(ctx, Event{Kind: Run})
 	case *UpdateInstance:
 		p.desired, p.env = m.Instance, m.Env
+		if p.state.Phase == Waiting {
+			p.rearmRestart(ctx)
+		}
 		p.publish()
 	case *RetireInstance:
 		p.shutdown = m.Shutdown
@@ -241,15 +251,24 @@ func (p *Process) signal(sig syscall.Signal) {
 	}
 }
 
-// armRestart waits for what is left of restart-timeout, which is counted from
-// the last start; where nothing is left the start follows in this turn.
+// armRestart waits for what is left of restart-timeout, or what restart-backoff
+// makes of it, which is counted from the last start; where nothing is left the
+// start follows in this turn.
 func (p *Process) armRestart(ctx actor.Context) {
 	p.cancel(&p.restartTimer)
-	wait := time.Until(p.attempt.Add(p.desired.Container.RestartTimeout))
+	wait := time.Until(p.attempt.Add(p.wait()))
 	if wait <= 0 {
 		p.raise(RestartElapsed, p.state.Restart)
 		return
 	}
+	p.restartTimer = p.env.After(wait, ctx.Self(), &restartTimeoutElapsed{p.state.Restart})
+}
+
+// rearmRestart waits by the options of a new config, which may be those that an
+// operator shortened because of this very wait.
+func (p *Process) rearmRestart(ctx actor.Context) {
+	p.cancel(&p.restartTimer)
+	wait := max(0, time.Until(p.attempt.Add(p.wait())))
 	p.restartTimer = p.env.After(wait, ctx.Self(), &restartTimeoutElapsed{p.state.Restart})
 }
 

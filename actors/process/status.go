@@ -1,6 +1,7 @@
 package process
 
 import (
+	"fmt"
 	"time"
 
 	"lithos/actors/status"
@@ -53,15 +54,31 @@ func (p *Process) publish() {
 	p.env.Board.Publish(in)
 }
 
+// wait is the least time between the last start and the next one.
+func (p *Process) wait() time.Duration {
+	c := p.desired.Container
+	return c.RestartBackoff.Wait(c.RestartTimeout, p.row, p.chance)
+}
+
 // nextTry is when the next start follows, and how that comes about.
 func (p *Process) nextTry() (at time.Time, formula string) {
-	timeout := p.desired.Container.RestartTimeout
-	return p.attempt.Add(timeout), "restart-timeout " + timeout.String() + " after the last start, or at once if that is over"
+	c, wait := p.desired.Container, p.wait()
+	formula = "restart-timeout " + c.RestartTimeout.String()
+	if b := c.RestartBackoff; b.Factor != 0 && p.row > 0 {
+		formula = fmt.Sprintf("%s: restart-timeout %s * %v^%d, at most %s", wait, c.RestartTimeout, b.Factor, p.row-1, b.Cap)
+		if b.Jitter != 0 {
+			formula += fmt.Sprintf(", less up to %v%% by chance", b.Jitter*100)
+		}
+		formula += fmt.Sprintf(" (failure %d in a row),", p.row)
+	}
+	return p.attempt.Add(wait), formula + " after the last start, or at once if that is over"
 }
 
 // ended remembers how a container, or a try to start one, ended.
 func (p *Process) ended(exit *status.Exit) {
 	p.lastExit = exit
+	p.row = p.desired.Container.RestartBackoff.Count(p.row, exit.Failure, exit.Uptime)
+	p.chance = p.random()
 	if exit.Uptime >= status.HealthyAfter {
 		p.failedInRow = 0
 	}

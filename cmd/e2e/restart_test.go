@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lithos/actors/control/api"
 )
 
 const dataVolume = "volumes: {/out: !Persistent {path: /data}}\n"
@@ -124,6 +126,35 @@ func TestE18_RestartProcessOnly(t *testing.T) {
 		starts := text(fmt.Sprintf("/proc/%d/root/scratch/starts", first.knot))
 		if n := strings.Count(starts, "\n"); n < 3 {
 			return fmt.Errorf("%d starts", n)
+		}
+		return nil
+	})
+}
+
+// The waits after the failures in a row are 0.2, 0.8 and then 1.5 s, from start
+// to start.
+func TestE6_N3_BackoffSlowsWhatFailsAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-timeout: 0.2\nrestart-backoff: {factor: 4, cap: 1.5}\n"+dataVolume, "run", "0", "3", "/out/starts"))
+	h.start()
+	eventually(t, "five starts", 20*time.Second, func() error {
+		if n := len(h.starts()); n < 5 {
+			return fmt.Errorf("%d starts", n)
+		}
+		return nil
+	})
+	starts := h.starts()
+	for n, want := range []time.Duration{200, 800, 1500, 1500} {
+		// As above: its own start takes its time, once more, once less.
+		if d := starts[n+1].Sub(starts[n]); d < (want-150)*time.Millisecond {
+			t.Errorf("start %d came %v after the one before, want %v", n+1, d, want*time.Millisecond)
+		}
+	}
+	eventually(t, "the wait in the status", 10*time.Second, func() error {
+		app, err := h.control().Instance(t.Context(), "box/app.0")
+		must(t, err)
+		if app.State != api.StateWaiting || !strings.Contains(app.NextTryWhy, "1.5s: restart-timeout 200ms * 4^") {
+			return fmt.Errorf("%s, %q", app.State, app.NextTryWhy)
 		}
 		return nil
 	})

@@ -70,6 +70,21 @@ func portsType() Type {
 	return t
 }
 
+// backoff are the options of restart-backoff.
+var backoff = []Option{
+	{Name: "factor", Type: fraction("1 to 100, fractions allowed", 1, 100), Default: "2", Text: "What the wait is multiplied with at each failure in a row."},
+	{Name: "cap", Type: seconds, Example: "300", Text: "The longest wait, not less than `restart-timeout`. By default 60, or `restart-timeout` if that is more."},
+	{Name: "jitter", Type: fraction("0 to 1, fractions allowed", 0, 1), Default: "0", Text: "The part of the wait that chance may take away, so that not all start at the same moment. No wait gets shorter than `restart-timeout`."},
+	{Name: "reset", Type: seconds, Default: "10", Text: "A container that ran this long was healthy: the failures before it count no more."},
+}
+
+func backoffType() Type {
+	t := object("restart-backoff", backoff...)
+	t.Name = "factor, 1 to 100, or a mapping, see below"
+	t.Schema = anyOf(t.Schema, fraction("", 1, 100).Schema)
+	return t
+}
+
 // Container are the options of a container config.
 var Container = []Option{
 	{Name: "kind", Type: oneOf("Daemon", "Command", "CommandOrDaemon"), Default: "Daemon", Manual: "5.2", Text: "What it may be run as."},
@@ -79,6 +94,7 @@ var Container = []Option{
 	{Name: "user-id", Type: id, Example: "1000", Manual: "5.2", Text: "Who the program runs as; by default the sandbox's `default-user`."},
 	{Name: "group-id", Type: id, Example: "1000", Manual: "5.2", Text: "Its group; by default the sandbox's `default-group`."},
 	{Name: "restart-timeout", Type: seconds, Default: "1", Example: "0.2", Manual: "5.2", Text: "The least time between two starts."},
+	{Name: "restart-backoff", Type: backoffType(), Example: "{factor: 2, cap: 300, jitter: 0.2}", Text: "Restart a program that fails again and again less and less often: after the n-th failure in a row the least time between two starts is `restart-timeout` times `factor` to the power of n-1. A number alone is the factor. It needs a `restart-timeout` above 0, and can't be together with `restart-process-only`. By default every wait is `restart-timeout`."},
 	{Name: "kill-timeout", Type: seconds, Default: "5", Example: "30", Manual: "5.2", Text: "How long the program may take to end after TERM, until it gets KILL."},
 	{Name: "memory-limit", Type: sizeType, Example: "256Mi", Manual: "5.2", Text: "The most memory of the program and its children. By default none."},
 	{Name: "fileno-limit", Type: number("3 and more", 3, 2147483647), Default: "1024", Example: "4k", Manual: "5.2", Text: "The most descriptors of each process."},

@@ -43,6 +43,12 @@ var (
 	rangePattern = Schema{"type": []string{"integer", "string"}, "pattern": "^ *[0-9]+ *(- *[0-9]+ *)?$", "minimum": 0}
 )
 
+// fraction is a number that may have a decimal point.
+func fraction(name string, least, most float64) Type {
+	return Type{Name: name, Schema: anyOf(
+		Schema{"type": "number", "minimum": least, "maximum": most}, Schema{"type": "string", "pattern": "^[0-9.eE+-]+$"})}
+}
+
 func anyOf(list ...Schema) Schema { return Schema{"anyOf": list} }
 
 // number is an integer; a string is one with a unit, a base or underscores.

@@ -1,0 +1,150 @@
+package process
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lithos/actors"
+	"lithos/actors/spawner"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// slowed is an instance whose waits are 1, 2, 4, 8, 8… seconds.
+func slowed(version string) *configs.Instance {
+	in := instance(version)
+	in.Container.RestartBackoff = configs.RestartBackoff{Factor: 2, Cap: 8 * time.Second, Reset: 10 * time.Second}
+	return in
+}
+
+// started waits until a container is asked for, and lets it start.
+func (s *stage) started() (gen uint32, at time.Time) {
+	s.t.Helper()
+	for range 10_000 {
+		for _, m := range s.take() {
+			if start, ok := m.(*spawner.StartContainer); ok {
+				at = time.Now()
+				s.tell(&spawner.ContainerForked{Gen: start.Gen, Child: &spawn.Child{PID: 7, Started: at}})
+				return start.Gen, at
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatal("no start within 100 s")
+	return 0, at
+}
+
+// fails ends the container after it ran for a while and tells how long after
+// its start the next one started.
+func (s *stage) fails(gen uint32, after time.Duration) (next uint32, wait time.Duration) {
+	s.t.Helper()
+	began := time.Now()
+	time.Sleep(after)
+	s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited2, At: time.Now()}})
+	next, at := s.started()
+	return next, at.Sub(began)
+}
+
+func wantWait(t *testing.T, when string, got, want time.Duration) {
+	t.Helper()
+	if got < want || got > want+20*time.Millisecond {
+		t.Errorf("%s: the next start came %s after the last, want %s", when, got, want)
+	}
+}
+
+func TestN3_N9_BackoffSlowsFailuresOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
+		gen, _ := s.started()
+		var wait time.Duration
+		for _, want := range []time.Duration{1, 2, 4, 8, 8} {
+			gen, wait = s.fails(gen, 0)
+			wantWait(t, "failures", wait, want*time.Second)
+		}
+		gen, wait = s.fails(gen, 5*time.Second)
+		wantWait(t, "counted from its start", wait, 8*time.Second)
+		gen, wait = s.fails(gen, 12*time.Second)
+		wantWait(t, "after a healthy run", wait, 12*time.Second)
+		gen, wait = s.fails(gen, 0)
+		wantWait(t, "the second of a new row", wait, 2*time.Second)
+
+		at := time.Now()
+		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited0, At: at}})
+		gen, next := s.started()
+		wantWait(t, "an end that is no failure", next.Sub(at), time.Second)
+		_, wait = s.fails(gen, 0)
+		wantWait(t, "a failure after it", wait, time.Second)
+	})
+}
+
+// What could not even be started is a failure, too.
+func TestN3_BackoffOfFailedStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
+		for _, want := range []time.Duration{1, 2, 4} {
+			for _, m := range s.take() {
+				if start, ok := m.(*spawner.StartContainer); ok {
+					s.tell(&spawner.ForkFailed{Gen: start.Gen, Err: errors.New("no")})
+				}
+			}
+			s.take()
+			time.Sleep(want*time.Second - time.Millisecond)
+			if early := s.take(); len(early) != 0 {
+				t.Fatalf("%T came before %d s were over", early[0], want)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if len(s.take()) == 0 {
+			t.Error("no fourth try")
+		}
+	})
+}
+
+func TestN3_BackoffDoesNotHoldUpANewConfig(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
+		gen, _ := s.started()
+		for range 3 {
+			gen, _ = s.fails(gen, 0)
+		}
+		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited2, At: time.Now()}})
+		at := time.Now()
+		s.tell(&RunInstance{Instance: slowed("2"), Env: s.env})
+		gen, now := s.started()
+		wantWait(t, "another config", now.Sub(at), 0)
+		gen, wait := s.fails(gen, 0)
+		wantWait(t, "its first failure", wait, time.Second)
+		for range 2 {
+			gen, _ = s.fails(gen, 0)
+		}
+
+		// An option that only the supervisor sees counts for this wait.
+		at = time.Now()
+		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited2, At: at}})
+		time.Sleep(3 * time.Second)
+		s.tell(&UpdateInstance{Instance: instance("2"), Env: s.env})
+		_, now = s.started()
+		wantWait(t, "without restart-backoff", now.Sub(at), 3*time.Second)
+	})
+}
+
+func TestN3_BackoffInWords(t *testing.T) {
+	p := New("web/app.0", nil)
+	p.desired, p.row, p.chance, p.attempt = slowed("1"), 3, 0.5, time.Unix(100, 0)
+	p.desired.Container.RestartBackoff.Jitter = 0.5
+	at, words := p.nextTry()
+	want := "3s: restart-timeout 1s * 2^2, at most 8s, less up to 50% by chance (failure 3 in a row), after the last start, or at once if that is over"
+	if !at.Equal(time.Unix(103, 0)) || words != want {
+		t.Errorf("%s, %q", at, words)
+	}
+	p.desired = instance("1")
+	if at, words := p.nextTry(); !at.Equal(time.Unix(101, 0)) || !strings.HasPrefix(words, "restart-timeout 1s after the last start") {
+		t.Errorf("%s, %q without the option", at, words)
+	}
+}

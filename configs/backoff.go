@@ -1,0 +1,116 @@
+package configs
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// RestartBackoff is restart-backoff, ours: a program that fails again and again
+// is started less and less often. The zero value is none.
+type RestartBackoff struct {
+	Factor float64       // 1..100, by which the wait grows with each failure; 0 = none
+	Cap    time.Duration // the longest wait; at least restart-timeout
+	Jitter float64       // 0..1, the part of the wait that chance may take away
+	Reset  time.Duration // a container that ran this long was healthy: the row begins anew
+}
+
+const (
+	defaultFactor = 2
+	defaultCap    = time.Minute
+	defaultReset  = 10 * time.Second // status.HealthyAfter
+	maxFactor     = 100
+)
+
+// Wait is the time between the start of what failed and the next one, after n
+// failures in a row: timeout * Factor^(n-1), at most Cap, less the part chance *
+// Jitter of it, but never less than timeout, which is restart-timeout. The
+// chance is from 0 up to 1.
+func (b RestartBackoff) Wait(timeout time.Duration, n int, chance float64) time.Duration {
+	if b.Factor == 0 || n <= 1 || timeout <= 0 {
+		return timeout
+	}
+	// Infinity is more than any cap; what is compared never overflows.
+	wait := min(float64(timeout)*math.Pow(b.Factor, float64(n-1)), float64(b.Cap))
+	return max(time.Duration(wait*(1-b.Jitter*chance)), timeout)
+}
+
+// Count is the number of failures in a row after one more container ended, or
+// could not be started. n are those before.
+func (b RestartBackoff) Count(n int, failure bool, uptime time.Duration) int {
+	switch {
+	case !failure:
+		return 0
+	case b.Factor != 0 && uptime >= b.Reset:
+		return 1
+	}
+	return min(n+1, math.MaxInt32)
+}
+
+// String is the option as it may be written in a config; "" for none.
+func (b RestartBackoff) String() string {
+	if b.Factor == 0 {
+		return ""
+	}
+	return fmt.Sprintf("{factor: %s, cap: %s, jitter: %s, reset: %s}",
+		decimal(b.Factor), decimal(b.Cap.Seconds()), decimal(b.Jitter), decimal(b.Reset.Seconds()))
+}
+
+func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+var backoffKeys = []string{"factor", "cap", "jitter", "reset"}
+
+// readBackoff reads restart-backoff: a factor alone, or a mapping.
+func readBackoff(o *object, c *Container) {
+	v := o.get("restart-backoff")
+	if v.null() {
+		return
+	}
+	if c.RestartProcessOnly {
+		v.errorf("can't be together with restart-process-only: PID 1 of the container restarts the program then, with restart-timeout alone")
+		return
+	}
+	if c.RestartTimeout == 0 {
+		v.errorf("needs a restart-timeout above 0: it is what is multiplied")
+		return
+	}
+	b := RestartBackoff{Factor: defaultFactor, Cap: max(defaultCap, c.RestartTimeout), Reset: defaultReset}
+	switch v.what() {
+	case "a mapping":
+		f, _ := v.object(backoffKeys)
+		b.Factor = f.get("factor").fraction(b.Factor, 1, maxFactor)
+		b.Cap = f.get("cap").seconds(b.Cap)
+		b.Jitter = f.get("jitter").fraction(0, 0, 1)
+		b.Reset = f.get("reset").seconds(b.Reset)
+		if b.Cap < c.RestartTimeout {
+			f.get("cap").errorf("%s s is less than restart-timeout, %s s: no wait is shorter than that", decimal(b.Cap.Seconds()), decimal(c.RestartTimeout.Seconds()))
+			return
+		}
+	case "a list":
+		v.errorf("expected a factor such as 2, or a mapping with factor, cap, jitter and reset, got a list")
+		return
+	default:
+		b.Factor = v.fraction(b.Factor, 1, maxFactor)
+	}
+	c.RestartBackoff = b
+}
+
+// fraction reads a number between least and most, fractions allowed.
+func (v value) fraction(def, least, most float64) float64 {
+	s, ok := v.scalar("a number")
+	if !ok {
+		return def
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil || math.IsNaN(f) || strings.Trim(s, "0123456789.eE+-") != "":
+		v.errorf("%q is not a number such as 1.5%s", clip(s), nilHint(s))
+		return def
+	case f < least || f > most:
+		v.errorf("%s is not in %s to %s", clip(s), decimal(least), decimal(most))
+		return def
+	}
+	return f
+}
