@@ -30,6 +30,9 @@ func run(args []string, stdout, stderr *os.File) int {
 	if done {
 		return code
 	}
+	if o.timeline != "" {
+		return tellTimeline(o, stdout, stderr)
+	}
 	var r result
 	if len(o.containers) > 0 {
 		r.checkContainers(o.containers)
@@ -72,11 +75,7 @@ func (r *result) checkContainers(files []string) {
 func (r *result) checkHost(o *options) {
 	name := make(chan nameResult, 1)
 	go func() { name <- checkName() }()
-	opts := configs.Options{MasterFile: o.config, Excerpts: true}
-	if o.alternate != "" {
-		opts.AlternateProcess = map[string]string{o.sandbox: o.alternate}
-	}
-	plan, problems := configs.Load(opts)
+	plan, problems := configs.Load(o.loading())
 	r.plan, r.problems = plan, problems
 	r.problems = append(r.problems, checkBinaries()...)
 	if plan != nil {
@@ -86,6 +85,15 @@ func (r *result) checkHost(o *options) {
 	}
 	n := <-name
 	r.host, r.problems = n.told, append(r.problems, n.problems...)
+}
+
+// loading says which configs are read.
+func (o *options) loading() configs.Options {
+	opts := configs.Options{MasterFile: o.config, Excerpts: true}
+	if o.alternate != "" {
+		opts.AlternateProcess = map[string]string{o.sandbox: o.alternate}
+	}
+	return opts
 }
 
 // counts is such as "2 sandboxes, 3 processes, 7 containers".

@@ -56,7 +56,7 @@ func TestR4_Help(t *testing.T) {
 	}
 	for _, flag := range []string{
 		"-C", "--config", "--sandbox", "--sandbox-name", "-T", "--tree", "--subtree-name", "--alternate-config",
-		"--check-container", "--json", "-v", "--verbose", "--version", "--help",
+		"--check-container", "--timeline", "--json", "-v", "--verbose", "--version", "--help",
 	} {
 		if !strings.Contains(stdout, flag) {
 			t.Errorf("%s is not in the help", flag)

@@ -15,11 +15,13 @@ type options struct {
 	alternate  string
 	sandbox    string
 	containers []string
+	timeline   string
 }
 
 const help = `Usage: lithos_check [-C FILE] [-v] [--json]
        lithos_check [-C FILE] --sandbox NAME --alternate-config FILE
        lithos_check --check-container FILE...
+       lithos_check [-C FILE] [--json] --timeline SANDBOX/PROCESS
 
 Checks all configs of this host: the master config, the sandboxes, their
 processes, the container configs in the images, and what the images lack at run
@@ -37,6 +39,10 @@ Options:
                            check this container config alone, wherever it lies;
                            can be given several times. Needs nothing of lithos
                            installed, no root and no host: for a build machine
+      --timeline SANDBOX/PROCESS
+                           check nothing; tell when the process is started again
+                           if its program dies at once, by its restart-timeout
+                           and restart-backoff
       --json               write what was found as JSON to standard output
   -v, --verbose            say what was looked at, too
       --version            print the version
@@ -53,6 +59,9 @@ Examples:
 
   lithos_check --check-container config/web.yaml
       check a container config before it goes into an image
+
+  lithos_check --timeline web/app
+      see how soon and how often a broken app is tried again
 
   lithos_check --json | jq -r '.problems[] | select(.severity == "error").file'
       list the files with errors
@@ -92,12 +101,15 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	}
 	flags.StringVar(&o.alternate, "alternate-config", "", "")
 	flags.Var((*list)(&o.containers), "check-container", "")
+	flags.StringVar(&o.timeline, "timeline", "", "")
 	flags.BoolVar(&o.json, "json", false, "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	err := flags.Parse(args)
 	switch {
 	case err != nil:
 	case showVersion:
+	case o.timeline != "" && (len(o.containers) > 0 || flags.NArg() > 0):
+		err = errors.New("--timeline is about one process of this host: give nothing beside it but -C, --sandbox with --alternate-config, and --json")
 	case len(o.containers) > 0:
 		// --check-container a.yaml b.yaml, as a shell makes of *.yaml
 		o.containers = append(o.containers, flags.Args()...)
