@@ -80,8 +80,9 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.row = 0 // another one has not failed yet
 		p.handle(ctx, Event{Kind: Run})
 	case *UpdateInstance:
+		slowed := p.state.Phase == Waiting && p.desired.Container.RestartBackoff.Factor != 0
 		p.desired, p.env = m.Instance, m.Env
-		if p.state.Phase == Waiting {
+		if slowed {
 			p.rearmRestart(ctx)
 		}
 		p.publish()
@@ -265,7 +266,8 @@ func (p *Process) armRestart(ctx actor.Context) {
 }
 
 // rearmRestart waits by the options of a new config, which may be those that an
-// operator shortened because of this very wait.
+// operator shortened because of this very wait. It is for restart-backoff,
+// whose waits are long; a wait of restart-timeout alone goes on as it was armed.
 func (p *Process) rearmRestart(ctx actor.Context) {
 	p.cancel(&p.restartTimer)
 	wait := max(0, time.Until(p.attempt.Add(p.wait())))
