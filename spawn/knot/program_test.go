@@ -373,7 +373,7 @@ func TestR2_CommandLine(t *testing.T) {
 		code int
 		want string
 	}{
-		{"R2 help", []string{"--help"}, 0, "usage: lithos_knot --name SANDBOX/PROCESS.N --master FILE --config JSON"},
+		{"R2 help", []string{"--help"}, 0, "Usage: lithos_knot --name SANDBOX/PROCESS.N --master FILE --config JSON"},
 		{"R2 version", []string{"--version"}, 0, "dev\n"},
 		{"R2 by hand", nil, 1, "lithos_knot is internal"},
 		{"R2 by hand with the options", []string{"--name", "a/b.0", "--master", "m", "--config", "{}"}, 1, "use lithos_cmd"},
