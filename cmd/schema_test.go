@@ -185,6 +185,25 @@ func TestSchemas(t *testing.T) {
 			count(verdict(t, file, all["container"], string(data), configs.CheckContainer(file)))
 		}
 	}
+	// The manual's others need a host around them.
+	for _, kind := range []struct{ name, archive string }{
+		{"master", "-- master.yaml --\nEXAMPLE"},
+		{"sandbox", "-- master.yaml --\n-- processes/web.yaml --\n{}\n-- sandboxes/web.yaml --\nEXAMPLE"},
+		{"process", "-- master.yaml --\n-- sandboxes/web.yaml --\nallow-users: [1-1000]\nallow-groups: [0-1000]\n-- processes/web.yaml --\nEXAMPLE"},
+	} {
+		files, _ := filepath.Glob("../configs/testdata/manual/" + kind.name + "-*.yaml")
+		if len(files) == 0 {
+			t.Errorf("no %s examples", kind.name)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			archive := strings.Replace(kind.archive, "EXAMPLE", string(data), 1)
+			count(hostVerdicts(t, file, strings.TrimSuffix(archive, "\n")+"\n-- problems --\n", all))
+		}
+	}
 	hosts, _ := filepath.Glob("../configs/testdata/broken/*.txt")
 	for _, file := range hosts {
 		data, err := os.ReadFile(file)
