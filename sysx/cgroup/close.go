@@ -7,6 +7,9 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // recorded is k with a list of the directories that it makes, or that it made
@@ -28,12 +31,26 @@ func (k kernel) recorded(made *[]string) kernel {
 // this process goes back to the root group for that, if it came from there;
 // with a delegated group the leaf stays until whoever delegated it cleans up.
 func (t *Tree) Close() {
+	moved := ""
 	for _, b := range t.now() {
 		if b.v2 && path.Dir(b.dir) == b.mount && slices.Contains(t.made, path.Join(b.dir, Leaf)) {
 			_ = t.k.write(path.Join(b.mount, "cgroup.procs"), strconv.Itoa(os.Getpid()))
+			moved = path.Join(b.dir, Leaf)
 		}
 	}
 	for _, dir := range slices.Backward(t.made) {
-		_ = t.k.rmdir(dir)
+		err := t.k.rmdir(dir)
+		// A thread of this process that was just ending did not move, and is in
+		// the leaf for another moment.
+		for n := 0; errors.Is(err, unix.EBUSY) && dir == moved && n < leafTries; n++ {
+			time.Sleep(leafPause)
+			err = t.k.rmdir(dir)
+		}
 	}
 }
+
+// How long Close waits for the leaf to be empty: a second.
+const (
+	leafTries = 200
+	leafPause = 5 * time.Millisecond
+)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func dirsOf(f *fake) []string { return slices.Sorted(maps.Keys(f.files)) }
@@ -86,6 +88,32 @@ func TestClose_RemovesWhatAnEarlierLifeMade(t *testing.T) {
 		f.own[dir] = true
 	}
 	tree, err := open(f.kernel(), config, mountsV1, "3:memory:/init\n1:name=systemd:/\n", "0::/\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree.Close()
+	if got := dirsOf(f); !slices.Equal(got, want) {
+		t.Errorf("there are %q, want %q", got, want)
+	}
+}
+
+// The kernel does not move a thread that is ending: for a moment the leaf is
+// still busy.
+func TestClose_WaitsForTheLastThread(t *testing.T) {
+	f := newFake()
+	f.v2("/cg", "cpu io memory")
+	f.files["/cg"]["cgroup.procs"] = strconv.Itoa(os.Getpid())
+	want := dirsOf(f)
+	k, busy := f.kernel(), 3
+	k.rmdir = func(dir string) error {
+		if path.Base(dir) == Leaf && busy > 0 {
+			busy--
+			return unix.EBUSY
+		}
+		return f.rmdir(dir)
+	}
+	tree, err := open(k, Config{Name: "lithos.slice", Controllers: []string{"memory"}},
+		"30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n", "0::/\n", "0::/\n")
 	if err != nil {
 		t.Fatal(err)
 	}
