@@ -45,6 +45,12 @@ test: preflight build images ## run all tests on this machine: needs root
 	go test -count=1 -timeout=15m ./cmd/e2e
 	go test -count=1 -timeout=10m -parallel=8 ./cmd/e2e/attack
 
+# SEEDS and STEPS, or DURATION (10m if neither is said), from the seed FIRST on.
+.PHONY: soak
+soak: ## simulate the daemon's actors, seed after seed, on all cores: SEEDS, STEPS, FIRST or DURATION
+	GOGC=400 go test -count=1 -timeout=0 -run '^TestSoak$$' ./actors/simulation -first $(or $(FIRST),1) \
+		-seeds $(or $(SEEDS),0) -steps $(or $(STEPS),1000) -duration $(or $(DURATION),$(if $(SEEDS),0,10m))
+
 .PHONY: attack-mutations
 attack-mutations: ## take one defence after the other out and see that the attacks succeed: minutes, by hand
 	go test -count=1 -timeout=60m -tags mutations -v -run TestMutations ./cmd/e2e/attack

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -87,6 +88,7 @@ type Kernel struct {
 	cgroups   map[string]bool
 	behaviour map[string]Behaviour // the latest of each name
 	history   []*Proc
+	latest    map[string]*Proc // of each name
 }
 
 // New makes a fake kernel.
@@ -101,6 +103,7 @@ func New() *Kernel {
 		stateDirs: make(map[string]bool),
 		cgroups:   make(map[string]bool),
 		behaviour: make(map[string]Behaviour),
+		latest:    make(map[string]*Proc),
 		lastPID:   100,
 	}
 }
@@ -183,6 +186,7 @@ func (k *Kernel) add(name string, b Behaviour) *Proc {
 	k.procs[p.PID] = p
 	k.byHandle[p.handle] = p
 	k.history = append(k.history, p)
+	k.latest[name] = p
 	return p
 }
 
@@ -252,8 +256,15 @@ func (k *Kernel) wait() (actors.Exit, bool) {
 	if len(k.dead) == 0 {
 		return actors.Exit{}, false
 	}
-	exit := k.dead[0]
-	k.dead = k.dead[1:]
+	// Those that died at one moment have an order that can be repeated.
+	first := 0
+	for i, exit := range k.dead {
+		if exit.PID < k.dead[first].PID {
+			first = i
+		}
+	}
+	exit := k.dead[first]
+	k.dead = slices.Delete(k.dead, first, first+1)
 	exit.At = time.Now()
 	delete(k.procs, exit.PID)
 	return exit, true

@@ -106,6 +106,40 @@ func (k *Kernel) History(name string) []*Proc {
 	return list
 }
 
+// Latest is the newest process of a name, nil if there was none.
+func (k *Kernel) Latest(name string) *Proc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.latest[name]
+}
+
+// SignalsOf are the signals that a process got.
+func (k *Kernel) SignalsOf(p *Proc) []Signal {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return p.Signals
+}
+
+// Unreaped is how many children are dead and were not waited for.
+func (k *Kernel) Unreaped() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.dead)
+}
+
+// Pidfds is how many pidfds of containers are open.
+func (k *Kernel) Pidfds() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, p := range k.byHandle {
+		if !p.Foreign && !p.Stray {
+			n++
+		}
+	}
+	return n
+}
+
 // Starts is how often a container's start was tried.
 func (k *Kernel) Starts(name string) int {
 	k.mu.Lock()

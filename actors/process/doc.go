@@ -10,5 +10,6 @@
 // restart-timeout; PID 1 gets one second more than its kill-timeout before it
 // is killed from outside, since it does the killing itself; a death on TERM
 // that nobody here sent is no failure (N9), but PID 1's "did not die in time"
-// is one unless TERM was ours (N6).
+// is one unless TERM was ours (N6); a start that came to no process is tried
+// again after a tenth of a second at the earliest, whatever restart-timeout is.
 package process

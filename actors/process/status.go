@@ -54,16 +54,29 @@ func (p *Process) publish() {
 	p.env.Board.Publish(in)
 }
 
+// failedStartWait is the least time between two starts of which the first came
+// to no process. With a restart-timeout of 0 a port that can't be opened would
+// otherwise keep a processor and the log busy: a container takes its time to
+// end, a refusal none.
+const failedStartWait = 100 * time.Millisecond
+
 // wait is the least time between the last start and the next one.
 func (p *Process) wait() time.Duration {
 	c := p.desired.Container
-	return c.RestartBackoff.Wait(c.RestartTimeout, p.row, p.chance)
+	wait := c.RestartBackoff.Wait(c.RestartTimeout, p.row, p.chance)
+	if p.lastExit != nil && p.lastExit.PID == 0 {
+		return max(wait, failedStartWait)
+	}
+	return wait
 }
 
 // nextTry is when the next start follows, and how that comes about.
 func (p *Process) nextTry() (at time.Time, formula string) {
 	c, wait := p.desired.Container, p.wait()
 	formula = "restart-timeout " + c.RestartTimeout.String()
+	if wait == failedStartWait && c.RestartTimeout < wait {
+		formula += ", " + wait.String() + " at least since it could not be started,"
+	}
 	if b := c.RestartBackoff; b.Factor != 0 && p.row > 0 {
 		formula = fmt.Sprintf("%s: restart-timeout %s * %v^%d, at most %s", wait, c.RestartTimeout, b.Factor, p.row-1, b.Cap)
 		if b.Jitter != 0 {

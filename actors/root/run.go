@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"lithos/actors"
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
@@ -51,35 +53,67 @@ type Config struct {
 // write.
 func RecordsDir(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "containers") }
 
-// Run is the daemon's life: it starts what the plan asks for and returns when
-// it has been told to stop and nothing is left; an error says what is.
-func Run(config Config) error {
-	system := actors.NewSystem(config.Logs.Master())
+// Daemon is a root actor that was started. [Run] is its whole life; one who
+// schedules the actors by himself, as actors/simulation does, sends it signals
+// and looks at Done.
+type Daemon struct {
+	Done <-chan error // has the end, as Run returns it
+
+	system *actor.ActorSystem
+	root   *Root
+	pid    *actor.PID
+}
+
+// Start starts the root actor on a system, with options of the actor library
+// if the system is not to run it as usual.
+func Start(system *actor.ActorSystem, config Config, options ...actor.PropsOption) (*Daemon, error) {
 	done := make(chan error, 1)
 	if config.Registry == nil {
 		config.Registry = actors.NewRegistry()
 	}
 	r := newRoot(config, done)
-	pid, err := system.Root.SpawnNamed(actors.TopProps("root", r.log, r), "root")
+	pid, err := system.Root.SpawnNamed(actors.TopProps("root", r.log, r, options...), "root")
 	if err != nil {
-		return fmt.Errorf("cannot start the root actor: %w", err)
+		return nil, fmt.Errorf("cannot start the root actor: %w", err)
+	}
+	return &Daemon{Done: done, system: system, root: r, pid: pid}, nil
+}
+
+// Signal tells the daemon of a signal.
+func (d *Daemon) Signal(sig os.Signal) { d.system.Root.Send(d.pid, &SignalReceived{sig}) }
+
+// Stop ends the actor when Done had no error; Stopped tells when it has ended.
+func (d *Daemon) Stop() { d.system.Root.Stop(d.pid) }
+
+// Stopped is closed when the actor and all below it have ended.
+func (d *Daemon) Stopped() <-chan struct{} { return d.root.stopped }
+
+// Close ends the thread that forks.
+func (d *Daemon) Close() { d.root.dispatch.Close() }
+
+// Run is the daemon's life: it starts what the plan asks for and returns when
+// it has been told to stop and nothing is left; an error says what is.
+func Run(config Config) error {
+	d, err := Start(actors.NewSystem(config.Logs.Master()), config)
+	if err != nil {
+		return err
 	}
 	for {
 		select {
 		case sig := <-config.Signals:
-			system.Root.Send(pid, &SignalReceived{sig})
+			d.Signal(sig)
 		case sig := <-config.Deaths:
-			system.Root.Send(pid, &SignalReceived{sig})
+			d.Signal(sig)
 		case <-config.Requests:
-			system.Root.Send(pid, &SignalReceived{syscall.SIGQUIT})
-		case err := <-done:
+			d.Signal(syscall.SIGQUIT)
+		case err := <-d.Done:
 			if err == nil {
 				// The spawner's own stop runs on its thread, so that
 				// one ends last. What is abandoned may hang.
-				system.Root.Stop(pid)
-				<-r.stopped
+				d.Stop()
+				<-d.Stopped()
 			}
-			r.dispatch.Close()
+			d.Close()
 			return err
 		}
 	}

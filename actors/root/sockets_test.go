@@ -266,3 +266,23 @@ func TestG1_APortThatIsTakenByAnotherKind(t *testing.T) {
 		h.stop()
 	})
 }
+
+func TestG14_ATakenPortIsNotTriedWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		tries := 0
+		k.ListenError = func(actors.Socket) error {
+			tries++
+			return errors.New("in use")
+		}
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80), restartTimeout(0)))))
+		sleep(950 * time.Millisecond)
+		if tries != 10 {
+			t.Errorf("%d tries in a second, want one each tenth of it", tries)
+		}
+		k.ListenError = nil
+		sleep(100 * time.Millisecond)
+		h.wantRunning("web/app.0")
+		h.stop()
+	})
+}
