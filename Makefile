@@ -59,9 +59,14 @@ attack-mutations: ## take one defence after the other out and see that the attac
 test-vm: build images ## run the kernel's part of them in a small virtual machine: cgroup v2, Debian's kernel
 	cmd/e2e/vm/run.sh
 
+# With QUICK=1 a short run, which shows that everything works and writes nothing
+# into the checkout. REFERENCE_BIN=DIR measures the lithos there too, RUN=PATTERN some only.
+bench_out = bench/results/$$(date -u +%Y-%m-%d)-$$(git -c safe.directory='*' rev-parse --short=12 HEAD) $(if $(RUN),,-page docs/performance.md)
+
 .PHONY: bench
-bench: build ## measure memory and restart times of the whole programs, into bench/results
-	go run ./bench -bin bin -o bench/results/$$(date -u +%Y-%m-%d)-$$(git rev-parse --short=12 HEAD).json
+bench: build ## measure whole programs beside the limit and others (QUICK=1, REFERENCE_BIN=DIR, RUN=PATTERN)
+	go build -trimpath -o build/bench ./bench
+	build/bench -bin bin -run '$(RUN)' $(if $(REFERENCE_BIN),-reference '$(REFERENCE_BIN)') -o $(if $(QUICK),build/bench-quick -quick,$(bench_out))
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, shellcheck and the house rules

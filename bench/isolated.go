@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -12,37 +11,25 @@ import (
 	"lithos/sysx/userns"
 )
 
-const benchBridge = "br-bench"
+const (
+	benchBridge = "br-bench"
+	userMaps    = "uid-map: [{inside: 0, outside: 100000, count: 1000}]\ngid-map: [{inside: 0, outside: 100000, count: 1000}]\n"
+)
 
-// measureIsolated starts as many containers in user namespaces, on a bridge in
-// a network that is made for it.
-func measureIsolated(o options, p programs, dir string, s *Start) error {
+// useBridge puts the host into a network made for it, and its containers on a
+// bridge there.
+func (h *host) useBridge() error {
 	n, err := userns.Make(userns.Options{Network: true})
 	if err != nil {
 		return err
 	}
-	defer n.Close()
 	if err := bridge.Inside(n.Network, makeBridge); err != nil {
+		n.Close()
 		return fmt.Errorf("cannot make a bridge: %w", err)
 	}
-	h, err := startHostIn(n.Network, o, p, dir, o.containers)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if h.daemon.ProcessState == nil {
-			_ = h.stop()
-		}
-	}()
-	if err := until("all containers on a bridge", func() bool { return len(h.times()) >= o.containers }); err != nil {
-		return err
-	}
-	s.IsolatedAllMS = ms(h.times()[o.containers-1] - h.begin)
-	s.IsolatedToPlain = round(s.IsolatedAllMS / s.AllMS)
-	begin := time.Now()
-	err = h.stop()
-	s.IsolatedStopMS = ms(time.Since(begin).Nanoseconds())
-	return err
+	h.network = n.Network
+	h.sandbox += "bridged-network: {bridge: " + benchBridge + ", network: 10.77.0.0/16}\n"
+	return nil
 }
 
 func makeBridge() error {
@@ -63,20 +50,8 @@ func makeBridge() error {
 	return netlink.LinkSetUp(br)
 }
 
-// isolation are the options of the sandbox.
-func (h *host) isolation() string {
-	if h.network == nil {
-		return ""
-	}
-	const ids = "[{inside: 0, outside: 100000, count: 1000}]\n"
-	return "uid-map: " + ids + "gid-map: " + ids + "bridged-network: {bridge: " + benchBridge + ", network: 10.77.0.0/16}\n"
-}
-
-// addresses are those of the instances.
-func (h *host) addresses(instances int) string {
-	if h.network == nil || instances == 0 {
-		return ""
-	}
+// addresses are those of a process's instances.
+func addresses(instances int) string {
 	list := make([]string, instances)
 	for i := range list {
 		list[i] = fmt.Sprintf("10.77.%d.%d", 1+i/250, 1+i%250)

@@ -1,121 +1,191 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // options are the command line.
 type options struct {
-	bin        string // directory of the programs
-	out        string // where the result goes; "" = standard output only
-	commit     string // what the programs were built from
-	containers int
-	kills      int
+	bin, reference string // directories of programs; reference may be ""
+	out, page      string // where the results go; "" = nowhere
+	run            *regexp.Regexp
+	quick          bool
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.bin, "bin", "bin", "directory of lithos_tree, lithos_knot and lithos_mkdev")
-	flag.StringVar(&o.out, "o", "", "write the result to this file too")
-	flag.StringVar(&o.commit, "commit", commit(), "what the programs were built from")
-	flag.IntVar(&o.containers, "containers", 200, "how many containers lithos_tree has for the memory and start numbers")
-	flag.IntVar(&o.kills, "kills", 300, "how many restarts are timed")
+	var run string
+	flag.StringVar(&o.bin, "bin", "bin", "directory of our programs")
+	flag.StringVar(&o.reference, "reference", "", "directory of another lithos's programs, to be measured too")
+	flag.StringVar(&o.out, "o", "", "write FILE.json and FILE.svg, `FILE` being this")
+	flag.StringVar(&o.page, "page", "", "put the table of goals into this `page`, between its markers")
+	flag.StringVar(&run, "run", "", "run only benchmarks that match this pattern")
+	flag.BoolVar(&o.quick, "quick", false, "a run of seconds that shows that everything works; its numbers say little")
 	flag.Parse()
-	if err := run(o); err != nil {
+	if err := start(o, run); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-// Result is one run of the whole benchmark.
-type Result struct {
-	Date    string  `json:"date"`
-	Commit  string  `json:"commit"`
-	Machine Machine `json:"machine"`
-	Memory  Memory  `json:"memory"`
-	Start   Start   `json:"start"`
-	Restart Restart `json:"restart"`
-}
-
-func run(o options) (err error) {
+func start(o options, run string) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("real containers need root; run it as root")
+	}
+	if o.run, err = regexp.Compile(run); err != nil {
+		return err
 	}
 	if o.bin, err = filepath.Abs(o.bin); err != nil {
 		return err
 	}
+	if o.reference != "" {
+		if o.reference, err = filepath.Abs(o.reference); err != nil {
+			return err
+		}
+	}
+	b, err := newBench(o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	b.closeOnSignal()
+	for _, one := range benchmarks {
+		if !o.run.MatchString(one.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s\n", one.name)
+		begin := time.Now()
+		if err := one.run(b); err != nil {
+			return fmt.Errorf("%s: %w", one.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", one.name, time.Since(begin).Seconds())
+	}
+	return b.result.publish(o)
+}
+
+// benchmarks are run in this order.
+var benchmarks = []struct {
+	name string
+	run  func(*bench) error
+}{
+	{"start", (*bench).start},
+	{"throughput", (*bench).throughput},
+	{"latency", (*bench).latency},
+	{"memory", (*bench).memory},
+	{"scale", (*bench).scale},
+	{"flapping", (*bench).flapping},
+}
+
+// bench is one run.
+type bench struct {
+	o      options
+	dir    string
+	first  string // the program in all containers, first/first.c
+	limit  string // limit/limit.c
+	groups []string
+	result *Result
+	hosts  int
+	// running are process groups to be killed if the run ends early.
+	running map[int]bool
+}
+
+func newBench(o options) (*bench, error) {
 	dir, err := os.MkdirTemp("", "lithos-bench-")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	p, err := buildPrograms(dir)
-	if err != nil {
-		return err
-	}
-	r := Result{Date: time.Now().UTC().Format(time.RFC3339), Commit: o.commit, Machine: thisMachine()}
-	if err := measureMany(o, p, dir, &r); err != nil {
-		return err
-	}
-	if r.Restart, err = measureRestarts(o, p, dir); err != nil {
-		return err
-	}
-	return r.write(o.out)
-}
-
-func (r Result) write(path string) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	data = append(data, '\n')
-	if _, err := os.Stdout.Write(data); err != nil {
-		return err
-	}
-	if path == "" {
-		return nil
-	}
-	return os.WriteFile(path, data, 0o644)
-}
-
-// programs are the baselines' and the timed program, built for this run.
-type programs struct{ first, restarter, idle string }
-
-func buildPrograms(dir string) (programs, error) {
-	p := programs{filepath.Join(dir, "first"), filepath.Join(dir, "restarter"), filepath.Join(dir, "idle")}
-	source := func(name string) string { return filepath.Join("bench", name) }
-	if _, err := os.Stat(source("c/first.c")); err != nil {
-		return p, fmt.Errorf("run it in the root of the repository: %w", err)
+	b := &bench{o: o, dir: dir, first: filepath.Join(dir, "first"), limit: filepath.Join(dir, "limit"), running: map[int]bool{}}
+	b.result = newResult(o)
+	b.result.names = map[string]string{dir: "DIR", o.bin: "BIN"}
+	if o.reference != "" {
+		b.result.names[o.reference] = "REFERENCE_BIN"
 	}
 	for _, c := range [][]string{
-		{"cc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", "-no-pie", "-o", p.first, source("c/first.c")},
-		{"cc", "-O2", "-static", "-o", p.restarter, source("c/restarter.c")},
-		{"go", "build", "-trimpath", "-o", p.idle, "./bench/idle"},
+		{"cc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", "-no-pie", "-o", b.first, "bench/first/first.c"},
+		{"cc", "-O2", "-static", "-o", b.limit, "bench/limit/limit.c"},
 	} {
-		cmd := exec.Command(c[0], c[1:]...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return p, fmt.Errorf("cannot build a baseline (a C compiler is needed: apt-get install gcc libc6-dev): %s: %w\n%s",
+		if _, err := os.Stat(c[len(c)-1]); err != nil {
+			return b, fmt.Errorf("run it in the root of the repository: %w", err)
+		}
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+			os.RemoveAll(dir)
+			return b, fmt.Errorf("cannot build (a C compiler is needed: apt-get install gcc libc6-dev): %s: %w\n%s",
 				strings.Join(c, " "), err, out)
 		}
 	}
-	return p, nil
+	return b, nil
 }
 
-// Machine is where a result was measured; results of different ones can only
-// be compared by their ratios.
-type Machine struct {
-	CPU    string `json:"cpu"`
-	CPUs   int    `json:"cpus"`
-	Kernel string `json:"kernel"`
-	Memory string `json:"memory"`
-	Load   string `json:"load"` // of the minutes before: 1, 5 and 15
+// pick is full, or quick in a quick run.
+func (b *bench) pick(full, quick int) int {
+	if b.o.quick {
+		return quick
+	}
+	return full
+}
+
+// spawn starts a command in a process group of its own.
+func (b *bench) spawn(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	b.running[cmd.Process.Pid] = true
+	return nil
+}
+
+// end asks a command to end, and waits until it has.
+func (b *bench) end(cmd *exec.Cmd, sig syscall.Signal) error {
+	if err := cmd.Process.Signal(sig); err != nil {
+		return err
+	}
+	timer := time.AfterFunc(patience, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	err := cmd.Wait()
+	if !timer.Stop() {
+		err = errors.New("it did not end")
+	}
+	delete(b.running, cmd.Process.Pid)
+	return err
+}
+
+func (b *bench) close() {
+	for pid := range b.running {
+		_ = syscall.Kill(-pid, syscall.SIGTERM)
+	}
+	if len(b.running) > 0 {
+		time.Sleep(2 * time.Second)
+	}
+	for pid := range b.running {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+	// Another lithos leaves its control groups.
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		for _, below := range []string{"/*", ""} {
+			left, _ := filepath.Glob(fmt.Sprintf("%slithos-bench-%d-*.slice%s", pattern, os.Getpid(), below))
+			for _, dir := range left {
+				_ = syscall.Rmdir(dir) // files are none of ours
+			}
+		}
+	}
+	_ = os.RemoveAll(b.dir)
+}
+
+func (b *bench) closeOnSignal() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-c
+		b.close()
+		os.Exit(1)
+	}()
 }

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// findGroups notes the hierarchies of control groups that lithos uses, for the
+// limit to use the same. It looks for the group of a host that runs.
+func (b *bench) findGroups(h *host) {
+	name := strings.TrimSpace("lithos-bench-" + strconv.Itoa(os.Getpid()) + "-" + filepath.Base(h.dir) + ".slice")
+	b.groups = nil
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		found, _ := filepath.Glob(pattern + name)
+		for _, dir := range found {
+			// Without controllers it limits nothing, and lithos does not join it.
+			if c, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers")); err == nil && len(strings.TrimSpace(string(c))) == 0 {
+				continue
+			}
+			b.groups = append(b.groups, filepath.Dir(dir))
+		}
+	}
+}
+
+// limitCommand is limit/limit.c with the directories of a host.
+func (b *bench) limitCommand(h *host, what string, n int, args ...string) *exec.Cmd {
+	in := func(name string) string { return filepath.Join(h.dir, name) }
+	argv := []string{what, strconv.Itoa(n), "-i", in("images/app"), "-d", in("dev"), "-m", in("empty"), "-s", in("state"), "-v", in("data")}
+	for _, g := range b.groups {
+		argv = append(argv, "-g", g)
+	}
+	cmd := exec.Command(b.limit, append(append(argv, "/bin/first"), args...)...)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// keepLimit starts the limit with n containers, on a host of its own. The
+// control groups have to be found before.
+func (b *bench) keepLimit(n int, prefix []string, args ...string) (*host, error) {
+	h, err := b.newHost(b.o.bin)
+	if err != nil {
+		return nil, err
+	}
+	cmd := b.limitCommand(h, "keep", n, append([]string{"/out/times"}, args...)...)
+	if len(prefix) > 0 {
+		argv := append(prefix, cmd.Args...)
+		cmd = exec.Command(argv[0], argv[1:]...)
+		cmd.Stderr = os.Stderr
+	}
+	h.daemon, h.begin = cmd, monotonic()
+	return h, b.spawn(cmd)
+}
+
+// stopLimit ends it; all it has started goes too.
+func (h *host) stopLimit() error { return h.b.end(h.daemon, syscall.SIGTERM) }
+
+// needGroups runs a host once to see which control groups there are.
+func (b *bench) needGroups() error {
+	h, err := b.startHost(b.o.bin, process{"app", "app", 1})
+	if err != nil {
+		return err
+	}
+	if _, err := h.started(1); err != nil {
+		return err
+	}
+	b.findGroups(h)
+	return h.stop()
+}
