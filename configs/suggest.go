@@ -2,6 +2,9 @@ package configs
 
 import "strings"
 
+// Suggest returns the candidate that word was probably meant to be, or "".
+func Suggest(word string, candidates []string) string { return suggest(word, candidates) }
+
 // suggest returns the candidate that word was probably meant to be, or "". Of
 // many candidates, which only a hostile file has, it looks at the first.
 func suggest(word string, candidates []string) string {

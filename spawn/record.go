@@ -28,6 +28,37 @@ type Created struct {
 	KillTimeout float64   `json:"kill_timeout"` // seconds
 	// Interface is the host's end of its connection to a bridge, "" = none.
 	Interface string `json:"interface,omitempty"`
+	// Identity is for who joins the container later, see package enter; nil
+	// in a record of a lithos that had none.
+	Identity *Identity `json:"identity,omitempty"`
+}
+
+// Identity is what the program of a container was started as. It stands in the
+// record because what /proc tells of a program is the program's to change.
+type Identity struct {
+	// UserID and GroupID are as the program sees them.
+	UserID  uint32 `json:"user_id"`
+	GroupID uint32 `json:"group_id"`
+	// UserNS and NetNS: it has a user namespace, a network namespace.
+	UserNS bool `json:"user_ns,omitempty"`
+	NetNS  bool `json:"net_ns,omitempty"`
+	// AddCapabilities, NewPrivileges and Seccomp (the default profile) are
+	// what its sandbox loosens or adds.
+	AddCapabilities uint64 `json:"add_capabilities,omitempty"`
+	NewPrivileges   bool   `json:"new_privileges,omitempty"`
+	Seccomp         bool   `json:"seccomp,omitempty"`
+	Workdir         string `json:"workdir"` // inside the container
+	FilenoLimit     uint64 `json:"fileno_limit"`
+}
+
+// identity is what a start makes the program.
+func identity(r *Request) *Identity {
+	s := r.Spec
+	return &Identity{
+		UserID: s.UserID, GroupID: s.GroupID, UserNS: len(r.UIDMap) > 0, NetNS: r.Network != nil,
+		AddCapabilities: s.AddCapabilities, NewPrivileges: s.NewPrivileges, Seccomp: s.Seccomp != "",
+		Workdir: s.Workdir, FilenoLimit: s.FilenoLimit,
+	}
 }
 
 // Forked is written by the supervisor when PID 1 exists.

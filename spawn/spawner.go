@@ -198,6 +198,7 @@ func (l *launch) createRecord() error {
 		return fmt.Errorf("cannot make its record: %w", err)
 	}
 	l.record = f
+	l.head.Identity = identity(l.r)
 	if c := l.connection(); c != nil {
 		l.head.Interface = c.Outer()
 	}

@@ -110,7 +110,9 @@ func checkRecord(t *testing.T, r *Request, c *Child, rec *Record) {
 		t.Fatal(err)
 	}
 	want := Forked{PID: c.PID, StartTime: started}
-	if rec.Created != r.RecordHead || rec.Forked == nil || !reflect.DeepEqual(*rec.Forked, want) || rec.Crash != "" {
+	head := r.RecordHead
+	head.Identity = identity(r)
+	if !reflect.DeepEqual(rec.Created, head) || rec.Forked == nil || !reflect.DeepEqual(*rec.Forked, want) || rec.Crash != "" {
 		t.Errorf("the record is %+v, %+v", *rec, rec.Forked)
 	}
 	for path, mode := range map[string]os.FileMode{r.Record: 0o600, filepath.Dir(r.Record): 0o700 | os.ModeDir} {

@@ -33,7 +33,7 @@ func shellHost(t *testing.T) *host {
 	box, err := os.ReadFile(filepath.Join(imagesDir, debian, "bin/busybox"))
 	must(t, err)
 	must(t, os.WriteFile(h.path("images/app/bin/busybox"), box, 0o755))
-	for _, name := range []string{"sh", "cat", "sleep", "stty", "head", "sha256sum"} {
+	for _, name := range []string{"sh", "cat", "sleep", "stty", "head", "sha256sum", "readlink", "id", "grep"} {
 		must(t, os.Symlink("busybox", h.path("images/app/bin", name)))
 	}
 	h.processes("box", app+`

@@ -120,6 +120,7 @@ var foreign = map[string][]string{
 	"lithos_cmd":    {"--table", "--dry-run"},                    // of the commands in its examples
 	"lithos_crypt":  {"-t", "-N", "-f", "-P", "-rs", "-p", "-r"}, // ssh-keygen, xxd, read
 	"lithos_tree":   {"--timeline"},                              // lithos_check
+	"lithos_exec":   {"-l"},                                      // ls
 	"lithos_import": {"--check-container"},                       // lithos_check
 	"lithos_ps":     {"-r"},                                      // jq
 }

@@ -23,6 +23,7 @@ var programs = map[string]func(args []string){
 	"net":      serveNet,
 	"print":    printFile,
 	"report":   report,
+	"look":     look,
 	"serve":    serve,
 	"hog":      hog,
 	"hold":     hold,
@@ -85,10 +86,25 @@ type seen struct {
 	Status    string         // /proc/self/status
 	Cgroup    string         // /proc/self/cgroup
 	FDs       map[int]string // what each descriptor is
+	Spaces    []string       // namespaces
 }
 
 // report writes what it sees to a file, and waits.
 func report(args []string) {
+	data, err := json.Marshal(view())
+	check(err)
+	check(os.WriteFile(args[0]+".tmp", data, 0o644))
+	check(os.Rename(args[0]+".tmp", args[0]))
+	wait()
+}
+
+// look writes what it sees to its standard output.
+func look([]string) {
+	check(json.NewEncoder(os.Stdout).Encode(view()))
+}
+
+// view is all that a program can see.
+func view() seen {
 	// The descriptors as they were passed: before anything else is opened.
 	fds := make(map[int]string)
 	for fd := range 64 {
@@ -107,11 +123,12 @@ func report(args []string) {
 	s.Workdir, _ = os.Getwd()
 	s.Hostname, _ = os.Hostname()
 	check(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &s.NoFile))
-	data, err := json.Marshal(s)
-	check(err)
-	check(os.WriteFile(args[0]+".tmp", data, 0o644))
-	check(os.Rename(args[0]+".tmp", args[0]))
-	wait()
+	for _, name := range []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"} {
+		ns, err := os.Readlink("/proc/self/ns/" + name)
+		check(err)
+		s.Spaces = append(s.Spaces, ns)
+	}
+	return s
 }
 
 func text(path string) string {

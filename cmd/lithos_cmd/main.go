@@ -17,6 +17,7 @@ import (
 	"lithos/actors/logs"
 	"lithos/actors/process"
 	"lithos/cmd/internal/setup"
+	"lithos/cmd/internal/terminal"
 	"lithos/configs"
 )
 
@@ -119,17 +120,17 @@ func start(c *command.Config, stderr io.Writer) (int, error) {
 // attach connects the command to what lithos_cmd reads and writes: by a terminal
 // of its own, or directly. finish is for when it has ended.
 func attach(c *command.Config) (finish func(), err error) {
-	if isTerminal(0) && isTerminal(1) {
-		t, err := openTerminal(hostUser(c.Instance.Container))
+	if terminal.Is(0) && terminal.Is(1) {
+		t, err := terminal.Open(hostUser(c.Instance.Container))
 		if err != nil {
 			return nil, fmt.Errorf("cannot make a terminal for the command: %w", err)
 		}
-		c.Terminal, c.Stdio = true, [3]*os.File{t.inside, t.inside, os.Stderr}
-		if isTerminal(2) {
-			c.Stdio[2] = t.inside
+		c.Terminal, c.Stdio = true, [3]*os.File{t.Inside(), t.Inside(), os.Stderr}
+		if terminal.Is(2) {
+			c.Stdio[2] = t.Inside()
 		}
-		c.Started = t.start
-		return t.finish, nil
+		c.Started = t.Start
+		return t.Finish, nil
 	}
 	c.Stdio = [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
 	c.Started = func(int) { letGo() }

@@ -5,25 +5,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/rights"
 	"lithos/spawn/wire"
 	"lithos/sysx/cred"
 	"lithos/sysx/forkexec"
 )
 
-// bounding is the most that a program can have (checklist K10): what docker
-// gives, less MKNOD, AUDIT_WRITE, NET_RAW and SYS_CHROOT.
-var bounding = cred.Of(unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, unix.CAP_FOWNER,
-	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SETFCAP,
-	unix.CAP_NET_BIND_SERVICE, unix.CAP_KILL)
-
-// ambient is what a program has without being user 0: on a network of its own
-// all ports are its own (checklist K9).
-func ambient(spec *wire.Spec) cred.Set {
-	if spec.NetNS {
-		return cred.Of(unix.CAP_NET_BIND_SERVICE)
-	}
-	return 0
-}
+// bounding is the most that a program can have (checklist K10).
+var bounding = rights.Bounding
 
 // start is what all starts of the program have in common.
 type start struct {
@@ -73,7 +62,7 @@ func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
 	spaces.enter(s.attr.Last)
 	id := cred.Identity{
 		UID: spec.UserID, GID: spec.GroupID, Bounding: bounding | cred.Set(spec.AddCapabilities),
-		InUserNS: spec.UserNS, Ambient: ambient(spec), NewPrivileges: spec.NewPrivileges, Filter: spec.Seccomp,
+		InUserNS: spec.UserNS, Ambient: rights.Ambient(spec.NetNS), NewPrivileges: spec.NewPrivileges, Filter: spec.Seccomp,
 	}
 	if err := id.AddTo(s.attr.Last); err != nil {
 		return nil, wrap(err, "cannot read the capabilities of PID 1")

@@ -1,4 +1,7 @@
-package main
+// Package terminal gives a program in a container a terminal of its own: between
+// that and the caller's, everything is passed on. It is never the caller's own
+// terminal, into which a program could put input.
+package terminal
 
 import (
 	"io"
@@ -11,26 +14,29 @@ import (
 	"lithos/sysx/proc"
 )
 
-func isTerminal(fd int) bool {
+// Is tells whether a descriptor is a terminal.
+func Is(fd int) bool {
 	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	return err == nil
 }
 
-// terminal is the command's own, between which and the caller's everything is
+// Terminal is the program's own, between which and the caller's everything is
 // passed on:
 //
-//	keyboard ─► fd 0, raw ─► outside ══ inside ─► 0, 1, 2 of the command
+//	keyboard ─► fd 0, raw ─► outside ══ inside ─► 0, 1, 2 of the program
 //	screen  ◄── fd 1 ◄────── outside ══ inside ◄─┘
-type terminal struct {
+type Terminal struct {
 	outside, inside *os.File
-	before          *unix.Termios  // of the caller's
-	knot            int            // PID 1 of the container
+	before          *unix.Termios // of the caller's
+	knot            int           // PID 1 of the container; 0 = Ctrl-Z is not for the caller
+	started         bool
 	output          chan struct{}  // closed when all output was passed on
-	changed         chan os.Signal // its size; or lithos_cmd goes on after a stop
+	changed         chan os.Signal // its size; or the caller goes on after a stop
 }
 
-// openTerminal makes it, the size and the settings those of the caller's.
-func openTerminal(user uint32) (*terminal, error) {
+// Open makes it, the size and the settings those of the caller's, who reads at 0
+// and writes at 1. It is the user's, by his id on the host.
+func Open(user uint32) (*Terminal, error) {
 	before, err := unix.IoctlGetTermios(0, unix.TCGETS)
 	if err != nil {
 		return nil, err
@@ -39,7 +45,7 @@ func openTerminal(user uint32) (*terminal, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &terminal{outside: outside, before: before, output: make(chan struct{}), changed: make(chan os.Signal, 4)}
+	t := &Terminal{outside: outside, before: before, output: make(chan struct{}), changed: make(chan os.Signal, 4)}
 	if t.inside, err = openInside(outside, user); err != nil {
 		outside.Close()
 		return nil, err
@@ -90,9 +96,15 @@ func control(f *os.File, do func(fd int) error) error {
 	return inner
 }
 
-// start is called when the container runs.
-func (t *terminal) start(knot int) {
-	t.knot = knot
+// Inside is the end for the program. It is closed by [Terminal.Start] or
+// [Terminal.Finish].
+func (t *Terminal) Inside() *os.File { return t.inside }
+
+// Start is called when the program runs. knot is PID 1 of its container if the
+// program is in that one's session, so that Ctrl-Z can stop both it and this
+// process; else 0.
+func (t *Terminal) Start(knot int) {
+	t.started, t.knot = true, knot
 	// Its end is noticed when nobody has this end open any more.
 	t.inside.Close()
 	t.raw()
@@ -112,10 +124,10 @@ func (t *terminal) start(knot int) {
 	}()
 }
 
-// finish passes on what is still there and gives the caller's terminal back. A
-// process that fled from the container can't be there: it ended with it.
-func (t *terminal) finish() {
-	if t.knot != 0 {
+// Finish passes on what is still there and gives the caller's terminal back. With
+// the end of the session's leader the terminal is gone for all others.
+func (t *Terminal) Finish() {
+	if t.started {
 		select {
 		case <-t.output:
 		case <-time.After(time.Second):
@@ -130,7 +142,7 @@ func (t *terminal) finish() {
 
 // raw has the caller's terminal pass on every key as it is: what a key means is
 // the inner terminal's business.
-func (t *terminal) raw() {
+func (t *Terminal) raw() {
 	raw := *t.before
 	raw.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
 	raw.Oflag &^= unix.OPOST
@@ -140,16 +152,16 @@ func (t *terminal) raw() {
 	t.set(&raw)
 }
 
-func (t *terminal) restore() { t.set(t.before) }
+func (t *Terminal) restore() { t.set(t.before) }
 
 // set changes the caller's terminal, unless it is another's at present.
-func (t *terminal) set(to *unix.Termios) {
+func (t *Terminal) set(to *unix.Termios) {
 	if group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
 		_ = unix.IoctlSetTermios(0, unix.TCSETSW, to)
 	}
 }
 
-func (t *terminal) resize() {
+func (t *Terminal) resize() {
 	size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
 	if err == nil {
 		_ = control(t.outside, func(fd int) error { return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size) })
@@ -157,7 +169,7 @@ func (t *terminal) resize() {
 }
 
 // input passes on what is typed until the terminal is gone.
-func (t *terminal) input() {
+func (t *Terminal) input() {
 	buf := make([]byte, 4096)
 	for {
 		n, err := os.Stdin.Read(buf)
@@ -169,14 +181,14 @@ func (t *terminal) input() {
 		if _, err := t.outside.Write(buf[:n]); err != nil {
 			return
 		}
-		if t.suspends(buf[:n]) {
+		if t.knot != 0 && t.suspends(buf[:n]) {
 			t.suspend()
 		}
 	}
 }
 
 // suspends tells whether the inner terminal takes one of the keys for Ctrl-Z.
-func (t *terminal) suspends(keys []byte) (found bool) {
+func (t *Terminal) suspends(keys []byte) (found bool) {
 	_ = control(t.outside, func(fd int) error {
 		inner, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 		if err != nil || inner.Lflag&unix.ISIG == 0 {
@@ -196,9 +208,9 @@ const (
 	stopLook     = 10 * time.Millisecond
 )
 
-// suspend stops lithos_cmd too if the command itself was stopped by Ctrl-Z: not
+// suspend stops this process too if the program itself was stopped by Ctrl-Z: not
 // one of the jobs of a shell, which goes on. It returns when both go on again.
-func (t *terminal) suspend() {
+func (t *Terminal) suspend() {
 	program, stopped := 0, false
 	for until := time.Now().Add(stopPatience); !stopped && time.Now().Before(until); time.Sleep(stopLook) {
 		program, stopped = t.stopped()
@@ -214,7 +226,7 @@ func (t *terminal) suspend() {
 }
 
 // stopped finds the program, the child of PID 1 that is in the foreground.
-func (t *terminal) stopped() (pid int, stopped bool) {
+func (t *Terminal) stopped() (pid int, stopped bool) {
 	children, err := proc.Children(t.knot)
 	if err != nil {
 		return 0, false

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// options are the command line.
+type options struct {
+	master  string
+	name    string
+	argv    []string
+	env     []string
+	workdir string
+	user    *identity // nil = that of the container's program
+}
+
+type identity struct{ uid, gid uint32 }
+
+// shell is what runs if no program is named.
+const shell = "/bin/sh"
+
+const help = `Usage: lithos_exec [OPTIONS] NAME [--] [PROGRAM [ARGUMENTS...]]
+
+Runs a program in a container that runs already, and ends with its exit code.
+The program is in all namespaces of the container, the user one too, in its
+cgroups and under its limits; it has the user, the capabilities, the seccomp
+filter, the environment and the workdir that the container's own program was
+started with. Must be run as root.
+
+NAME is SANDBOX/PROCESS.INDEX, or SANDBOX/PROCESS if one instance of that runs.
+PROGRAM is looked for in the container, in the PATH of its environment; without
+one it is /bin/sh.
+
+Options:
+  -e, --env NAME=VALUE  set a variable; may be given several times
+  -u, --user UID[:GID]  another user, as the container knows him; 0 is its root
+  -w, --workdir DIR     another directory, inside the container
+  -C, --config FILE     the master config, which names the runtime-dir (default
+                        /etc/lithos/master.yaml; also --master)
+      --version         print the version
+      --help            print this
+
+Options end at NAME: all that follows it is the program's.
+
+Examples:
+  lithos_exec web/app.0
+      a shell in the first instance
+
+  lithos_exec web/app.0 -- cat /proc/self/status
+      what a process of it may do
+
+  lithos_exec db/postgres -- pg_dump orders | gzip > orders.gz
+      its output is what lithos_exec's is, byte for byte
+
+  lithos_exec -u 0 web/app.0 -- ls -l /proc/2/fd
+      as the container's root
+
+From a terminal the program gets a terminal of its own; TERM, INT, HUP, QUIT,
+USR1 and USR2 are passed on. If lithos_exec is killed, the program gets TERM.
+
+Exit codes: that of the program; 128+N if signal N ended it; 125 if it could not
+be run, 126 if it can't be executed, 127 if the container has no such program.
+`
+
+// parseOptions reads the command line; done says that the program ends here.
+func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
+	o = &options{}
+	var showVersion bool
+	flags := flag.NewFlagSet("lithos_exec", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for _, name := range []string{"master", "C", "config"} {
+		flags.StringVar(&o.master, name, "/etc/lithos/master.yaml", "")
+	}
+	for _, name := range []string{"e", "env"} {
+		flags.Func(name, "", o.addEnv)
+	}
+	for _, name := range []string{"u", "user"} {
+		flags.Func(name, "", o.setUser)
+	}
+	for _, name := range []string{"w", "workdir"} {
+		flags.Func(name, "", o.setWorkdir)
+	}
+	flags.BoolVar(&showVersion, "version", false, "")
+	err := flags.Parse(args)
+	if err == nil && !showVersion {
+		err = o.take(flags.Args())
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
+		return nil, 0, true
+	case err != nil:
+		fmt.Fprintf(stderr, "lithos_exec: %v\nTry lithos_exec --help\n", err)
+		return nil, codeNotRun, true
+	case showVersion:
+		fmt.Fprintln(stdout, version)
+		return nil, 0, true
+	}
+	return o, 0, false
+}
+
+// take reads what is no option.
+func (o *options) take(words []string) error {
+	if len(words) == 0 || words[0] == "" {
+		return errors.New("the name of a container is needed, such as web/app.0; lithos_ps lists them")
+	}
+	o.name, o.argv = words[0], words[1:]
+	if len(o.argv) > 0 && o.argv[0] == "--" {
+		o.argv = o.argv[1:]
+	}
+	if len(o.argv) == 0 {
+		o.argv = []string{shell}
+	}
+	if o.argv[0] == "" {
+		return errors.New("the name of the program is empty")
+	}
+	return nil
+}
+
+func (o *options) addEnv(v string) error {
+	if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
+		return errors.New("NAME=VALUE is wanted")
+	}
+	o.env = append(o.env, v)
+	return nil
+}
+
+func (o *options) setWorkdir(dir string) error {
+	if !strings.HasPrefix(dir, "/") {
+		return errors.New("an absolute path inside the container is wanted")
+	}
+	o.workdir = dir
+	return nil
+}
+
+// setUser takes numbers: names would be those of the image's files, which are
+// not to be trusted. Without a group it is the one of the same number.
+func (o *options) setUser(text string) error {
+	u, g, both := strings.Cut(text, ":")
+	if !both {
+		g = u
+	}
+	uid, err1 := strconv.ParseUint(u, 10, 32)
+	gid, err2 := strconv.ParseUint(g, 10, 32)
+	// The highest number means "as it is" to the kernel.
+	if err := errors.Join(err1, err2); err != nil || uint32(uid) == ^uint32(0) || uint32(gid) == ^uint32(0) {
+		return errors.New("UID or UID:GID is wanted, in numbers")
+	}
+	o.user = &identity{uint32(uid), uint32(gid)}
+	return nil
+}
