@@ -333,7 +333,9 @@ func TestO9_R5_SwitchThatWaits(t *testing.T) {
 	h.image("new", map[string]string{"app": simple("", "wait")})
 	h.image("bad", map[string]string{"app": simple("restart-timeout: 2\n", "says", "no such table", "3")})
 	h.write("new.yaml", "app: {image: new, config: /config/app.yaml, instances: 2}\n")
+	h.image("done", map[string]string{"app": simple("restart-timeout: 2\nnormal-exit-codes: [0]\n", "says", "all done", "0")})
 	h.write("bad.yaml", "app: {image: new, config: /config/app.yaml}\nlate: {image: bad, config: /config/app.yaml}\n")
+	h.write("done.yaml", "app: {image: new, config: /config/app.yaml}\nlate: {image: done, config: /config/app.yaml}\n")
 	h.switchTo("--wait", "box", h.path("new.yaml")).expect(t, "nothing to wait for", 1,
 		"is in its place, but there is nothing to wait for: no lithos_tree answers")
 	h.processes("box", app)
@@ -349,6 +351,9 @@ func TestO9_R5_SwitchThatWaits(t *testing.T) {
 	if same := h.instances()["box/app.0"]; same.knot != now["box/app.0"].knot {
 		t.Error("the switch replaced what did not change")
 	}
+	// What ends without a failure is not up either, and that is seen at once.
+	h.switchTo("--wait", "--timeout", "600", "box", h.path("done.yaml")).expect(t, "one that is done", 1,
+		"not all is up: box/late.0 ended by itself after ", "with exit code 0", "its last line: all done")
 	r := h.switchTo("--wait", "--json", "box", h.path("new.yaml"))
 	var out struct {
 		Status   string

@@ -36,8 +36,10 @@ type watch struct {
 	s      *switcher
 	client *api.Client
 	began  time.Time
-	shown  map[string]string // what was said of each instance last
-	line   int               // length of the line of progress on a terminal
+	// generation is the reading of the files that is waited for.
+	generation uint64
+	shown      map[string]string // what was said of each instance last
+	line       int               // length of the line of progress on a terminal
 }
 
 // reloadAndWait has the daemon read the file and follows what that does, until
@@ -58,10 +60,12 @@ func (s *switcher) reloadAndWait(m *configs.Master) error {
 	if status, err := client.Status(ctx, false); err == nil {
 		s.daemon = status.Daemon.PID
 	}
-	return w.follow(ctx, generation)
+	w.generation = generation
+	return w.follow(ctx)
 }
 
-func (w *watch) follow(ctx context.Context, generation uint64) error {
+func (w *watch) follow(ctx context.Context) error {
+	generation := w.generation
 	defer w.endLine()
 	for {
 		result, err := w.client.Wait(ctx, api.Wait{Reload: generation, Sandbox: w.s.sandbox, Stable: stable, Timeout: look})
@@ -89,7 +93,12 @@ func (w *watch) outcomes(result *api.WaitResult) []outcome {
 	}
 	list := make([]outcome, 0, len(result.Instances))
 	for _, in := range result.Instances {
-		list = append(list, outcome{Name: in.Name, OK: !missing(in.Name), State: in.State, Words: in.Words})
+		o := outcome{Name: in.Name, OK: !missing(in.Name), State: in.State, Words: in.Words}
+		if !o.OK && result.Reload.Done >= w.generation && w.endedAtOnce(&in, &result.Reload) {
+			o.Words = fmt.Sprintf("ended by itself after %.2f s with exit code %d, and is started again and again: a daemon has to go on running (see kind: Command for what ends)",
+				in.LastExit.Uptime, in.LastExit.Code)
+		}
+		list = append(list, o)
 	}
 	return list
 }
@@ -99,11 +108,21 @@ func (w *watch) failed(in *api.Instance) bool {
 	return in.Desired != nil && in.FailuresInRow > 0 && in.LastExit != nil && in.LastExit.Failure && in.LastExit.At.After(w.began)
 }
 
+// endedAtOnce tells whether an instance was started since the daemon has read
+// the files, and ended by itself before it could count as up. That is no failure,
+// but a daemon that is done at once has something wrong with it.
+func (w *watch) endedAtOnce(in *api.Instance, reload *api.Reload) bool {
+	e := in.LastExit
+	return in.Desired != nil && e != nil && !e.Failure && e.Cause == api.CauseItself &&
+		e.At.After(reload.At) && e.At.After(w.began) && e.Uptime < stable.Seconds()
+}
+
 // decided tells whether nothing more is to be waited for: what is not up has
-// failed.
+// failed, or has ended at once.
 func (w *watch) decided(result *api.WaitResult) bool {
-	for i, o := range w.s.outcomes {
-		if !o.OK && !w.failed(&result.Instances[i]) {
+	for i := range w.s.outcomes {
+		in := &result.Instances[i]
+		if !w.s.outcomes[i].OK && !w.failed(in) && !w.endedAtOnce(in, &result.Reload) {
 			return false
 		}
 	}
