@@ -3,9 +3,13 @@ package configs
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/netip"
+	"reflect"
 	"strings"
 )
 
@@ -85,13 +89,51 @@ func fingerprint(c *Container, m *Master) string {
 		seen.SecretEnviron = append(seen.SecretEnviron, s)
 	}
 	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(struct {
-		Container *Container
-		DevfsDir  string
-	}{&seen, m.DevfsDir}); err != nil {
-		panic("configs: " + err.Error())
-	}
+	writeSet(h, reflect.ValueOf(seen))
+	fmt.Fprintf(h, "%q", m.DevfsDir)
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// writeSet writes what is set in a value: a field that is zero is left out. So
+// a release that has more options gives a container that uses none of them the
+// fingerprint that it had, and an upgrade replaces nothing.
+func writeSet(w io.Writer, v reflect.Value) {
+	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
+		b, err := text.MarshalText()
+		if err != nil {
+			panic("configs: " + err.Error())
+		}
+		fmt.Fprintf(w, "%q", b)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		io.WriteString(w, "{")
+		for i := range v.NumField() {
+			f := v.Field(i)
+			if f.IsZero() || f.Kind() == reflect.Slice && f.Len() == 0 {
+				continue
+			}
+			io.WriteString(w, v.Type().Field(i).Name+":")
+			writeSet(w, f)
+		}
+		io.WriteString(w, "}")
+	case reflect.Slice:
+		fmt.Fprintf(w, "[%d:", v.Len())
+		for i := range v.Len() {
+			writeSet(w, v.Index(i))
+		}
+		io.WriteString(w, "]")
+	case reflect.Pointer:
+		io.WriteString(w, "&")
+		writeSet(w, v.Elem())
+	case reflect.String:
+		fmt.Fprintf(w, "%q,", v.String())
+	case reflect.Bool, reflect.Int, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		fmt.Fprintf(w, "%v,", v.Interface())
+	default:
+		panic("configs: no fingerprint for a " + v.Kind().String())
+	}
 }
 
 // WithName is the instance under another name: a command's is only known when
