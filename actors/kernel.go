@@ -57,6 +57,12 @@ type Kernel struct {
 	// AwaitEnd waits until a process opened by OpenProcess is dead, and
 	// tells whether it is.
 	AwaitEnd func(pidfd *os.File, limit time.Duration) bool
+	// Watch has ended called once when a process opened by OpenProcess is
+	// dead. How it ended is in Exit if the kernel still knows.
+	Watch func(pid int, startTime uint64, pidfd *os.File, ended func(Exit)) error
+	// TakeSockets copies the sockets of these addresses that the process
+	// has open; one that it does not have is nil.
+	TakeSockets func(pid int, pidfd *os.File, wanted []Socket) []*os.File
 	// RemoveDir removes a directory if it is empty; anything else is
 	// nothing to tell about.
 	RemoveDir func(path string)
@@ -67,6 +73,9 @@ type Exit struct {
 	PID    int
 	Status syscall.WaitStatus
 	At     time.Time
+	// Unknown says that nothing could tell Status, and with a zero At not even
+	// when it was: nobody was there to reap it.
+	Unknown bool
 }
 
 // Child is a living child process.
@@ -95,4 +104,8 @@ type Leftover struct {
 	PID         int // of PID 1 if it lives, else 0
 	StartTime   uint64
 	KillTimeout time.Duration
+	// Noted says that it is dead and that its daemon had noted that.
+	Noted bool
+	// Info is its record, nil = it has none that can be read.
+	Info *spawn.Record
 }

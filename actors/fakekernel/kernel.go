@@ -55,6 +55,8 @@ type Proc struct {
 	handle   *os.File
 	ended    chan struct{}
 	lifetime *time.Timer
+	// inherited are the sockets that it has of a daemon that is dead.
+	inherited []actors.Socket
 }
 
 // Signal is one signal that a process got.
@@ -127,6 +129,8 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Leftovers:   func() (actors.Leftovers, error) { return k.Left, nil },
 		OpenProcess: k.openProcess,
 		AwaitEnd:    k.awaitEnd,
+		Watch:       k.watch,
+		TakeSockets: k.takeSockets,
 		RemoveDir:   func(string) {},
 	}
 }
@@ -218,6 +222,49 @@ func (k *Kernel) AddLeftover(name string, b Behaviour, killTimeout time.Duration
 		Name: name, PID: p.PID, StartTime: uint64(p.PID), KillTimeout: killTimeout,
 	})
 	return p
+}
+
+// AddOrphan makes a living container of an earlier daemon that has a record,
+// and copies of that daemon's sockets.
+func (k *Kernel) AddOrphan(name string, b Behaviour, created spawn.Created, sockets ...actors.Socket) *Proc {
+	p := k.AddLeftover(name, b, time.Duration(created.KillTimeout*float64(time.Second)))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	created.Name = name
+	p.inherited = sockets
+	k.Left.Containers[len(k.Left.Containers)-1].Info = &spawn.Record{
+		Created: created, Forked: &spawn.Forked{PID: p.PID, StartTime: uint64(p.PID)},
+	}
+	return p
+}
+
+func (k *Kernel) watch(pid int, _ uint64, pidfd *os.File, ended func(actors.Exit)) error {
+	k.mu.Lock()
+	p := k.byHandle[pidfd]
+	k.mu.Unlock()
+	if p == nil {
+		return errors.New("fake: bad pidfd")
+	}
+	go func() {
+		<-p.ended
+		ended(actors.Exit{PID: pid, Status: p.status, At: time.Now()})
+	}()
+	return nil
+}
+
+func (k *Kernel) takeSockets(_ int, pidfd *os.File, wanted []actors.Socket) []*os.File {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	files := make([]*os.File, len(wanted))
+	for i, want := range wanted {
+		for _, s := range k.byHandle[pidfd].inherited {
+			if s.Addr == want.Addr {
+				files[i] = new(os.File)
+				k.sockets[files[i]] = s
+			}
+		}
+	}
+	return files
 }
 
 // End has a process end by itself.

@@ -43,6 +43,8 @@ func (l *Listener) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *LeaseSockets:
 		l.lease(ctx, m)
+	case *EnterSockets:
+		l.enter(m)
 	case *ReturnSockets:
 		l.giveBack(m.Owner)
 	case *LeaveListener:
@@ -75,6 +77,28 @@ func (l *Listener) lease(ctx actor.Context, m *LeaseSockets) {
 		files = append(files, s.file)
 	}
 	ctx.Send(m.ReplyTo, &SocketsLeased{Gen: m.Gen, Files: files})
+}
+
+// enter takes over what another daemon has made. Of a socket that several have
+// only the first file is kept: they are copies of each other.
+func (l *Listener) enter(m *EnterSockets) {
+	for i, made := range m.Sockets {
+		s := l.shared[made.Addr]
+		switch {
+		case made.ReusePort || s == nil:
+			s = &socket{want: made, file: m.Files[i], own: made.ReusePort}
+			if !s.own {
+				l.shared[made.Addr] = s
+			}
+		default:
+			if err := l.kernel.Close(m.Files[i]); err != nil {
+				l.log.Warn().Msgf("Cannot close a copy of the socket of %s: %v", made.Addr, err)
+			}
+		}
+		s.leases++
+		l.leases[m.Owner] = append(l.leases[m.Owner], s)
+		l.log.Info().Msgf("Took over the socket of %s from an earlier daemon", made.Addr)
+	}
 }
 
 // open finds the socket or makes it. The options of one that is found are not

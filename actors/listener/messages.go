@@ -18,6 +18,15 @@ type LeaseSockets struct {
 	ReplyTo *actor.PID
 }
 
+// EnterSockets brings the sockets of a container that an earlier daemon has
+// started, in the place of a lease. They come before any [LeaseSockets]. The
+// files become the listener's.
+type EnterSockets struct {
+	Owner   string
+	Sockets []actors.Socket
+	Files   []*os.File // one for each
+}
+
 // ReturnSockets gives back what an owner has leased, if anything.
 type ReturnSockets struct{ Owner string }
 

@@ -79,6 +79,13 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.desired, p.env = m.Instance, m.Env
 		p.row = 0 // another one has not failed yet
 		p.handle(ctx, Event{Kind: Run})
+	case *AdoptInstance:
+		p.adopt(m)
+		if m.Adopted.Noted {
+			p.handle(ctx, Event{Kind: Resume})
+			return
+		}
+		p.handle(ctx, Event{Kind: Adopt})
 	case *UpdateInstance:
 		slowed := p.state.Phase == Waiting && p.desired.Container.RestartBackoff.Factor != 0
 		p.desired, p.env = m.Instance, m.Env
@@ -193,6 +200,8 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 		p.clean(ctx, true)
 	case NoteStart:
 		p.noteStart()
+	case NoteAdopt:
+		p.noteAdopt()
 	case NoteDeath:
 		p.noteDeath()
 	case NoteLeaseFailed, NoteForkFailed:

@@ -57,12 +57,15 @@ func (p *Process) noteDeath() {
 	p.child = nil
 	p.counters.Running.Add(-1)
 	p.counters.Deaths.Add(1)
-	_ = p.env.Kernel.Close(child.PIDFD)
+	if child.PIDFD != nil {
+		_ = p.env.Kernel.Close(child.PIDFD)
+	}
 	record, err := p.env.Kernel.ReadRecord(p.env.RecordOf(p.name))
 	if err != nil {
 		p.env.Log.Warn().Msgf("Cannot read how %q ended: %v", p.name, err)
 		record = &spawn.Record{}
 	}
+	p.exit = learnt(p.exit, record, p.current.Container.NormalExitCodes)
 	exit, death := p.examine(child, record)
 	if exit.Failure {
 		p.counters.Failures.Add(1)
@@ -136,6 +139,8 @@ func deathInWords(exit actors.Exit, record *spawn.Record, killTimeout time.Durat
 		return "could not be set up: " + record.Failed
 	case record.Crash != "":
 		return "ended because its PID 1 crashed (please report this): " + firstLines(record.Crash, 20)
+	case exit.Unknown && exit.Status.Signaled():
+		return "ended without a trace while no supervisor was there: its PID 1 was killed, most likely"
 	case exit.Status.Signaled():
 		return "was killed: its PID 1 got " + signalName(exit.Status.Signal())
 	case record.Killing:

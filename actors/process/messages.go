@@ -1,8 +1,11 @@
 package process
 
 import (
+	"time"
+
 	"lithos/actors"
 	"lithos/configs"
+	"lithos/spawn"
 )
 
 // RunInstance asks that this instance, and nothing else, runs: it is started,
@@ -17,6 +20,39 @@ type RunInstance struct {
 type UpdateInstance struct {
 	Instance *configs.Instance
 	Env      *Env
+}
+
+// AdoptedGen is the generation of an adopted container: it is the first of its
+// actor.
+const AdoptedGen = 1
+
+// AdoptInstance is the first message of an actor whose container runs already:
+// a daemon that is dead has started it. Its sockets have been entered with the
+// listener. Instance is what is wanted; if the container was made from another
+// config, a [RunInstance] follows, which replaces it.
+type AdoptInstance struct {
+	Instance *configs.Instance
+	Env      *Env
+	Adopted  *Adopted
+}
+
+// Adopted is a living container of a daemon that is dead.
+type Adopted struct {
+	Name        string
+	Child       *spawn.Child
+	StartTime   uint64 // of its PID 1
+	Fingerprint string // of what it was made from
+	Image       string
+	KillTimeout time.Duration // that its PID 1 works with
+	Created     time.Time     // when its start was begun
+	Restarts    int           // starts before that one
+	Leased      bool          // it has listening sockets of the daemon's
+	// Dead says that it ended before anybody could adopt it. Child has no
+	// pidfd then; its death is noted, and the next start follows from it.
+	Dead bool
+	// Noted says that the daemon before has noted the death, too, and was
+	// waiting for restart-timeout.
+	Noted bool
 }
 
 // RetireInstance asks to end the container for good; the answer is

@@ -46,12 +46,14 @@ const (
 	Cleaned                    // the clean-up is done
 	RestartElapsed             // restart-timeout since the last start
 	KillElapsed                // kill-timeout and grace since TERM
+	Adopt                      // a daemon that is dead has left it running
+	Resume                     // a daemon that is dead was waiting to restart it
 	kindCount
 )
 
 var kindNames = [kindCount]string{
 	"Run", "Retire", "Terminate", "Leave", "Leased", "LeaseRefused", "Forked", "ForkRefused",
-	"Exited", "Cleaned", "RestartElapsed", "KillElapsed",
+	"Exited", "Cleaned", "RestartElapsed", "KillElapsed", "Adopt", "Resume",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -73,6 +75,7 @@ const (
 	Clean                         // the state dir → Cleaned
 	CleanAll                      // cgroup and record too → Cleaned
 	NoteStart                     // log and count
+	NoteAdopt                     // log, without counting a start
 	NoteDeath                     // log and count
 	NoteLeaseFailed               // log
 	NoteForkFailed                // log and count
@@ -83,7 +86,7 @@ const (
 
 var effectNames = [effectCount]string{
 	"OpenSockets", "ReturnSockets", "Fork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
-	"CancelRestart", "Clean", "CleanAll", "NoteStart", "NoteDeath", "NoteLeaseFailed", "NoteForkFailed",
+	"CancelRestart", "Clean", "CleanAll", "NoteStart", "NoteAdopt", "NoteDeath", "NoteLeaseFailed", "NoteForkFailed",
 	"ReportRetired", "StopActor",
 }
 
@@ -119,6 +122,8 @@ type Transition struct {
 // Transitions is the whole behaviour; what is not in it is ignored.
 var Transitions = []Transition{
 	{Absent, Run, Opening, []Effect{OpenSockets}},
+	{Absent, Adopt, Running, []Effect{NoteAdopt}},
+	{Absent, Resume, Waiting, []Effect{ArmRestart}},
 	{Absent, Retire, Absent, []Effect{ReportRetired}},
 	{Absent, Leave, Absent, []Effect{StopActor}},
 
@@ -199,7 +204,7 @@ func Next(s State, e Event) (State, []Effect) {
 	s.Phase = c.To
 	for _, effect := range c.Effects {
 		switch effect {
-		case OpenSockets:
+		case OpenSockets, NoteAdopt:
 			s.Start++
 		case ArmRestart, CancelRestart:
 			s.Restart++

@@ -11,6 +11,8 @@ import (
 var grid = map[Phase]map[Kind]string{
 	Absent: {
 		Run:    "Opening: OpenSockets",
+		Adopt:  "Running: NoteAdopt",
+		Resume: "Waiting: ArmRestart",
 		Retire: "Absent: ReportRetired",
 		Leave:  "Absent: StopActor",
 	},

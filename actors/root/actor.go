@@ -35,11 +35,15 @@ type Root struct {
 	services *sandbox.Services
 	dispatch *spawner.Dispatcher
 
-	started *configs.Master // of the daemon's start: what can't change later
-	plan    *configs.Plan   // desired: the last good version of everything
-	ready   bool            // what a dead daemon left is gone
-	loading bool
-	loads   uint32 // reloads begun
+	started *configs.Master                        // of the daemon's start: what can't change later
+	plan    *configs.Plan                          // desired: the last good version of everything
+	ready   bool                                   // what a dead daemon left is gone
+	first   *configs.Plan                          // what to begin with
+	orphans map[string]map[string]*process.Adopted // to be adopted, by sandbox
+	// adopting are the pids among them that are not in the table yet.
+	adopting map[int]bool
+	loading  bool
+	loads    uint32 // reloads begun
 	// loadTimer ends the patience with the last of them.
 	loadTimer scheduler.CancelFunc
 	again     bool // a reload was asked for while one was loading
@@ -94,8 +98,12 @@ func (r *Root) Receive(ctx actor.Context) {
 	case *actor.Started:
 		r.start(ctx)
 	case *leftoversCleared:
-		r.ready = true
-		r.advance(ctx)
+		r.leftoversCleared(ctx, m.adopted)
+	case *sandbox.ContainerAdopted:
+		r.adopted(ctx, m)
+	case *orphanExited:
+		r.exited(ctx, m.exit)
+		r.finishIfEmpty(ctx)
 	case *SignalReceived:
 		r.signal(ctx, m.Signal)
 	case *planLoaded:
@@ -146,12 +154,14 @@ func (r *Root) start(ctx actor.Context) {
 	}
 	r.config.Board.BeginReload()
 	r.logProblems(r.config.Problems)
-	r.listChildren(ctx)
+	r.first = r.firstPlan()
+	wanted := instances(r.first)
 	send, self, log := ctx.ActorSystem().Root.Send, ctx.Self(), r.log
 	go func() {
-		defer send(self, &leftoversCleared{})
+		done := &leftoversCleared{}
+		defer func() { send(self, done) }()
 		defer actors.Recover(log, "clearing of leftovers", nil)
-		clearLeftovers(kernel, log)
+		done.adopted = clearLeftovers(kernel, log, wanted)
 	}()
 }
 
@@ -161,7 +171,8 @@ func (r *Root) advance(ctx actor.Context) {
 		r.finishIfEmpty(ctx)
 		return
 	}
-	r.apply(ctx, Merge(nil, r.config.Plan))
+	r.apply(ctx, r.first)
+	r.orphans, r.first = nil, nil
 	r.config.Board.EndReload(r.configStatus(r.config.Plan, r.config.Problems), "")
 	r.log.Warn().Msgf("Supervising %s", summary(r.plan))
 	if r.again {
@@ -196,7 +207,7 @@ func (r *Root) apply(ctx actor.Context, plan *configs.Plan) {
 	for _, sb := range plan.Sandboxes {
 		delete(gone, sb.Name)
 		r.want(ctx, sb.Name, &sandbox.ApplySandbox{
-			Sandbox: sb, Paths: r.paths(sb.Name), ConfigLogDir: plan.Master.ConfigLogDir,
+			Sandbox: sb, Paths: r.paths(sb.Name), ConfigLogDir: plan.Master.ConfigLogDir, Adopted: r.orphans[sb.Name],
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(gone)) {
@@ -205,6 +216,9 @@ func (r *Root) apply(ctx actor.Context, plan *configs.Plan) {
 			c.wanted = nil
 			ctx.Send(c.pid, &sandbox.EndSandbox{})
 		}
+	}
+	if r.config.Keep != nil {
+		r.config.Keep(plan)
 	}
 	if r.config.Settled != nil {
 		time.AfterFunc(settleTime, r.config.Settled)
@@ -222,7 +236,10 @@ func (r *Root) want(ctx actor.Context, name string, wanted *sandbox.ApplySandbox
 		c = &child{pid: pid}
 		r.sandboxes[name] = c
 	}
-	c.wanted = wanted
+	// Whoever takes over later has nothing to adopt.
+	again := *wanted
+	again.Adopted = nil
+	c.wanted = &again
 	ctx.Send(c.pid, wanted)
 }
 

@@ -98,7 +98,7 @@ func (r *Root) forksSettled(ctx actor.Context, token uint32) {
 		_, known := r.table[c.PID]
 		_, stray := r.strays[c.PID]
 		_, dead := r.held[c.PID]
-		if known || stray || dead {
+		if known || stray || dead || r.adopting[c.PID] {
 			continue
 		}
 		if err := r.config.Kernel.SignalChild(c, syscall.SIGTERM); err != nil {

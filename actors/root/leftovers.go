@@ -2,6 +2,7 @@ package root
 
 import (
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/configs"
 	"lithos/spawn"
 )
 
@@ -20,8 +22,9 @@ const (
 )
 
 // clearLeftovers ends and removes what a daemon that is dead has left (M6),
-// before anything is started: a container's place must be free.
-func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger) {
+// before anything is started: a container's place must be free. What lives and is
+// wanted stays, and is returned.
+func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance) (adopted []adoptable) {
 	left, err := kernel.Leftovers()
 	if err != nil {
 		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
@@ -31,12 +34,17 @@ func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger) {
 	}
 	var all sync.WaitGroup
 	for _, l := range left.Containers {
+		if a, ok := openAdoptable(kernel, l, wanted[l.Name]); ok {
+			adopted = append(adopted, a)
+			continue
+		}
 		all.Go(func() {
 			defer actors.Recover(log, "clearing of "+l.Name, nil)
 			clearLeftover(kernel, log, l)
 		})
 	}
 	all.Wait()
+	return adopted
 }
 
 func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover) {
@@ -48,6 +56,9 @@ func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover)
 	if err := kernel.Remove(l.Name, l.StateDir, l.Record, true); err != nil {
 		log.Error().Msgf("Cannot remove what is left of %q: %v", l.Name, err)
 	}
+	// The sandbox's, if that was the last one.
+	kernel.RemoveDir(filepath.Dir(l.StateDir))
+	kernel.RemoveDir(filepath.Dir(l.Record))
 }
 
 // endLeftover ends a living container that is not our child; it tells whether

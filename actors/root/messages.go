@@ -11,8 +11,12 @@ import (
 // SignalReceived is a signal to the daemon, SIGCHLD too.
 type SignalReceived struct{ Signal os.Signal }
 
-// leftoversCleared says that what a dead daemon left is gone.
-type leftoversCleared struct{}
+// leftoversCleared says that what a dead daemon left is gone, but for the
+// containers that go on running.
+type leftoversCleared struct{ adopted []adoptable }
+
+// orphanExited is the death of an adopted container.
+type orphanExited struct{ exit actors.Exit }
 
 // planLoaded is the end of a reload's reading.
 type planLoaded struct {

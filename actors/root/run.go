@@ -36,8 +36,13 @@ type Config struct {
 	// Plan is the first one; its master config is not broken.
 	Plan     *configs.Plan
 	Problems configs.Problems // of the Plan
-	Knot     string           // absolute path of lithos_knot
-	Term     string           // TERM for the programs
+	// Kept is the plan of the daemon before this one, nil = unknown: it has
+	// the good versions of what is broken now. Keep is given each plan for
+	// the daemon after this one; nil = nobody wants it.
+	Kept *configs.Plan
+	Keep func(*configs.Plan)
+	Knot string // absolute path of lithos_knot
+	Term string // TERM for the programs
 	// Signals brings the daemon's signals ([Signals]), and Deaths SIGCHLD,
 	// of which one may stand for several: it has a channel of its own, so
 	// that many deaths can't crowd out a TERM.

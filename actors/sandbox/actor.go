@@ -99,6 +99,7 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		}
 		for _, inst := range p.Instances {
 			wanted[inst.Name] = true
+			s.adopt(ctx, inst, m.Adopted[inst.Name])
 			s.want(ctx, inst)
 		}
 	}
@@ -154,6 +155,31 @@ func (s *Sandbox) want(ctx actor.Context, wanted *configs.Instance) {
 		s.log.Warn().Msgf("The config of container %q changed: replacing it", wanted.Name)
 	}
 	ctx.Send(inst.pid, &process.RunInstance{Instance: wanted, Env: s.env})
+}
+
+// adopt makes the actor of a container that runs already. It has to be there
+// before the root hears of the container's death.
+func (s *Sandbox) adopt(ctx actor.Context, wanted *configs.Instance, adopted *process.Adopted) {
+	if adopted == nil || s.instances[wanted.Name] != nil {
+		return
+	}
+	pid := s.spawn(ctx, wanted)
+	if pid == nil {
+		return
+	}
+	made := *wanted
+	made.Fingerprint = adopted.Fingerprint
+	s.instances[wanted.Name] = &instance{pid: pid, wanted: &made}
+	ctx.Send(pid, &process.AdoptInstance{Instance: wanted, Env: s.env, Adopted: adopted})
+	if adopted.Noted {
+		return
+	}
+	if adopted.Dead {
+		exit := actors.Exit{PID: adopted.Child.PID, Unknown: true}
+		ctx.Send(pid, &process.ProcessExited{Gen: process.AdoptedGen, Exit: exit})
+		return
+	}
+	ctx.Send(ctx.Parent(), &ContainerAdopted{Adopted: adopted, Owner: pid})
 }
 
 func (s *Sandbox) spawn(ctx actor.Context, inst *configs.Instance) *actor.PID {

@@ -33,6 +33,9 @@ type ApplySandbox struct {
 	// ConfigLogDir is where to note what was loaded (P7), "" = nowhere;
 	// also for a load that changed nothing.
 	ConfigLogDir string
+	// Adopted are its containers that an earlier daemon left running, by
+	// name. All of them are in the Sandbox.
+	Adopted map[string]*process.Adopted
 }
 
 // EndSandbox ends all its containers; the answer is [SandboxEnded].
@@ -48,3 +51,9 @@ type LeaveSandbox struct{}
 
 // SandboxEnded goes to the root: no container is left.
 type SandboxEnded struct{ Name string }
+
+// ContainerAdopted tells the root whose a running container is from now on.
+type ContainerAdopted struct {
+	Adopted *process.Adopted
+	Owner   *actor.PID
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -61,25 +60,7 @@ func TestG12_ReplacingAllWhoListenRefusesNobody(t *testing.T) {
 	h.sandbox("box", "", entry(0))
 	h.start()
 	before := h.running(names("box/app", 2)...)
-	stop, ended := make(chan struct{}), make(chan error, 1)
-	var connected atomic.Int64
-	go func() {
-		for {
-			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if err != nil {
-				ended <- err
-				return
-			}
-			_ = conn.Close()
-			connected.Add(1)
-			select {
-			case <-stop:
-				ended <- nil
-				return
-			case <-time.After(time.Millisecond):
-			}
-		}
-	}()
+	connect := hammer(port)
 	for round := range 3 {
 		h.processes("box", entry((round+1)%2))
 		h.reload("box")
@@ -87,9 +68,38 @@ func TestG12_ReplacingAllWhoListenRefusesNobody(t *testing.T) {
 			before[name] = h.successor(name, before[name], 10*time.Second)
 		}
 	}
-	close(stop)
-	must(t, <-ended)
-	if connected.Load() == 0 {
+	connected, err := connect()
+	must(t, err)
+	if connected == 0 {
 		t.Error("nobody has connected")
+	}
+}
+
+// hammer connects to a port over and over; end stops that and tells how often
+// it went well, and the first error, which ends it, too.
+func hammer(port int) (end func() (connected int, err error)) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	connected, failure := 0, error(nil)
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				failure = err
+				return
+			}
+			_ = conn.Close()
+			connected++
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	return func() (int, error) {
+		close(stop)
+		<-ended
+		return connected, failure
 	}
 }

@@ -178,7 +178,7 @@ func (h *host) leftovers() error {
 
 // leftoverFiles wants nothing in the runtime directory but the empty
 // directories that the next daemon uses again, and what is meant to stay: how
-// containers died, and the counters.
+// containers died, the counters, and the good configs.
 func (h *host) leftoverFiles() error {
 	var errs []error
 	err := filepath.WalkDir(h.path("run"), func(path string, d fs.DirEntry, err error) error {
@@ -190,7 +190,7 @@ func (h *host) leftoverFiles() error {
 			return err
 		}
 		switch rel {
-		case ".", "state", "mnt", "containers", "metrics.meta", "metrics.values":
+		case ".", "state", "mnt", "containers", "metrics.meta", "metrics.values", "plan.json":
 		case "deaths":
 			return fs.SkipDir
 		default:

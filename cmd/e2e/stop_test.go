@@ -179,51 +179,6 @@ func TestN12_SecondDaemonIsRefused(t *testing.T) {
 	}
 }
 
-// A daemon that was killed takes no container with it; the next one ends what
-// is left, and starts everything afresh.
-func TestM6_K12_KilledDaemonLeavesContainersAliveAndTheNextOneCleansUp(t *testing.T) {
-	t.Parallel()
-	h := one(t, simple("", "wait"))
-	h.processes("box", strings.Replace(app, "image:", "instances: 3\n  image:", 1))
-	d := h.start()
-	before := h.running(names("box/app", 3)...)
-	d.signal(syscall.SIGKILL)
-	<-d.done
-	// Give a parent-death signal, if there were one, the time to arrive.
-	for begin := time.Now(); time.Since(begin) < 300*time.Millisecond; time.Sleep(20 * time.Millisecond) {
-		now := h.instances()
-		for name, i := range before {
-			if now[name].knot != i.knot || now[name].program != i.program {
-				t.Fatalf("%s died with the daemon", name)
-			}
-		}
-	}
-	// What has no record and no process is dangling.
-	must(t, os.MkdirAll(h.path("run/state/box/gone.0"), 0o755))
-	// One is gone from the config meanwhile.
-	h.processes("box", strings.Replace(app, "image:", "instances: 2\n  image:", 1))
-	h.start()
-	eventually(t, "fresh containers", 10*time.Second, func() error {
-		now := h.instances()
-		if len(now) != 2 {
-			return fmt.Errorf("%d containers", len(now))
-		}
-		for name, i := range now {
-			if i.knot == before[name].knot || i.program == 0 {
-				return fmt.Errorf("%s is the old one", name)
-			}
-		}
-		return nil
-	})
-	eventually(t, "no dangling directories", 5*time.Second, func() error {
-		entries, err := os.ReadDir(h.path("run/state/box"))
-		if err == nil && len(entries) != 2 {
-			err = fmt.Errorf("%v in the state directory", entries)
-		}
-		return err
-	})
-}
-
 // logged wants a line in the stdio log of the sandbox "box": what a program
 // wrote, or that begins like that.
 func (h *host) logged(begin string) error {

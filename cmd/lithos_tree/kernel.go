@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +25,7 @@ type kernel struct {
 	spawner *spawn.Spawner
 	cgroups *cgroup.Tree // nil = off
 	log     zerolog.Logger
+	watcher func() (*proc.Watcher, error) // made when it is needed
 }
 
 // newKernel opens the cgroups, if there are to be any, and readies the forks.
@@ -38,7 +41,7 @@ func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, err
 		}
 		config.Cgroups = tree
 	}
-	return &kernel{m, spawn.NewSpawner(config), config.Cgroups, log}, nil
+	return &kernel{m, spawn.NewSpawner(config), config.Cgroups, log, sync.OnceValues(proc.NewWatcher)}, nil
 }
 
 // close removes the groups that hold the containers', if it made them.
@@ -69,6 +72,8 @@ func (k *kernel) functions() *actors.Kernel {
 		Leftovers:   k.leftovers,
 		OpenProcess: proc.OpenSame,
 		AwaitEnd:    k.awaitEnd,
+		Watch:       k.watch,
+		TakeSockets: k.takeSockets,
 		// Only an empty one can be removed, and only that is wanted.
 		RemoveDir: func(path string) { _ = os.Remove(path) },
 	}
@@ -141,7 +146,11 @@ func (k *kernel) leftovers() (actors.Leftovers, error) {
 	found, err := k.spawner.Leftovers(root.RecordsDir(k.master), k.master.StateDir)
 	left := actors.Leftovers{Unknown: found.Unknown}
 	for _, l := range found.Containers {
-		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime}
+		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime, Info: l.Info}
+		// The state dir goes when a death is noted, the record stays.
+		if _, err := os.Lstat(l.StateDir); errors.Is(err, fs.ErrNotExist) {
+			c.Noted = l.PID == 0
+		}
 		if l.Info != nil {
 			c.KillTimeout = time.Duration(l.Info.Created.KillTimeout * float64(time.Second))
 		} else if other := daemonOf(l.PID); other != 0 {

@@ -126,6 +126,8 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	requests := make(chan struct{})
 	shown := observe(plan.Master, set, requests, kernel)
 	defer shown.close()
+	keeper := newKeeper(plan.Master, log)
+	defer keeper.close()
 	// From here on signals are handled, and others find the pid file and the
 	// control socket.
 	if err := tellSystemd(); err != nil {
@@ -140,6 +142,8 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		Requests:     requests,
 		Plan:         plan,
 		Problems:     problems,
+		Kept:         keptPlan(plan.Master, set.Master()),
+		Keep:         keeper.keep,
 		Knot:         knot,
 		Term:         os.Getenv("TERM"),
 		Signals:      signals,

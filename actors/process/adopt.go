@@ -1,0 +1,76 @@
+package process
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"lithos/actors"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// adopt takes over what is known of a container that runs. Restart-timeout
+// counts from its start by the daemon that is dead.
+func (p *Process) adopt(m *AdoptInstance) {
+	a := m.Adopted
+	p.env, p.desired = m.Env, m.Instance
+	p.current = madeFrom(m.Instance, a)
+	if !a.Noted {
+		p.child = a.Child
+	}
+	p.attempt, p.restarts = a.Created, a.Restarts+1
+	p.leasing = a.Leased
+	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
+}
+
+// madeFrom is the instance that a container was made from, as far as it is
+// known: all of it if nothing has changed since.
+func madeFrom(wanted *configs.Instance, a *Adopted) *configs.Instance {
+	if wanted.Fingerprint == a.Fingerprint {
+		return wanted
+	}
+	in, c := *wanted, *wanted.Container
+	in.Fingerprint, in.Container = a.Fingerprint, &c
+	c.Image, c.KillTimeout = a.Image, a.KillTimeout
+	return &in
+}
+
+// noteAdopt logs an adoption; its start was counted by another daemon.
+func (p *Process) noteAdopt() {
+	p.counters.Running.Add(1)
+	p.spent, p.counted = p.env.Kernel.Spent(p.name), true
+	if p.child.PIDFD == nil {
+		return // it is dead; that is told next
+	}
+	p.env.Log.Warn().Str("event", "adopt").Str("container", p.name).Int("pid", p.child.PID).
+		Msgf("Adopted container %q (pid %d) of an earlier daemon: it has gone on running", p.name, p.child.PID)
+}
+
+// learnt makes the best of an exit whose status nobody has seen: the record has
+// how the program ended, if PID 1 lived to write it down. If it did not, it was
+// killed, and that is what is assumed; the words say that it is a guess.
+func learnt(exit actors.Exit, record *spawn.Record, normal []int) actors.Exit {
+	if !exit.Unknown {
+		return exit
+	}
+	own := record.Exited
+	if own != nil && record.Started != nil && own.At.Before(record.Started.At) {
+		own = nil // of an earlier program in the same container
+	}
+	if exit.At.IsZero() {
+		exit.At = time.Now()
+		if own != nil {
+			exit.At = own.At
+		}
+	}
+	switch {
+	case own == nil && record.Failed == "" && record.Crash == "":
+		exit.Status = syscall.WaitStatus(syscall.SIGKILL)
+	case own != nil && (own.Asked || own.Signal == 0 && slices.Contains(normal, own.Code)):
+		exit.Status = spawn.ExitNormal << 8
+	default:
+		exit.Status = 1 << 8 // which code makes no difference: the record has the program's
+	}
+	return exit
+}

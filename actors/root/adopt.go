@@ -1,0 +1,166 @@
+package root
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors"
+	"lithos/actors/listener"
+	"lithos/actors/process"
+	"lithos/actors/sandbox"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// adoptable is a living container that an earlier daemon left, and that the
+// plan has.
+type adoptable struct {
+	left    actors.Leftover
+	pidfd   *os.File
+	sockets []actors.Socket
+	files   []*os.File
+}
+
+// instances are a plan's by their names, without those of commands.
+func instances(plan *configs.Plan) map[string]*configs.Instance {
+	all := make(map[string]*configs.Instance)
+	for _, sb := range plan.Sandboxes {
+		for _, p := range sb.Processes {
+			if p.Kind == configs.KindCommand {
+				continue
+			}
+			for _, in := range p.Instances {
+				all[in.Name] = in
+			}
+		}
+	}
+	return all
+}
+
+// openAdoptable opens a container, and the sockets that it shares with what
+// is wanted; false if it is not to be adopted.
+func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Instance) (adoptable, bool) {
+	if l.Info == nil || l.Info.Created.Name != l.Name || wanted == nil || spawn.IsCommand(l.Name) {
+		return adoptable{}, false
+	}
+	if l.PID == 0 {
+		// What was forked, and ended while nobody was there, has a death to
+		// be noted and a restart-timeout that runs.
+		return adoptable{left: l}, l.Info.Forked != nil
+	}
+	pidfd, err := kernel.OpenProcess(l.PID, l.StartTime)
+	if err != nil {
+		return adoptable{}, false // it is dead by now
+	}
+	a := adoptable{left: l, pidfd: pidfd}
+	asked := process.Sockets(wanted.Container)
+	if len(asked) == 0 {
+		return a, true
+	}
+	for i, file := range kernel.TakeSockets(l.PID, pidfd, asked) {
+		if file != nil {
+			a.sockets, a.files = append(a.sockets, asked[i]), append(a.files, file)
+		}
+	}
+	return a, true
+}
+
+// leftoversCleared has the containers that go on running adopted, or ended if
+// the daemon is to stop already.
+func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
+	if r.stopping && len(adopted) > 0 {
+		send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
+		go func() {
+			defer send(self, &leftoversCleared{})
+			var all sync.WaitGroup
+			for _, a := range adopted {
+				all.Go(func() {
+					defer actors.Recover(log, "clearing of "+a.left.Name, nil)
+					a.close(kernel)
+					clearLeftover(kernel, log, a.left)
+				})
+			}
+			all.Wait()
+		}()
+		return
+	}
+	r.adopting = make(map[int]bool)
+	r.orphans = make(map[string]map[string]*process.Adopted)
+	for _, a := range adopted {
+		if len(a.files) > 0 {
+			ctx.Send(r.services.Listener, &listener.EnterSockets{Owner: a.left.Name, Sockets: a.sockets, Files: a.files})
+		}
+		name, _, _ := strings.Cut(a.left.Name, "/")
+		if r.orphans[name] == nil {
+			r.orphans[name] = make(map[string]*process.Adopted)
+		}
+		r.orphans[name][a.left.Name] = a.toProcess()
+		if a.pidfd != nil {
+			r.adopting[a.left.PID] = true
+		}
+	}
+	r.ready = true
+	r.advance(ctx)
+	// Not sooner: after an exec what is adopted is a child of this process.
+	r.listChildren(ctx)
+}
+
+func (a *adoptable) close(kernel *actors.Kernel) {
+	for _, file := range append(a.files, a.pidfd) {
+		if file != nil {
+			_ = kernel.Close(file)
+		}
+	}
+}
+
+func (a *adoptable) toProcess() *process.Adopted {
+	created := a.left.Info.Created
+	child := &spawn.Child{PID: a.left.PID, PIDFD: a.pidfd, Started: created.At}
+	if forked := a.left.Info.Forked; forked != nil {
+		child.PID, child.Degraded = forked.PID, forked.Degraded
+	}
+	return &process.Adopted{
+		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image,
+		KillTimeout: a.left.KillTimeout, Created: created.At, Restarts: created.Restarts, Leased: len(a.files) > 0,
+		Dead: a.pidfd == nil, Noted: a.left.Noted,
+	}
+}
+
+// adopted enters a container in the table and follows its life.
+func (r *Root) adopted(ctx actor.Context, m *sandbox.ContainerAdopted) {
+	a := m.Adopted
+	child := a.Child
+	delete(r.adopting, child.PID)
+	r.table[child.PID] = entry{a.Name, m.Owner, process.AdoptedGen, child.PIDFD, a.KillTimeout}
+	send, self := ctx.ActorSystem().Root.Send, ctx.Self()
+	ended := func(exit actors.Exit) { send(self, &orphanExited{exit}) }
+	if err := r.config.Kernel.Watch(child.PID, a.StartTime, child.PIDFD, ended); err != nil {
+		r.log.Error().Msgf("Cannot watch %q of an earlier daemon (pid %d): %v; looking for its end in another way", a.Name, child.PID, err)
+		go func() {
+			for !r.config.Kernel.AwaitEnd(child.PIDFD, time.Hour) {
+			}
+			ended(actors.Exit{PID: child.PID, At: time.Now()})
+		}()
+	}
+	if r.expired {
+		r.kill(child.PID)
+	}
+}
+
+// firstPlan is what a daemon begins with: the files as they are, and for what
+// is broken in them the good version that the daemon before this one had.
+func (r *Root) firstPlan() *configs.Plan {
+	kept := r.config.Kept
+	if kept == nil {
+		return Merge(nil, r.config.Plan)
+	}
+	if err := refusal(&planLoaded{plan: r.config.Plan, problems: r.config.Problems}); err != nil {
+		r.log.Error().Msgf("Going on with what the daemon before this one had: %v", err)
+		return &configs.Plan{Master: r.config.Plan.Master, Sandboxes: kept.Sandboxes}
+	}
+	return Merge(kept, r.config.Plan)
+}

@@ -1,0 +1,152 @@
+package root
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/actors/fakekernel"
+	"lithos/actors/logs"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+func orphan(k *fakekernel.Kernel, name, version string, b fakekernel.Behaviour, ports ...uint16) *fakekernel.Proc {
+	var sockets []actors.Socket
+	for _, n := range ports {
+		sockets = append(sockets, actors.Socket{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), n), Backlog: 128, ReuseAddr: true})
+	}
+	return k.AddOrphan(name, b, spawn.Created{Fingerprint: version, At: time.Now(), Restarts: 3, KillTimeout: 5}, sockets...)
+}
+
+// What an earlier daemon left is not touched; its death is seen.
+func TestK12_AdoptedContainersGoOnRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)
+		b := orphan(k, "web/app.1", "1", fakekernel.Behaviour{}, 8080)
+		h := start(t, k, plan(sb("web", proc("app", 2, "1", port(8080)))))
+		sleep(time.Minute)
+		h.wantRunning("web/app.0", "web/app.1")
+		if h.pid("web/app.0") != a.PID || h.pid("web/app.1") != b.PID || len(a.Signals)+len(b.Signals) > 0 {
+			t.Errorf("they were touched: %v %v\n%s", a.Signals, b.Signals, h.log)
+		}
+		if n := len(k.Sockets()); n != 1 {
+			t.Errorf("%d sockets, want the one that both have", n)
+		}
+		h.wantLog("Adopted container \"web/app.0\"")
+		k.End(a.PID, 7<<8)
+		sleep(2 * time.Second)
+		h.wantRunning("web/app.0", "web/app.1")
+		if got := h.pid("web/app.0"); got == a.PID || h.pid("web/app.1") != b.PID {
+			t.Errorf("app.0 has the pid %d after the death of %d", got, a.PID)
+		}
+		h.stop()
+	})
+}
+
+// restart-timeout counts from the start by the earlier daemon.
+func TestN3_AdoptedRestartTimeoutGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{})
+		began := time.Now()
+		time.Sleep(4 * time.Second)
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(10*time.Second)))))
+		k.End(a.PID, 1<<8)
+		sleep(20 * time.Second)
+		history := k.History("web/app.0")
+		if len(history) != 2 || history[1].Started.Sub(began) != 10*time.Second {
+			t.Errorf("history %v\n%s", history, h.log)
+		}
+		h.stop()
+	})
+}
+
+func TestO3_AdoptedIsReplacedWhenItsConfigChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{TermTime: time.Second}, 8080)
+		gone := orphan(k, "web/old.0", "1", fakekernel.Behaviour{TermTime: time.Second})
+		h := start(t, k, plan(sb("web", proc("app", 1, "2", port(8080)))))
+		sleep(5 * time.Second)
+		h.wantRunning("web/app.0")
+		if h.pid("web/app.0") == a.PID || gone.Ended.IsZero() {
+			t.Errorf("not replaced, or old.0 not ended\n%s", h.log)
+		}
+		h.stop()
+	})
+}
+
+// What ended while there was no daemon is noted once, and restarted when its
+// restart-timeout is over.
+func TestK12_N3_DeathsInTheGapAreNotedOnce(t *testing.T) {
+	for _, noted := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			k := fakekernel.New()
+			began := time.Now()
+			created := spawn.Created{Name: "web/app.0", Fingerprint: "1", At: began, Restarts: 3}
+			k.Left.Containers = append(k.Left.Containers, actors.Leftover{
+				Name: "web/app.0", Noted: noted, Info: &spawn.Record{Created: created, Forked: &spawn.Forked{PID: 77}},
+			})
+			time.Sleep(2 * time.Second)
+			h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(10*time.Second)))))
+			sleep(20 * time.Second)
+			h.wantRunning("web/app.0")
+			history := k.History("web/app.0")
+			if len(history) != 1 || history[0].Started.Sub(began) != 10*time.Second {
+				t.Errorf("noted %v: history %v\n%s", noted, history, h.log)
+			}
+			if got := strings.Count(h.log.String(), "ended without a trace"); (got == 1) == noted || got > 1 {
+				t.Errorf("noted %v: the death is in the log %d times\n%s", noted, got, h.log)
+			}
+			h.stop()
+		})
+	}
+}
+
+// A first plan that can't be used at all leaves everything as the daemon before
+// had it; one that is broken in part has that part of the daemon before.
+func TestK12_C23_FirstPlanHasTheGoodVersionsOfTheDaemonBefore(t *testing.T) {
+	kept := plan(sb("old", proc("app", 1, "1")), sb("web", proc("app", 1, "1")))
+	broken := sb("web")
+	broken.Broken = true
+	all := configs.Problems{{Severity: configs.SeverityError, Text: "sandboxes-dir can't be read"}}
+	for name, c := range map[string]struct {
+		loaded   *configs.Plan
+		problems configs.Problems
+		want     string
+	}{
+		"nothing is broken":    {plan(sb("web")), nil, "web"},
+		"one object is broken": {plan(broken), nil, "web web/app.0"},
+		"all is broken":        {plan(), all, "old old/app.0 web web/app.0"},
+	} {
+		r := newRoot(Config{Logs: logs.To(&logBuffer{}, zerolog.InfoLevel), Plan: c.loaded, Problems: c.problems, Kept: kept}, nil)
+		var got []string
+		for _, s := range r.firstPlan().Sandboxes {
+			got = append(got, s.Name)
+		}
+		for in := range instances(r.firstPlan()) {
+			got = append(got, in)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %s, want %s", name, strings.Join(got, " "), c.want)
+		}
+	}
+}
+
+func TestK12_StopEndsAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		orphan(k, "web/app.0", "1", fakekernel.Behaviour{IgnoreTerm: true}, 8080)
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(8080)))))
+		h.stop()
+	})
+}

@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// adopted waits until a container was adopted for the n-th time.
+func (h *host) adopted(name string, n int) {
+	h.t.Helper()
+	eventually(h.t, fmt.Sprintf("adoption %d of %s", n, name), 15*time.Second, func() error {
+		if got := strings.Count(h.read("log/box.log"), "Adopted container \""+name+"\""); got < n {
+			return fmt.Errorf("%d adoptions", got)
+		}
+		return nil
+	})
+}
+
+// killDaemon ends the daemon in the hardest way.
+func (h *host) killDaemon() {
+	h.t.Helper()
+	h.daemon.signal(syscall.SIGKILL)
+	<-h.daemon.done
+}
+
+// A daemon that was killed takes no container with it; the next one goes on
+// with them, and ends what nobody wants any more.
+func TestM6_K12_KilledDaemonLeavesContainersAliveAndTheNextOneAdoptsThem(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("", "wait"))
+	h.processes("box", strings.Replace(app, "image:", "instances: 3\n  image:", 1))
+	d := h.start()
+	before := h.running(names("box/app", 3)...)
+	d.signal(syscall.SIGKILL)
+	<-d.done
+	// Give a parent-death signal, if there were one, the time to arrive.
+	for begin := time.Now(); time.Since(begin) < 300*time.Millisecond; time.Sleep(20 * time.Millisecond) {
+		now := h.instances()
+		for name, i := range before {
+			if now[name].knot != i.knot || now[name].program != i.program {
+				t.Fatalf("%s died with the daemon", name)
+			}
+		}
+	}
+	// What has no record and no process is dangling.
+	must(t, os.MkdirAll(h.path("run/state/box/gone.0"), 0o755))
+	// One is gone from the config meanwhile.
+	h.processes("box", strings.Replace(app, "image:", "instances: 2\n  image:", 1))
+	h.start()
+	h.adopted("box/app.0", 1)
+	h.adopted("box/app.1", 1)
+	eventually(t, "the same containers, but for the one that is gone from the config", 10*time.Second, func() error {
+		now := h.instances()
+		if len(now) != 2 {
+			return fmt.Errorf("%d containers", len(now))
+		}
+		for name, i := range now {
+			if i.knot != before[name].knot || i.program != before[name].program {
+				return fmt.Errorf("%s is another", name)
+			}
+		}
+		return nil
+	})
+	eventually(t, "no dangling directories", 5*time.Second, func() error {
+		entries, err := os.ReadDir(h.path("run/state/box"))
+		if err == nil && len(entries) != 2 {
+			err = fmt.Errorf("%v in the state directory", entries)
+		}
+		return err
+	})
+	// They are supervised like others.
+	kill(t, before["box/app.0"].program, killSignal)
+	h.successor("box/app.0", before["box/app.0"], 10*time.Second)
+	h.stop()
+	if err := h.leftovers(); err != nil {
+		t.Errorf("after the stop:\n%v", err)
+	}
+}
+
+// However often the daemon is killed: on a port with a living container nobody
+// is refused, and the containers go on.
+func TestK12_G12_KillsOfTheDaemonRefuseNobody(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	port := h.port()
+	h.image("app", map[string]string{
+		"0": port3("environ: {VERSION: zero}\n", port),
+		"1": port3("environ: {VERSION: one}\n", port),
+	})
+	entry := func(config int) string {
+		return fmt.Sprintf("app: {image: app, config: /config/%d.yaml, instances: 3}", config)
+	}
+	h.sandbox("box", "", entry(0))
+	h.start()
+	before := h.running(names("box/app", 3)...)
+	connect := hammer(port)
+	for round := range 8 {
+		h.killDaemon()
+		h.start()
+		for _, name := range names("box/app", 3) {
+			h.adopted(name, round+1)
+		}
+	}
+	for name, i := range h.running(names("box/app", 3)...) {
+		if i.knot != before[name].knot || i.knotStart != before[name].knotStart {
+			t.Errorf("%s is another", name)
+		}
+	}
+	// The sockets are the daemon's again: they live on while all are replaced.
+	h.processes("box", entry(1))
+	h.reload("box")
+	for name, i := range before {
+		h.successor(name, i, 10*time.Second)
+	}
+	connected, err := connect()
+	if err != nil || connected == 0 {
+		t.Errorf("%d have connected, then: %v", connected, err)
+	}
+	h.stop()
+	if err := h.leftovers(); err != nil {
+		t.Errorf("after the stop:\n%v", err)
+	}
+}
+
+// What ends while there is no daemon is learnt of by the next one, and does not
+// start sooner for that; also what had ended before.
+func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-timeout: 6\n"+dataVolume, "run", "1000", "3", "/out/starts"))
+	h.start()
+	h.running("box/app.0")
+	h.killDaemon()
+	eventually(t, "the container's end", 10*time.Second, func() error {
+		if len(h.instances()) > 0 {
+			return errors.New("it runs")
+		}
+		return nil
+	})
+	h.start()
+	death := func(n int) {
+		t.Helper()
+		eventually(t, "the death in the log", 10*time.Second, func() error {
+			if got := strings.Count(h.read("log/box.log"), "exited with code 3, uptime 1"); got != n {
+				return fmt.Errorf("it is there %d times, want %d:\n%s", got, n, h.read("log/box.log"))
+			}
+			return nil
+		})
+	}
+	death(1)
+	// Once more, while it waits for its restart-timeout.
+	h.killDaemon()
+	h.start()
+	eventually(t, "the second start", 15*time.Second, func() error {
+		if n := len(h.starts()); n != 2 {
+			return fmt.Errorf("%d starts", n)
+		}
+		return nil
+	})
+	if starts := h.starts(); starts[1].Sub(starts[0]) < 5*time.Second {
+		// What is timed is inside of the program, whose own start takes its time.
+		t.Errorf("it has restarted after %v, want 6 s", starts[1].Sub(starts[0]))
+	}
+	death(2)
+}
+
+// What is broken in the files while the daemon is dead, or stopped, runs on as
+// it was.
+func TestK12_C23_BrokenFilesDoNotCountForTheNextDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.image("app", map[string]string{"app": simple("", "wait")})
+	h.sandbox("box", "", "app: {image: app, config: /config/app.yaml}\nother: {image: app, config: /config/app.yaml}")
+	h.start()
+	before := h.running("box/app.0", "box/other.0")
+	kept := func() {
+		t.Helper()
+		eventually(t, "the kept plan", 5*time.Second, func() error {
+			_, err := os.Stat(h.path("run/plan.json"))
+			return err
+		})
+	}
+	kept()
+	if info, err := os.Stat(h.path("run/plan.json")); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the kept plan: %v, %v", info, err)
+	}
+	h.killDaemon()
+	h.processes("box", "app: {image: app, config: /config/missing.yaml}\nother: {image: [}")
+	h.start()
+	h.adopted("box/app.0", 1)
+	h.adopted("box/other.0", 1)
+	for name, i := range h.running("box/app.0", "box/other.0") {
+		if i.knot != before[name].knot {
+			t.Errorf("%s is another", name)
+		}
+	}
+	h.stop()
+	h.start()
+	h.running("box/app.0", "box/other.0")
+	h.processes("box", "app: {image: app, config: /config/missing.yaml}")
+	h.reload("box")
+	h.running("box/app.0")
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"lithos/actors"
+	"lithos/sysx/proc"
+	"lithos/sysx/sock"
+)
+
+// watch follows a container that is no child: wait4 does not tell of it. A
+// child of this process' earlier life, before an exec, is reaped like others.
+func (k *kernel) watch(pid int, startTime uint64, pidfd *os.File, ended func(actors.Exit)) error {
+	if s, err := proc.ReadStat(pid); err == nil && s.PPID == os.Getpid() {
+		return nil
+	}
+	watcher, err := k.watcher()
+	if err != nil {
+		return err
+	}
+	return watcher.Watch(pidfd, func() {
+		at := time.Now()
+		// It may take a moment, and the others must not wait for it.
+		go func() {
+			status, ok := proc.AwaitOrphanStatus(pid, startTime, pidfd)
+			ended(actors.Exit{PID: pid, Status: syscall.WaitStatus(status), At: at, Unknown: !ok})
+		}()
+	})
+}
+
+// takeSockets looks at every socket of a process for those that listen on the
+// addresses that are wanted: what a container was made from may be different.
+func (k *kernel) takeSockets(pid int, pidfd *os.File, wanted []actors.Socket) []*os.File {
+	files := make([]*os.File, len(wanted))
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		k.log.Error().Msgf("Cannot look for the sockets of pid %d: %v", pid, err)
+	}
+	for _, entry := range entries {
+		link, err := os.Readlink(dir + "/" + entry.Name())
+		if err != nil || !strings.HasPrefix(link, "socket:") {
+			continue
+		}
+		number, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		for i, want := range wanted {
+			if files[i] != nil {
+				continue
+			}
+			fd, err := proc.TakeFD(pidfd, number)
+			if err != nil {
+				k.log.Error().Msgf("Cannot take over the socket of %s from pid %d: %v", want.Addr, pid, err)
+				continue
+			}
+			if file, err := sock.FromFD(fd, want.Addr); err == nil {
+				files[i] = file
+				break
+			}
+		}
+	}
+	return files
+}

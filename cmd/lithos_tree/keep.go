@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"lithos/configs"
+)
+
+// keptFile has the plan for the daemon after this one. It is root's only: the
+// containers' environment is in it.
+func keptFile(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "plan.json") }
+
+// keptPlan reads what the daemon before this one kept, nil if there is nothing.
+func keptPlan(m *configs.Master, log zerolog.Logger) *configs.Plan {
+	data, err := os.ReadFile(keptFile(m))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	plan := (*configs.Plan)(nil)
+	if err == nil {
+		plan, err = configs.Kept(data)
+	}
+	if err != nil {
+		log.Error().Msgf("Cannot use the plan of an earlier daemon in %s, what is broken in the files now will not run: %v", keptFile(m), err)
+	}
+	return plan
+}
+
+// keeper writes plans on a goroutine of its own: nobody waits for the disk. Of
+// several that come in the meantime only the last is written.
+type keeper struct {
+	path  string
+	log   zerolog.Logger
+	plans chan *configs.Plan
+	done  chan struct{}
+}
+
+func newKeeper(m *configs.Master, log zerolog.Logger) *keeper {
+	k := &keeper{path: keptFile(m), log: log, plans: make(chan *configs.Plan, 1), done: make(chan struct{})}
+	go k.run()
+	return k
+}
+
+// keep has a plan written; it is for one goroutine at a time.
+func (k *keeper) keep(plan *configs.Plan) {
+	select {
+	case <-k.plans: // replaced before it was written
+	default:
+	}
+	k.plans <- plan
+}
+
+// close returns when the last plan is written.
+func (k *keeper) close() {
+	close(k.plans)
+	<-k.done
+}
+
+func (k *keeper) run() {
+	defer close(k.done)
+	for plan := range k.plans {
+		if err := k.write(plan); err != nil {
+			k.log.Error().Msgf("Cannot keep the plan in %s for the next daemon, which would end what is broken in the files by then: %v", k.path, err)
+		}
+	}
+}
+
+// write replaces the file in one step, so that a kill leaves a whole one.
+func (k *keeper) write(plan *configs.Plan) (err error) {
+	data, err := plan.Keep()
+	if err != nil {
+		return err
+	}
+	next := k.path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("cannot write %s: %w", next, err), os.Remove(next))
+	}
+	return os.Rename(next, k.path)
+}
