@@ -3,6 +3,7 @@ package root
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -270,17 +271,21 @@ func TestG1_APortThatIsTakenByAnotherKind(t *testing.T) {
 func TestG14_ATakenPortIsNotTriedWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
-		tries := 0
+		var tries atomic.Int32
+		var free atomic.Bool
 		k.ListenError = func(actors.Socket) error {
-			tries++
+			tries.Add(1)
+			if free.Load() {
+				return nil
+			}
 			return errors.New("in use")
 		}
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80), restartTimeout(0)))))
 		sleep(950 * time.Millisecond)
-		if tries != 10 {
-			t.Errorf("%d tries in a second, want one each tenth of it", tries)
+		if n := tries.Load(); n != 10 {
+			t.Errorf("%d tries in a second, want one each tenth of it", n)
 		}
-		k.ListenError = nil
+		free.Store(true)
 		sleep(100 * time.Millisecond)
 		h.wantRunning("web/app.0")
 		h.stop()
