@@ -75,6 +75,28 @@ func (i image) readFile(file string) ([]byte, error) {
 	return readDescriptor(fd)
 }
 
+// linkOn tells of the first symbolic link on the way to a file that could not be
+// read, "" if there is none: what looks right from outside may lead to nowhere in
+// the image.
+func (i image) linkOn(file string) string {
+	parts := strings.Split(strings.Trim(file, "/"), "/")
+	const most = 32 // a path from a config
+	for n := 1; n <= len(parts) && n <= most; n++ {
+		name := strings.Join(parts[:n], "/")
+		fd, err := openat2(i.fd, name, unix.O_PATH|unix.O_NOFOLLOW, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		if err != nil {
+			return ""
+		}
+		target := make([]byte, unix.PathMax)
+		k, err := unix.Readlinkat(fd, "", target) // fails for what is no link
+		unix.Close(fd)
+		if err == nil {
+			return fmt.Sprintf("; /%s is a symbolic link to %s, and links of an image are followed inside of it only", clip(name), clip(string(target[:k])))
+		}
+	}
+	return ""
+}
+
 // openat2 opens name below dir. It is in Linux since 5.6; there is no other
 // safe way, so without it there is an error that says so.
 func openat2(dir int, name string, flags, resolve uint64) (int, error) {

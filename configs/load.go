@@ -114,7 +114,11 @@ func (l *loader) loadSandbox(base string) *Sandbox {
 	if v, ok := l.readYAML(c, "sandbox config"); ok {
 		s.Config = readSandbox(v, name, l.plan.Master)
 	}
-	if s.Config != nil && !c.broken() {
+	switch {
+	case s.Config == nil:
+	case c.broken():
+		l.checkProcesses(s)
+	default:
 		l.loadProcesses(s)
 	}
 	if c.broken() {
@@ -124,9 +128,27 @@ func (l *loader) loadSandbox(base string) *Sandbox {
 	return s
 }
 
+// checkProcesses tells what is wrong with the process config of a sandbox whose
+// own config is broken: as far as that can be told without it, so that not each
+// round of corrections has new mistakes to show.
+func (l *loader) checkProcesses(s *Sandbox) {
+	if _, err := os.Stat(s.Config.ConfigFile); err != nil && l.AlternateProcess[s.Name] == "" {
+		return // where it is may follow from what is broken
+	}
+	l.readProcessFile(s)
+}
+
 // loadProcesses reads the process config of a sandbox and resolves its
 // entries.
 func (l *loader) loadProcesses(s *Sandbox) {
+	entries, text := l.readProcessFile(s)
+	for _, e := range entries {
+		s.Processes = append(s.Processes, l.loadProcess(s, e, text))
+	}
+}
+
+// readProcessFile reads the entries of the process config of a sandbox.
+func (l *loader) readProcessFile(s *Sandbox) (entries []*processEntry, text *fileText) {
 	s.ProcessFile = s.Config.ConfigFile
 	if file, ok := l.AlternateProcess[s.Name]; ok {
 		s.ProcessFile = file
@@ -147,7 +169,6 @@ func (l *loader) loadProcesses(s *Sandbox) {
 		c.errorAt(place{}, "cannot read the process config: %s", err)
 	}
 	c.text = l.quotable(data)
-	var entries []*processEntry
 	read := err == nil
 	if read {
 		var node, ok = parseYAML(c, data)
@@ -157,9 +178,7 @@ func (l *loader) loadProcesses(s *Sandbox) {
 	}
 	s.ProcessesBroken = !read
 	l.problems = append(l.problems, c.list...)
-	for _, e := range entries {
-		s.Processes = append(s.Processes, l.loadProcess(s, e, c.text))
-	}
+	return entries, c.text
 }
 
 // loadProcess reads the container config of an entry and resolves it.
@@ -222,7 +241,7 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 	defer img.close()
 	data, err := img.readFile(e.cfg.Config)
 	if err != nil {
-		c.errorAt(e.config, "cannot read %s in the image %s: %s", clip(e.cfg.Config), dir, err)
+		c.errorAt(e.config, "cannot read %s in the image %s: %s%s", clip(e.cfg.Config), dir, err, img.linkOn(e.cfg.Config))
 		return nil
 	}
 	file := path.Join(dir, e.cfg.Config)

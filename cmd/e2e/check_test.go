@@ -64,6 +64,19 @@ func (r result) expect(t *testing.T, what string, code int, texts ...string) {
 	}
 }
 
+// A file that every container gets a copy of is looked for on the host.
+func TestR4_I1_CheckFindsMissingFilesOfTheHost(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("", "wait"))
+	must(t, os.Remove(h.path("etc/hosts")))
+	must(t, os.Remove(h.path("etc/resolv.conf")))
+	must(t, os.Mkdir(h.path("etc/resolv.conf"), 0o755))
+	h.check().expect(t, "no hosts file", 1, "sandboxes/box.yaml: error: hosts-file: containers such as box/app.0 get a copy of this host's "+
+		h.path("etc/hosts")+", which can't be read: no such file or directory", "resolv-conf", "it is no regular file")
+	h.config("app", "app", simple("hosts-file: {copy-from-host: false}\nresolv-conf: {copy-from-host: false}\n", "wait"))
+	h.check().expect(t, "none is copied", 0)
+}
+
 func TestR4_F8_O10_CheckOfARightHost(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("environ: {ME: '@{lithos:name}', CONFIG: 'at @{lithos:config_filename}', PID: '@{lithos:pid}'}", "wait"))

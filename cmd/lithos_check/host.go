@@ -71,6 +71,51 @@ func checkDirectories(m *configs.Master) configs.Problems {
 	return problems
 }
 
+// checkCopied looks for the files of the host that containers get a copy of: no
+// container of the sandbox that wants one starts without it.
+func checkCopied(plan *configs.Plan) configs.Problems {
+	var problems configs.Problems
+	for _, s := range plan.Sandboxes {
+		looked := map[string]bool{"": true}
+		for _, p := range s.Processes {
+			for _, in := range p.Instances {
+				c := in.Container
+				for _, f := range []struct {
+					option, source string
+					copied         bool
+				}{
+					{"hosts-file", c.HostsFile.Source, c.HostsFile.CopyFromHost},
+					{"resolv-conf", c.ResolvConf.Source, c.ResolvConf.CopyFromHost},
+				} {
+					if !f.copied || looked[f.source] {
+						continue
+					}
+					looked[f.source] = true
+					info, err := os.Stat(f.source)
+					if err == nil && !info.Mode().IsRegular() {
+						err = errors.New("it is no regular file")
+					}
+					if err != nil {
+						problems = append(problems, configs.Problem{File: s.File, Path: f.option, Sandbox: s.Name, Text: fmt.Sprintf(
+							"containers such as %s get a copy of this host's %s, which can't be read: %s; make it, name another in %s, or write copy-from-host: false in the container config",
+							in.Name, f.source, reason(err), f.option)})
+					}
+				}
+			}
+		}
+	}
+	return problems
+}
+
+// reason is an error without the path.
+func reason(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return err.Error()
+}
+
 // made tells whether a directory exists or is made by the daemon before it is
 // a parent.
 func made(m *configs.Master, dir string) bool {

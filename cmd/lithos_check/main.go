@@ -81,6 +81,7 @@ func (r *result) checkHost(o *options) {
 	if plan != nil {
 		r.problems = append(r.problems, plan.Inspect()...)
 		r.problems = append(r.problems, checkDirectories(plan.Master)...)
+		r.problems = append(r.problems, checkCopied(plan)...)
 		r.summary = counts(plan)
 	}
 	n := <-name
