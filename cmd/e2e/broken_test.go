@@ -39,6 +39,7 @@ func TestA5_D12_O6_BrokenHostsDoNotTouchWhatRuns(t *testing.T) {
 			return
 		}
 		pid := b.check(name, status)
+		kept := true
 		switch {
 		case status.Reload.Refused != "":
 			refused++
@@ -50,8 +51,10 @@ func TestA5_D12_O6_BrokenHostsDoNotTouchWhatRuns(t *testing.T) {
 			if pid != web {
 				t.Errorf("%s is frozen, and web/app.0 is %d, not %d", name, pid, web)
 			}
+		default:
+			kept = false // it is wanted otherwise now, or not at all
 		}
-		if pid != web || pid == 0 {
+		if !kept || pid != web {
 			web = b.restore()
 		}
 	}
