@@ -1,3 +1,7 @@
+//go:build !guest
+
+// Not in the virtual machine: the corpus is not there, and it is not about the kernel.
+
 package e2e
 
 import (
