@@ -318,7 +318,8 @@ func (c *checker) stopped() (string, error) {
 }
 
 // runFiles are the files that the daemon left in its runtime directory, without
-// those that are for the next one: its counters, and how containers died.
+// those that are for the next one: its counters, how containers died, the good
+// configs.
 func (c *checker) runFiles() ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(c.path("run"), func(path string, d fs.DirEntry, err error) error {
@@ -327,7 +328,7 @@ func (c *checker) runFiles() ([]string, error) {
 			return err
 		case path == c.path("run", "deaths"):
 			return fs.SkipDir
-		case d.IsDir() || path == c.path("run", "metrics.meta") || path == c.path("run", "metrics.values"):
+		case d.IsDir() || path == c.path("run", "metrics.meta") || path == c.path("run", "metrics.values") || path == c.path("run", "plan.json"):
 			return nil
 		}
 		files = append(files, path)
