@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -37,6 +38,10 @@ func (k *kernel) watch(pid int, startTime uint64, pidfd *os.File, ended func(act
 // addresses that are wanted: what a container was made from may be different.
 func (k *kernel) takeSockets(pid int, pidfd *os.File, wanted []actors.Socket) []*os.File {
 	files := make([]*os.File, len(wanted))
+	addrs := make([]netip.AddrPort, len(wanted))
+	for i, want := range wanted {
+		addrs[i] = want.Addr
+	}
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -51,19 +56,19 @@ func (k *kernel) takeSockets(pid int, pidfd *os.File, wanted []actors.Socket) []
 		if err != nil {
 			continue
 		}
-		for i, want := range wanted {
-			if files[i] != nil {
-				continue
-			}
-			fd, err := proc.TakeFD(pidfd, number)
-			if err != nil {
-				k.log.Error().Msgf("Cannot take over the socket of %s from pid %d: %v", want.Addr, pid, err)
-				continue
-			}
-			if file, err := sock.FromFD(fd, want.Addr); err == nil {
-				files[i] = file
-				break
-			}
+		fd, err := proc.TakeFD(pidfd, number)
+		if err != nil {
+			k.log.Error().Msgf("Cannot look at socket %d of pid %d: %v", number, pid, err)
+			continue
+		}
+		// An error says that it is another kind of socket, or another's.
+		file, which, err := sock.FromFD(fd, addrs...)
+		switch {
+		case err != nil:
+		case files[which] == nil:
+			files[which] = file
+		default:
+			_ = file.Close()
 		}
 	}
 	return files

@@ -30,15 +30,19 @@ func TestG12_ASocketIsKnownByItsAddress(t *testing.T) {
 			}
 			return fd
 		}
-		got, err := FromFD(dup(), addr)
+		other := netip.AddrPortFrom(addr.Addr(), addr.Port()+1)
+		got, which, err := FromFD(dup(), other, addr)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if which != 1 {
+			t.Errorf("it was taken for address %d of two, want the second", which)
 		}
 		if _, err := net.FileListener(got); err != nil {
 			t.Errorf("what came back is no listener: %v", err)
 		}
 		got.Close()
-		if _, err := FromFD(dup(), netip.AddrPortFrom(addr.Addr(), addr.Port()+1)); err == nil {
+		if _, _, err := FromFD(dup(), other); err == nil {
 			t.Error("a socket of another port was taken")
 		}
 		c, err := net.Dial("tcp", addr.String())
@@ -52,7 +56,7 @@ func TestG12_ASocketIsKnownByItsAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := FromFD(fd, netip.MustParseAddrPort("127.0.0.1:1")); err == nil {
+	if _, _, err := FromFD(fd, netip.MustParseAddrPort("127.0.0.1:1")); err == nil {
 		t.Error("a file was taken for a socket")
 	}
 }
