@@ -78,6 +78,8 @@ type Kernel struct {
 	ListenError func(actors.Socket) error
 	// Left is what an earlier daemon left.
 	Left actors.Leftovers
+	// LeftTime is how long it takes to find them.
+	LeftTime time.Duration
 
 	mu        sync.Mutex
 	lastPID   int
@@ -126,7 +128,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Children:    k.children,
 		SignalChild: k.signalChild,
 		Load:        func() (*configs.Plan, configs.Problems) { return k.LoadFunc() },
-		Leftovers:   func() (actors.Leftovers, error) { return k.Left, nil },
+		Leftovers:   func() (actors.Leftovers, error) { time.Sleep(k.LeftTime); return k.Left, nil },
 		OpenProcess: k.openProcess,
 		AwaitEnd:    k.awaitEnd,
 		Watch:       k.watch,
@@ -217,6 +219,7 @@ func (k *Kernel) AddLeftover(name string, b Behaviour, killTimeout time.Duration
 	defer k.mu.Unlock()
 	p := k.add(name, b)
 	p.Foreign = true
+	delete(k.byHandle, p.handle) // the dead daemon's
 	k.stateDirs[name], k.cgroups[name], k.behaviour[name] = true, true, b
 	k.Left.Containers = append(k.Left.Containers, actors.Leftover{
 		Name: name, PID: p.PID, StartTime: uint64(p.PID), KillTimeout: killTimeout,
@@ -376,7 +379,9 @@ func (k *Kernel) openProcess(pid int, startTime uint64) (*os.File, error) {
 	if p == nil || startTime != uint64(p.PID) {
 		return nil, os.ErrProcessDone
 	}
-	return p.handle, nil
+	handle := new(os.File)
+	k.byHandle[handle] = p
+	return handle, nil
 }
 
 func (k *Kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {

@@ -35,11 +35,14 @@ type Root struct {
 	services *sandbox.Services
 	dispatch *spawner.Dispatcher
 
-	started *configs.Master                        // of the daemon's start: what can't change later
-	plan    *configs.Plan                          // desired: the last good version of everything
-	ready   bool                                   // what a dead daemon left is gone
-	first   *configs.Plan                          // what to begin with
-	orphans map[string]map[string]*process.Adopted // to be adopted, by sandbox
+	started *configs.Master // of the daemon's start: what can't change later
+	plan    *configs.Plan   // desired: the last good version of everything
+	ready   bool            // what a dead daemon left is gone
+	// patience is the longest kill-timeout of what a dead daemon left and that
+	// is being ended.
+	patience time.Duration
+	first    *configs.Plan                          // what to begin with
+	orphans  map[string]map[string]*process.Adopted // to be adopted, by sandbox
 	// adopting are the pids among them that are not in the table yet.
 	adopting map[int]bool
 	loading  bool
@@ -60,6 +63,7 @@ type Root struct {
 	finishing bool // nothing is left but the listener
 	finished  bool
 	stopTimer scheduler.CancelFunc
+	deadline  time.Time // when the stop's patience ends
 }
 
 // child is what the root knows of a sandbox actor.
@@ -97,6 +101,8 @@ func (r *Root) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.start(ctx)
+	case *leftoversFound:
+		r.leftoversFound(ctx, m.longest)
 	case *leftoversCleared:
 		r.leftoversCleared(ctx, m.adopted)
 	case *sandbox.ContainerAdopted:
@@ -161,7 +167,7 @@ func (r *Root) start(ctx actor.Context) {
 		done := &leftoversCleared{}
 		defer func() { send(self, done) }()
 		defer actors.Recover(log, "clearing of leftovers", nil)
-		done.adopted = clearLeftovers(kernel, log, wanted)
+		done.adopted = clearLeftovers(kernel, log, wanted, func(longest time.Duration) { send(self, &leftoversFound{longest}) })
 	}()
 }
 

@@ -73,6 +73,11 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 // the daemon is to stop already.
 func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 	if r.stopping && len(adopted) > 0 {
+		longest := time.Duration(0)
+		for _, a := range adopted {
+			longest = max(longest, a.left.KillTimeout)
+		}
+		r.leftoversFound(ctx, longest)
 		send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
 		go func() {
 			defer send(self, &leftoversCleared{})
@@ -105,7 +110,8 @@ func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 	}
 	r.ready = true
 	r.advance(ctx)
-	// Not sooner: after an exec what is adopted is a child of this process.
+	// Not sooner: what is adopted may be a child of this process, if that has
+	// taken over by exec.
 	r.listChildren(ctx)
 }
 
@@ -143,7 +149,7 @@ func (r *Root) adopted(ctx actor.Context, m *sandbox.ContainerAdopted) {
 		go func() {
 			for !r.config.Kernel.AwaitEnd(child.PIDFD, time.Hour) {
 			}
-			ended(actors.Exit{PID: child.PID, At: time.Now()})
+			ended(actors.Exit{PID: child.PID, At: time.Now(), Unknown: true})
 		}()
 	}
 	if r.expired {

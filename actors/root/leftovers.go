@@ -23,8 +23,9 @@ const (
 
 // clearLeftovers ends and removes what a daemon that is dead has left (M6),
 // before anything is started: a container's place must be free. What lives and is
-// wanted stays, and is returned.
-func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance) (adopted []adoptable) {
+// wanted stays, and is returned. It calls ending with the longest kill-timeout of
+// what lives and is to end.
+func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance, ending func(time.Duration)) (adopted []adoptable) {
 	left, err := kernel.Leftovers()
 	if err != nil {
 		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
@@ -32,12 +33,21 @@ func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string
 	for _, text := range left.Unknown {
 		log.Warn().Msg(text)
 	}
-	var all sync.WaitGroup
+	var unwanted []actors.Leftover
+	longest := time.Duration(0)
 	for _, l := range left.Containers {
 		if a, ok := openAdoptable(kernel, l, wanted[l.Name]); ok {
 			adopted = append(adopted, a)
 			continue
 		}
+		unwanted = append(unwanted, l)
+		if l.PID != 0 {
+			longest = max(longest, l.KillTimeout)
+		}
+	}
+	ending(longest)
+	var all sync.WaitGroup
+	for _, l := range unwanted {
 		all.Go(func() {
 			defer actors.Recover(log, "clearing of "+l.Name, nil)
 			clearLeftover(kernel, log, l)

@@ -11,6 +11,9 @@ import (
 // SignalReceived is a signal to the daemon, SIGCHLD too.
 type SignalReceived struct{ Signal os.Signal }
 
+// leftoversFound says how long what is being ended of a dead daemon may take.
+type leftoversFound struct{ longest time.Duration }
+
 // leftoversCleared says that what a dead daemon left is gone, but for the
 // containers that go on running.
 type leftoversCleared struct{ adopted []adoptable }

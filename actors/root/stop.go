@@ -24,19 +24,39 @@ const (
 // stop ends everything; the daemon is done when nothing is left.
 func (r *Root) stop(ctx actor.Context, sig os.Signal) {
 	r.stopping = true
-	deadline := r.longestKillTimeout() + stopGrace
-	r.log.Warn().Msgf("Got %v: ending %s, with a deadline of %s", sig, count(len(r.table), "container", "containers"), deadline)
+	patience := r.longestKillTimeout() + stopGrace
+	r.log.Warn().Msgf("Got %v: ending %s, with a deadline of %s", sig, count(len(r.table), "container", "containers"), patience)
 	for _, c := range r.sandboxes {
 		c.wanted = nil
 		ctx.Send(c.pid, &sandbox.EndSandbox{Shutdown: true})
 	}
-	r.stopTimer = r.services.Timers.SendOnce(deadline, ctx.Self(), &stopDeadlineElapsed{})
+	r.stopWithin(ctx, patience)
 	r.finishIfEmpty(ctx)
+}
+
+func (r *Root) stopWithin(ctx actor.Context, patience time.Duration) {
+	if r.stopTimer != nil {
+		r.stopTimer()
+	}
+	r.deadline = time.Now().Add(patience)
+	r.stopTimer = r.services.Timers.SendOnce(patience, ctx.Self(), &stopDeadlineElapsed{})
+}
+
+// leftoversFound has a stop wait for what a dead daemon left, too: it is being
+// ended, and would live on if the daemon gave up before its kill-timeout.
+func (r *Root) leftoversFound(ctx actor.Context, longest time.Duration) {
+	r.patience = longest
+	if r.stopping && !r.finished {
+		r.stopWithin(ctx, r.longestKillTimeout()+stopGrace)
+	}
 }
 
 // longestKillTimeout is that of what runs and of what may be about to.
 func (r *Root) longestKillTimeout() time.Duration {
 	longest := time.Duration(0)
+	if !r.ready {
+		longest = r.patience
+	}
 	for _, e := range r.table {
 		longest = max(longest, e.killTimeout)
 	}
@@ -61,8 +81,8 @@ func (r *Root) longestKillTimeout() time.Duration {
 
 // killEverything is the end of the stop's patience.
 func (r *Root) killEverything(ctx actor.Context) {
-	if r.finished {
-		return
+	if r.finished || time.Now().Before(r.deadline) {
+		return // what came has been put off meanwhile
 	}
 	if names := r.livingNames(); len(names) > 0 {
 		r.log.Error().Msgf("The stop's deadline is over, killing what is left: %s", strings.Join(names, ", "))

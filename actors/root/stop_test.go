@@ -202,3 +202,20 @@ func TestN4_AForkThatTakesLongerThanTheStop(t *testing.T) {
 		}
 	})
 }
+
+// Whether it is wanted or not: nothing is handed on when the daemon is to stop.
+func TestN4_M6_AStopWaitsForWhatADeadDaemonLeft(t *testing.T) {
+	for _, name := range []string{"web/old.0", "web/app.0"} {
+		synctest.Test(t, func(t *testing.T) {
+			k := fakekernel.New()
+			old := k.AddOrphan(name, fakekernel.Behaviour{IgnoreTerm: true}, spawn.Created{Fingerprint: "1", KillTimeout: 30})
+			k.LeftTime = time.Second
+			h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
+			began := time.Now()
+			h.stop()
+			if took := h.endAt.Sub(began); took != 32*time.Second || old.Ended.IsZero() {
+				t.Errorf("%s: the stop took %s, want the second until it was found, its kill-timeout and a second\n%s", name, took, h.log)
+			}
+		})
+	}
+}
