@@ -292,7 +292,14 @@ func TestR3_K8_CommandCannotTypeIntoTheCallersTerminal(t *testing.T) {
 	h := shellHost(t)
 	h.removeShared()
 	h.config("app", "sh", "kind: Command\ninteractive: true\n"+simple("", "inject"))
-	p := startOnTerminal(t, h.lithosCmd("box", "sh"), 24, 80)
+	typesNothing(t, h.lithosCmd("box", "sh"))
+}
+
+// typesNothing wants the program `inject` to have typed nothing into the terminal
+// of whoever has it run.
+func typesNothing(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	p := startOnTerminal(t, cmd, 24, 80)
 	p.expect("injected")
 	p.exit()
 	if n := p.unread(); n != 0 {

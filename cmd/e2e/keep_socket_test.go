@@ -48,19 +48,7 @@ func TestG12_O1_ReloadKeepsTheSocket(t *testing.T) {
 // waits for the next one, and is never refused.
 func TestG12_ReplacingAllWhoListenRefusesNobody(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
-	port := h.port()
-	h.image("app", map[string]string{
-		"0": port3("environ: {VERSION: zero}\n", port),
-		"1": port3("environ: {VERSION: one}\n", port),
-	})
-	entry := func(config int) string {
-		return fmt.Sprintf("app: {image: app, config: /config/%d.yaml, instances: 2}", config)
-	}
-	h.sandbox("box", "", entry(0))
-	h.start()
-	before := h.running(names("box/app", 2)...)
-	connect := hammer(port)
+	h, entry, before, connect := versionsOnAPort(t, 2)
 	for round := range 3 {
 		h.processes("box", entry((round+1)%2))
 		h.reload("box")
@@ -73,6 +61,25 @@ func TestG12_ReplacingAllWhoListenRefusesNobody(t *testing.T) {
 	if connected == 0 {
 		t.Error("nobody has connected")
 	}
+}
+
+// versionsOnAPort runs instances of box/app that share a port, which is connected
+// to from then on; entry is the process config with version 0 or 1 of them.
+func versionsOnAPort(t *testing.T, instances int) (h *host, entry func(version int) string, before map[string]instance, connect func() (int, error)) {
+	t.Helper()
+	h = newHost(t)
+	port := h.port()
+	h.image("app", map[string]string{
+		"0": port3("environ: {VERSION: zero}\n", port),
+		"1": port3("environ: {VERSION: one}\n", port),
+	})
+	entry = func(version int) string {
+		return fmt.Sprintf("app: {image: app, config: /config/%d.yaml, instances: %d}", version, instances)
+	}
+	h.sandbox("box", "", entry(0))
+	h.start()
+	before = h.running(names("box/app", instances)...)
+	return h, entry, before, hammer(port)
 }
 
 // hammer connects to a port over and over; end stops that and tells how often

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -12,14 +13,7 @@ func TestAwaitEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pidfd, err := OpenPIDFD(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pidfd.Close()
+	pidfd := started(t, cmd)
 	began := time.Now()
 	if dead, err := AwaitEnd(pidfd, 50*time.Millisecond); dead || err != nil {
 		t.Errorf("a living process: %v, %v", dead, err)
@@ -35,4 +29,18 @@ func TestAwaitEnd(t *testing.T) {
 	if dead, err := AwaitEnd(pidfd, 0); !dead || err != nil {
 		t.Errorf("a process that was reaped: %v, %v", dead, err)
 	}
+}
+
+// started starts a process and opens it.
+func started(t *testing.T, cmd *exec.Cmd) (pidfd *os.File) {
+	t.Helper()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pidfd, err := OpenPIDFD(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pidfd.Close() })
+	return pidfd
 }

@@ -92,14 +92,7 @@ func TestWatcherTellsOfOrphansAndTheirStatus(t *testing.T) {
 func ReadableExit(t *testing.T) bool {
 	t.Helper()
 	cmd := exec.Command("true")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pidfd, err := OpenPIDFD(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pidfd.Close()
+	pidfd := started(t, cmd)
 	_ = cmd.Wait()
 	_, ok := OrphanStatus(cmd.Process.Pid, 0, pidfd)
 	return ok
@@ -115,14 +108,7 @@ func TestTakeFDCopiesADescriptor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	pidfd, err := OpenPIDFD(cmd.Process.Pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pidfd.Close()
+	pidfd := started(t, cmd)
 	fd, err := TakeFD(pidfd, 1)
 	if err != nil {
 		t.Fatal(err)
