@@ -127,9 +127,14 @@ func (h *host) limitSubject(name string) *subject {
 	}}
 }
 
-// kills measures so many restarts; what goes wrong is noted.
+// kills measures so many restarts, or what can be had of them in some seconds;
+// what goes wrong is noted.
 func (b *bench) kills(name string, s *subject, times int) {
+	begin := time.Now()
 	for range times {
+		if time.Since(begin) > time.Duration(b.pick(15, 5))*time.Second {
+			return
+		}
 		took, err := s.kill()
 		if err != nil {
 			b.result.note("%s of %s: %v", name, s.name, err)
