@@ -75,7 +75,7 @@ func (r *Result) goalTable() string {
 		}
 		got, met := "not measured", ""
 		if known {
-			got = fmt.Sprintf("%.4g %s", value, g.unit)
+			got = digits(value) + " " + g.unit
 			met = "no"
 			if g.least != 0 && value >= g.least || g.least == 0 && value <= g.most {
 				met = "yes"
@@ -91,7 +91,7 @@ func (r *Result) goalTable() string {
 			if r.find(name, limitName) == nil {
 				ratio = r.ratio(s, ours)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %.4g | %.4g | %s | %s |\n", name, s.Subject, s.Median, s.P99, s.Unit, ratio)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", name, s.Subject, digits(s.Median), digits(s.P99), s.Unit, ratio)
 		}
 	}
 	for _, n := range r.Notes {

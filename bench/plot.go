@@ -22,7 +22,7 @@ func (r *Result) plot() string {
 			fmt.Fprintf(&b, "<text x='%.0f' y='%.0f' text-anchor='end'>%s</text>\n", left-6, y+11, html.EscapeString(s.Subject))
 			fmt.Fprintf(&b, "<rect x='%.0f' y='%.0f' width='%.1f' height='%.0f' fill='%s'/>\n", left, y+2, x(s.Median)-left, row-5, colour(s.Subject))
 			fmt.Fprintf(&b, "<line x1='%.1f' x2='%.1f' y1='%.0f' y2='%[3]f' stroke='black'/>\n", x(s.Low), x(s.High), y+row/2)
-			fmt.Fprintf(&b, "<text x='%.1f' y='%.0f'>%.4g</text>\n", math.Max(x(s.High), x(s.Median))+5, y+11, s.Median)
+			fmt.Fprintf(&b, "<text x='%.1f' y='%.0f'>%s</text>\n", math.Max(x(s.High), x(s.Median))+5, y+11, digits(s.Median))
 			y += row
 		}
 		y += row / 2

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -205,12 +206,20 @@ func (r *Result) table() string {
 	fmt.Fprint(w, "benchmark\tsubject\tmedian\tunit\tquartiles\tp99\tsamples\tof limit\tof ours\n")
 	for _, name := range r.benches() {
 		for _, s := range r.of(name) {
-			fmt.Fprintf(w, "%s\t%s\t%.4g\t%s\t%.4g..%.4g\t%.4g\t%d\t%s\t%s\n", name, s.Subject, s.Median, s.Unit, s.Low, s.High, s.P99,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s..%s\t%s\t%d\t%s\t%s\n", name, s.Subject, digits(s.Median), s.Unit, digits(s.Low), digits(s.High), digits(s.P99),
 				len(s.Samples), r.ratio(s, limitName), r.ratio(s, ours))
 		}
 	}
 	w.Flush()
 	return b.String()
+}
+
+// digits writes a number with four digits, or with all before the point.
+func digits(v float64) string {
+	if math.Abs(v) >= 1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 func (r *Result) ratio(s *Series, to string) string {
