@@ -75,7 +75,18 @@ type Leftover struct {
 // cgroups; for the daemon's start, before anything is started. A directory that
 // does not exist has nothing in it. With an error there is still what was found.
 func (s *Spawner) Leftovers(recordsDir, stateDir string) (Leftovers, error) {
-	f := &finder{recordsDir: recordsDir, stateDir: stateDir, found: map[string]*Leftover{}}
+	return s.leftovers(recordsDir, stateDir, func(string) bool { return true })
+}
+
+// CommandLeftovers is [Spawner.Leftovers] of commands only: it does not look into
+// what is left of anything else, which would take its time on a host with many
+// containers.
+func (s *Spawner) CommandLeftovers(recordsDir, stateDir string) (Leftovers, error) {
+	return s.leftovers(recordsDir, stateDir, IsCommand)
+}
+
+func (s *Spawner) leftovers(recordsDir, stateDir string, wanted func(name string) bool) (Leftovers, error) {
+	f := &finder{recordsDir: recordsDir, stateDir: stateDir, wanted: wanted, found: map[string]*Leftover{}}
 	records := f.walk(recordsDir, fs.FileMode.IsRegular)
 	f.walk(stateDir, fs.FileMode.IsDir)
 	for _, name := range records {
@@ -124,6 +135,7 @@ func (l *Leftover) ofLivingCommand() bool {
 
 type finder struct {
 	recordsDir, stateDir string
+	wanted               func(name string) bool
 	found                map[string]*Leftover
 	unknown              []string
 	errs                 []error
@@ -155,8 +167,10 @@ func (f *finder) walk(dir string, is func(fs.FileMode) bool) (names []string) {
 				f.strange(filepath.Join(dir, name))
 				continue
 			}
-			f.add(name)
-			names = append(names, name)
+			if f.wanted(name) {
+				f.add(name)
+				names = append(names, name)
+			}
 		}
 	}
 	return names
@@ -229,6 +243,9 @@ func (f *finder) cgroups(s *Spawner) {
 		name, ok := unscope(group)
 		if !ok {
 			f.strange("the cgroup " + group)
+			continue
+		}
+		if !f.wanted(name) {
 			continue
 		}
 		l := f.add(name)

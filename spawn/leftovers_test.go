@@ -144,6 +144,10 @@ func TestM6_Leftovers(t *testing.T) {
 	if n := len(left.Unknown); n != 5 || !strings.Contains(strings.Join(left.Unknown, "\n"), "Leaving the cgroup other.service alone") {
 		t.Errorf("unknown: %q", left.Unknown)
 	}
+	commands, err := h.spawner.CommandLeftovers(h.path("containers"), h.path("state"))
+	if err != nil || len(commands.Containers) != 1 || commands.Containers[0].Name != "web/cmd.x.77" || !commands.Containers[0].Cgroup {
+		t.Errorf("of commands is left %+v, %v", commands.Containers, err)
+	}
 	h.end(living, syscall.SIGTERM)
 	h.end(nameless, syscall.SIGTERM)
 	for _, l := range left.Containers {

@@ -68,7 +68,7 @@ func wait(log zerolog.Logger) (actors.Exit, bool) {
 // of another host directory with the same cgroup-name, and are for the daemon
 // to judge.
 func leftovers(s *spawn.Spawner, m *configs.Master) (actors.Leftovers, error) {
-	found, err := s.Leftovers(setup.RecordsDir(m), m.StateDir)
+	found, err := s.CommandLeftovers(setup.RecordsDir(m), m.StateDir)
 	var left actors.Leftovers
 	for _, l := range found.Containers {
 		if l.Info != nil {
