@@ -24,7 +24,8 @@ func (s *sim) run(steps int) {
 	}
 	s.startDaemon()
 	s.pass(0)
-	for s.step = 1; s.step <= steps && s.failure.Load() == nil; s.step++ {
+	for step := 1; step <= steps && s.failure.Load() == nil; step++ {
+		s.step.Store(int64(step))
 		s.act()
 		s.pass(s.howLong())
 	}
@@ -88,7 +89,7 @@ func (s *sim) act() {
 		s.world.ill = []int{0, 0, 10, 30, 90}[s.random.IntN(5)]
 		s.note("of 100 starts %d fail", s.world.ill)
 	case n < 940:
-		p := s.kernel.AddStray(fmt.Sprint("stray", s.step), fakekernel.Behaviour{IgnoreTerm: s.random.IntN(2) == 0})
+		p := s.kernel.AddStray(fmt.Sprint("stray", s.step.Load()), fakekernel.Behaviour{IgnoreTerm: s.random.IntN(2) == 0})
 		s.note("an unknown child, pid %d", p.PID)
 	case n < 946:
 		s.stop()

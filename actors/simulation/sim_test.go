@@ -28,7 +28,7 @@ type sim struct {
 	seed     uint64
 	random   *rand.Rand
 	mutation *mutation // nil = none
-	step     int
+	step     atomic.Int64
 
 	kernel *fakekernel.Kernel
 	files  map[string]*sandboxFile // as they are on disk
@@ -77,7 +77,7 @@ type external struct {
 }
 
 func (s *sim) fail(format string, args ...any) {
-	text := fmt.Sprintf("step %d, %s: ", s.step, time.Now().Format("15:04:05.000000")) + fmt.Sprintf(format, args...)
+	text := fmt.Sprintf("step %d, %s: ", s.step.Load(), time.Now().Format("15:04:05.000000")) + fmt.Sprintf(format, args...)
 	if s.failure.CompareAndSwap(nil, &text) {
 		s.note("BROKEN: %s", text)
 	}
@@ -85,7 +85,7 @@ func (s *sim) fail(format string, args ...any) {
 
 // note adds a line to the trace.
 func (s *sim) note(format string, args ...any) {
-	line := fmt.Sprintf("%5d %s ", s.step, time.Now().Format("02T15:04:05.000000")) + fmt.Sprintf(format, args...)
+	line := fmt.Sprintf("%5d %s ", s.step.Load(), time.Now().Format("02T15:04:05.000000")) + fmt.Sprintf(format, args...)
 	if s.verbose {
 		fmt.Println(line)
 	}
@@ -95,6 +95,13 @@ func (s *sim) note(format string, args ...any) {
 		s.trace = append(s.trace[:0], s.trace[1:]...)
 	}
 	s.trace = append(s.trace, line)
+}
+
+// story is the trace as a text.
+func (s *sim) story() string {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return strings.Join(s.trace, "\n")
 }
 
 // logged looks at what the actors log.

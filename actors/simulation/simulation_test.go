@@ -27,7 +27,7 @@ func run(t *testing.T, seed uint64, steps int, m *mutation, verbose bool) (failu
 	defer func() {
 		// Goroutines that are left have synctest panic.
 		if reason := recover(); reason != nil && failure == "" {
-			failure, trace = fmt.Sprintf("panic: %v", reason), strings.Join(s.trace, "\n")
+			failure, trace = fmt.Sprintf("panic: %v", reason), s.story()
 		}
 	}()
 	synctest.Test(t, func(*testing.T) {
@@ -35,7 +35,7 @@ func run(t *testing.T, seed uint64, steps int, m *mutation, verbose bool) (failu
 		if text := s.failure.Load(); text != nil {
 			failure = *text
 		}
-		trace = strings.Join(s.trace, "\n")
+		trace = s.story()
 		s.abandon()
 	})
 	return failure, trace
