@@ -27,7 +27,7 @@ type Kernel struct {
 	// Spent is what a container's cgroup has counted.
 	Spent func(name string) cgroup.Spent
 	// AppendLine appends to a log of programs' output, where PID 1 itself
-	// could not.
+	// could not, and to a record.
 	AppendLine func(path, line string) error
 
 	// Listen makes a listening socket; Close closes one.

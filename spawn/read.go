@@ -64,6 +64,7 @@ type event struct {
 	Failed  *string         `json:"failed,omitempty"`
 	Killing bool            `json:"killing,omitempty"`
 	Exited  *ProgramExited  `json:"exited,omitempty"`
+	Noted   bool            `json:"noted,omitempty"`
 }
 
 func parseRecord(text []byte) *Record {
@@ -115,6 +116,8 @@ func (r *Record) add(e event) {
 		r.Killing = true
 	case e.Exited != nil:
 		r.Exited = e.Exited
+	case e.Noted:
+		r.Noted = true
 	}
 }
 

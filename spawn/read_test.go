@@ -44,6 +44,8 @@ func TestReadRecord(t *testing.T) {
 		{"restart-process-only", head + started + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
 		{"failed and killed", head + string(wire.AppendFailed(nil, "no \"/bin/x\"")) + string(wire.AppendKilling(nil)),
 			Record{Created: created, Forked: &forked, Failed: `no "/bin/x"`, Killing: true}},
+		{"told", head + restarted + NotedLine, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Noted: true}},
+		{"told after half a line", head + started[:20] + NotedLine, Record{Created: created, Forked: &forked, Crash: started[:20], Noted: true}},
 		{"a crash", head + crash, Record{Created: created, Forked: &forked,
 			Crash: "fatal error: all goroutines are asleep\ngoroutine 1 [running]:\nmap[{\"a\":1}]"}},
 		{"a half line at the end", head + started[:20], Record{Created: created, Forked: &forked, Crash: started[:20]}},

@@ -5,7 +5,7 @@ import "time"
 // Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
 // PROCESS.INDEX` for each container, where containers can't write (DESIGN
 // decision 7). It is a text of one JSON object a line, appended by the
-// supervisor ("created", "forked") and by PID 1 ("started", "failed",
+// supervisor ("created", "forked", "noted") and by PID 1 ("started", "failed",
 // "killing", "exited"); it starts anew with each container. A line that is no
 // JSON is what PID 1's runtime said when it crashed.
 type Record struct {
@@ -16,7 +16,12 @@ type Record struct {
 	Killing bool            // the kill-timeout ran out
 	Exited  *ProgramExited  // the latest
 	Crash   string          // lines that are no events
+	Noted   bool            // its death was told, by the supervisor it had
 }
+
+// NotedLine is what the supervisor appends when it has told of the death, so
+// that the next one does not tell it again.
+const NotedLine = `{"noted":true}` + "\n"
 
 // Created is the first line, written before the fork.
 type Created struct {

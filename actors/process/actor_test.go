@@ -187,7 +187,7 @@ func TestN9_Q2_Counters(t *testing.T) {
 func TestP2_TheDeathThatPID1CouldNotWriteDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		s.env.StdioLog = "web.log"
+		s.env.StdioLog, s.env.RecordsDir = "web.log", "/records"
 		s.record = func() (*spawn.Record, error) {
 			return &spawn.Record{Started: &spawn.ProgramStarted{PID: 2, At: time.Now()}}, nil
 		}
@@ -196,8 +196,9 @@ func TestP2_TheDeathThatPID1CouldNotWriteDown(t *testing.T) {
 		at := time.Now()
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: killed9, At: at}})
 		want := "web.log: " + at.Format(time.RFC3339) + ": ----- Process \"web/app.0\" was killed: its PID 1 got SIGKILL, uptime 90s -----\n"
-		if !slices.Equal(s.appended, []string{want}) {
-			t.Errorf("got %q, want %q", s.appended, want)
+		// The next daemon is told that it is done, when it is.
+		if noted := "/records/web/app.0: " + spawn.NotedLine; !slices.Equal(s.appended, []string{want, noted}) {
+			t.Errorf("got %q, want %q and %q", s.appended, want, noted)
 		}
 	})
 }

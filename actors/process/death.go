@@ -80,6 +80,10 @@ func (p *Process) noteDeath() {
 	if owesDeathLine(p.exit, record) {
 		p.writeDeathLine(exit)
 	}
+	// Last: a daemon that is killed before has it told twice rather than never.
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.NotedLine); err != nil {
+		p.env.Log.Warn().Msgf("Cannot note in the record of %q that its death is told: %v", p.name, err)
+	}
 }
 
 func (p *Process) writeDeathLine(exit *status.Exit) {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -147,11 +146,8 @@ func (k *kernel) leftovers() (actors.Leftovers, error) {
 	left := actors.Leftovers{Unknown: found.Unknown}
 	for _, l := range found.Containers {
 		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime, Info: l.Info}
-		// The state dir goes when a death is noted, the record stays.
-		if _, err := os.Lstat(l.StateDir); errors.Is(err, fs.ErrNotExist) {
-			c.Noted = l.PID == 0
-		}
 		if l.Info != nil {
+			c.Noted = l.PID == 0 && l.Info.Noted
 			c.KillTimeout = time.Duration(l.Info.Created.KillTimeout * float64(time.Second))
 		} else if other := daemonOf(l.PID); other != 0 {
 			left.Unknown = append(left.Unknown, fmt.Sprintf("Leaving container %q (pid %d) alone: it belongs to another lithos_tree (pid %d); give each of them a cgroup-name of its own", l.Name, l.PID, other))
