@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,9 +87,23 @@ func (h *host) wait(d *daemon, limit time.Duration) int {
 	return d.cmd.ProcessState.ExitCode()
 }
 
+// listens waits until the daemon has signals handled: it says so by its pid
+// file. Before that they end it, as they do any program.
+func (h *host) listens() {
+	h.t.Helper()
+	eventually(h.t, "the daemon's pid file", 15*time.Second, func() error {
+		pid, err := strconv.Atoi(strings.TrimSpace(h.read("run/master.pid")))
+		if h.daemon.alive() && (err != nil || syscall.Kill(pid, 0) != nil) {
+			return errors.New("it names none that lives")
+		}
+		return nil
+	})
+}
+
 // stop sends TERM and wants a clean end.
 func (h *host) stop() {
 	h.t.Helper()
+	h.listens()
 	h.daemon.signal(syscall.SIGTERM)
 	if code := h.wait(h.daemon, 20*time.Second); code != 0 {
 		h.t.Errorf("the daemon ended with %d after TERM (%v)", code, h.daemon.err)
@@ -101,6 +116,7 @@ func (h *host) reload(sandbox string) {
 	h.t.Helper()
 	lines := func() int { return strings.Count(h.read("log/config", sandbox+".log"), "\n") }
 	before := lines()
+	h.listens()
 	h.daemon.signal(syscall.SIGQUIT)
 	eventually(h.t, "reload", 5*time.Second, func() error {
 		if lines() <= before {
