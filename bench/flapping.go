@@ -9,16 +9,17 @@ import (
 	"lithos/actors/control/api"
 )
 
-// flapping measures restarts of a healthy container among many that end at
-// once, again and again, and among clients of the control socket that ask and
-// don't read.
+// flapping measures restarts of healthy containers among many that end at once,
+// again and again, and among clients of the control socket that ask and don't
+// read. Each of the healthy is killed once: one that is killed again and again
+// is none.
 func (b *bench) flapping() error {
-	n, clients := b.pick(1000, 20), b.pick(50, 5)
+	n, clients, healthy := b.pick(1000, 20), b.pick(50, 5), b.pick(40, 3)
 	for _, variant := range []struct {
 		name           string
 		flaps, clients int
-	}{{"alone", 0, 0}, {"flapping", n, 0}, {"flapping+clients", n, clients}} {
-		list := []process{{"app", "app", 1}}
+	}{{ours, 0, 0}, {ours + "-flapping", n, 0}, {ours + "-flapping+clients", n, clients}} {
+		list := []process{{"app", "app", healthy}}
 		if variant.flaps > 0 {
 			list = append(list, process{"flap", "flap", variant.flaps})
 		}
@@ -26,11 +27,13 @@ func (b *bench) flapping() error {
 		if err != nil {
 			return err
 		}
-		if _, err = h.started(1); err == nil {
+		if _, err = h.started(healthy); err == nil {
 			time.Sleep(time.Duration(b.pick(3000, 500)) * time.Millisecond)
 			var close func()
 			if close, err = slowClients(filepath.Join(h.dir, "run", api.SocketName), variant.clients); err == nil {
-				b.kills(fmt.Sprintf("restart-latency-flap%d", n), h.subject(ours+"-"+variant.name), b.pick(40, 3))
+				for i, begin := 0, time.Now(); i < healthy && time.Since(begin) < 30*time.Second; i++ {
+					b.kills(fmt.Sprintf("restart-latency-flap%d", n), h.subject(variant.name, i), 1)
+				}
 				close()
 			}
 		}

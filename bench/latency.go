@@ -93,7 +93,7 @@ func (b *bench) subjects() []func() (*subject, error) {
 			if err := h.configure(process{"app", config, 1}); err != nil {
 				return nil, err
 			}
-			return h.subject(name), h.start()
+			return h.subject(name, 0), h.start()
 		})
 	}
 	for name, bin := range b.bins() {
@@ -105,11 +105,11 @@ func (b *bench) subjects() []func() (*subject, error) {
 	return list
 }
 
-// subject is the instance app.0 of a host.
-func (h *host) subject(name string) *subject {
+// subject is the instance of that number of a host's process app.
+func (h *host) subject(name string, instance int) *subject {
 	return &subject{name: name, file: h.file(), stop: h.stop, pids: func() []int {
 		var pids []int
-		for _, knot := range h.knots("app.0") {
+		for _, knot := range h.knots(fmt.Sprintf("app.%d", instance)) {
 			pids = append(pids, children(knot)...)
 		}
 		return pids

@@ -69,7 +69,7 @@ func (b *bench) scaleOf(h *host, subject string, n int, last bool) error {
 		return err
 	}
 	b.questions(h, subject, at)
-	b.kills("restart-latency"+at, h.subject(subject), b.pick(40, 3))
+	b.kills("restart-latency"+at, h.subject(subject, 0), b.pick(40, 3))
 	if !last {
 		return nil
 	}

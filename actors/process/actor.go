@@ -36,7 +36,8 @@ type Process struct {
 
 	attempt  time.Time // when the last start was begun
 	restarts int       // starts before the present one
-	leasing  bool      // sockets have been asked for, and not been returned
+	pace     spawner.Pace
+	leasing  bool // sockets have been asked for, and not been returned
 	sockets  []*os.File
 	child    *spawn.Child // nil while there is none
 	asked    bool         // TERM was sent to it
@@ -77,7 +78,7 @@ func (p *Process) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *RunInstance:
 		p.desired, p.env = m.Instance, m.Env
-		p.row = 0 // another one has not failed yet
+		p.row, p.pace = 0, spawner.Pace{} // another one has not failed yet
 		p.handle(ctx, Event{Kind: Run})
 	case *AdoptInstance:
 		p.adopt(m)
@@ -250,8 +251,9 @@ func (p *Process) fork(ctx actor.Context) {
 	p.restarts++
 	p.cancelled = new(atomic.Bool)
 	ctx.Send(p.env.Spawner, &spawner.StartContainer{
-		Gen: p.state.Start, Request: request, ReplyTo: ctx.Self(), Cancelled: p.cancelled,
+		Gen: p.state.Start, Request: request, ReplyTo: ctx.Self(), Pace: p.pace, Cancelled: p.cancelled,
 	})
+	p.pace = p.pace.Started(p.attempt)
 }
 
 // signal sends PID 1 a signal by its pidfd, so it can't reach another process.

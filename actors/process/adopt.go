@@ -20,6 +20,7 @@ func (p *Process) adopt(m *AdoptInstance) {
 		p.child = a.Child
 	}
 	p.attempt, p.restarts = a.Created, a.Restarts+1
+	p.pace = p.pace.Started(a.Created)
 	p.leasing = a.Leased
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
 }

@@ -15,6 +15,8 @@ type Spawner struct {
 	kernel *actors.Kernel
 	log    zerolog.Logger
 	root   *actor.PID
+	queue  queue
+	turn   bool // a forkNext is under way
 }
 
 // New makes the actor; it has to be started with a [Dispatcher].
@@ -26,18 +28,40 @@ func New(kernel *actors.Kernel, log zerolog.Logger, root *actor.PID) *Spawner {
 func (s *Spawner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *StartContainer:
-		s.start(ctx, m)
+		s.queue.add(m, time.Now())
+		s.proceed(ctx)
+	case *forkNext:
+		s.turn = false
+		defer s.proceed(ctx)
+		s.next(ctx)
 	case *SettleForks:
 		ctx.Send(s.root, &ForksSettled{Token: m.Token})
 	}
 }
 
+// proceed sees to the next fork. Its message is behind all requests that came
+// during the last one, so these are in the queue before the next is chosen.
+func (s *Spawner) proceed(ctx actor.Context) {
+	if !s.turn && len(s.queue.waiting) > 0 {
+		s.turn = true
+		ctx.Send(ctx.Self(), &forkNext{})
+	}
+}
+
+// next forks once; what was cancelled takes no turn.
+func (s *Spawner) next(ctx actor.Context) {
+	for m := s.queue.take(); m != nil; m = s.queue.take() {
+		if m.Cancelled == nil || !m.Cancelled.Load() {
+			s.start(ctx, m)
+			return
+		}
+		m.Request.Wipe()
+		ctx.Send(m.ReplyTo, &ForkFailed{Gen: m.Gen, Err: ErrCancelled})
+	}
+}
+
 func (s *Spawner) start(ctx actor.Context, m *StartContainer) {
 	defer m.Request.Wipe()
-	if m.Cancelled != nil && m.Cancelled.Load() {
-		ctx.Send(m.ReplyTo, &ForkFailed{Gen: m.Gen, Err: ErrCancelled})
-		return
-	}
 	before := time.Now()
 	child, err := s.fork(m.Request)
 	if err != nil {

@@ -16,6 +16,9 @@ type StartContainer struct {
 	Gen     uint32
 	Request *spawn.Request
 	ReplyTo *actor.PID
+	// Pace is how often it was started before, of late. Who was started least
+	// is forked first.
+	Pace Pace
 	// Cancelled may be set by who asks, until the fork is begun; the answer is
 	// then [ErrCancelled]. A message could not overtake the forks that are
 	// queued, and these may be hundreds when the daemon is told to stop.
@@ -52,3 +55,6 @@ type SettleForks struct{ Token uint32 }
 
 // ForksSettled answers [SettleForks], to the root.
 type ForksSettled struct{ Token uint32 }
+
+// forkNext has the next fork made.
+type forkNext struct{}
