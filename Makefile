@@ -14,6 +14,8 @@ export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
 
 programs := $(patsubst cmd/%/main.go,%,$(wildcard cmd/lithos_*/main.go))
 static := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
+# On amd64, PID 1 begins without Go's runtime: spawn/knot/quick.go.
+knot_entry := $(if $(filter amd64,$(shell go env GOARCH)), -E lithosKnotEntry)
 demo := build/examples/demo -bin bin -hello build/examples/hello -config examples/hello/hello.yaml
 
 # cmd/e2e has lines of its own: it needs the programs and images, and it is the
@@ -25,7 +27,8 @@ packages = $$(go list ./... | grep -vE '^lithos/cmd/e2e(/attack)?$$')
 .PHONY: build
 build: ## build all programs, static, into bin/ (the default)
 	@mkdir -p bin build/examples
-	$(static) -o bin/ $(addprefix ./cmd/,$(programs))
+	$(static) -o bin/ $(addprefix ./cmd/,$(filter-out lithos_knot,$(programs)))
+	$(static:'=$(knot_entry)') -o bin/ ./cmd/lithos_knot
 	@$(static) -o build/examples/ ./examples/hello ./examples/demo ./examples/walk
 
 .PHONY: demo

@@ -50,9 +50,13 @@ programs() {
 	if [ -n "${BIN:-}" ]; then
 		cp "$BIN"/lithos_* "$to"
 	else
-		# shellcheck disable=SC2046 # names of folders
-		GOOS=linux GOARCH=$arch CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -trimpath -ldflags "-s -w -X main.version=$version" \
-			-o "$to/" $(for main in cmd/lithos_*/main.go; do echo "./$(dirname "$main")"; done)
+		local main entry
+		for main in cmd/lithos_*/main.go; do
+			entry=
+			[ "$main/$arch" != cmd/lithos_knot/main.go/amd64 ] || entry='-E lithosKnotEntry' # as the Makefile does
+			GOOS=linux GOARCH=$arch CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -trimpath \
+				-ldflags "-s -w -X main.version=$version $entry" -o "$to/" "./$(dirname "$main")"
+		done
 	fi
 	chmod 0755 "$to"/lithos_*
 }

@@ -3,6 +3,7 @@ package spawn
 import (
 	"unsafe"
 
+	"lithos/spawn/knot"
 	"lithos/spawn/wire"
 )
 
@@ -21,7 +22,11 @@ func (l *launch) encode() (encoded []byte, wipe func()) {
 		// A string that is wiped with b: nobody keeps it, see wipe.
 		l.spec.Env = append(l.spec.Env[:len(l.spec.Env):len(l.spec.Env)], unsafe.String(unsafe.SliceData(b), len(b)))
 	}
-	encoded = wire.Encode(&l.spec)
+	spec, list := wire.Encode(&l.spec), []byte(nil)
+	if !l.general {
+		list = knot.Compile(&l.spec)
+	}
+	encoded = wire.Wrap(spec, list)
 	if len(hidden) == 0 {
 		return encoded, func() {}
 	}
@@ -32,5 +37,7 @@ func (l *launch) encode() (encoded []byte, wipe func()) {
 		}
 		l.r.Wipe()
 		clear(encoded)
+		clear(spec)
+		clear(list)
 	}
 }

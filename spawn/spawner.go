@@ -26,6 +26,7 @@ import (
 type Config struct {
 	Knot    string       // absolute path of lithos_knot
 	Cgroups *cgroup.Tree // nil = off: no limits, and none missing
+	General bool         // no container is made by the quick path, see spawn/knot
 }
 
 // Spawner starts containers. It holds nothing open.
@@ -57,7 +58,7 @@ func (s *Spawner) Start(r *Request) (*Child, error) {
 	if err := check(r); err != nil {
 		return nil, fmt.Errorf("cannot start a container: %w", err)
 	}
-	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead}
+	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General}
 	defer l.close()
 	l.joinCgroup(s.c.Cgroups)
 	child, err := l.run()
@@ -90,6 +91,8 @@ type launch struct {
 	spec Spec
 	knot string
 	head Created
+	// general is Config.General.
+	general bool
 
 	// opened are the files that are only for PID 1, closed here afterwards.
 	opened   []*os.File

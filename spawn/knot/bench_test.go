@@ -17,6 +17,7 @@ func BenchmarkLife(b *testing.B) {
 	box := newBox(b, "exit:0")
 	box.spec.Command = true
 	for b.Loop() {
+		must(b, os.RemoveAll(box.spec.StateDir)) // as the supervisor does
 		box.run(wire.ExitNormal)
 	}
 }

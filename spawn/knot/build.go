@@ -70,12 +70,19 @@ func openHost(path string) (int, error) {
 	}
 }
 
+// devAttr are the flags of devfs-dir's mount.
+const devAttr = mount.ReadOnly | mount.NoSuid | mount.NoExec
+
+// imageAttr are those of the image's.
+func imageAttr(spec *wire.Spec) mount.Attr {
+	if spec.NewPrivileges {
+		return mount.ReadOnly | mount.NoDev // suid files are what there is to gain them by
+	}
+	return mount.ReadOnly | mount.NoSuid | mount.NoDev
+}
+
 // mountImage puts the image on mount-dir.
 func (b *builder) mountImage() error {
-	flags := mount.ReadOnly | mount.NoSuid | mount.NoDev
-	if b.spec.NewPrivileges {
-		flags &^= mount.NoSuid // what there is to gain them by
-	}
 	image, err := openHost(b.spec.Image)
 	if err != nil {
 		return wrap(err, "cannot use the image "+b.spec.Image)
@@ -93,7 +100,7 @@ func (b *builder) mountImage() error {
 	if b.root, err = mount.Clone(image, true); err != nil {
 		return wrap(err, what)
 	}
-	if err := mount.SetAttr(b.root, flags, 0, true); err != nil {
+	if err := mount.SetAttr(b.root, imageAttr(b.spec), 0, true); err != nil {
 		return wrap(err, what)
 	}
 	if b.spec.MapImage && b.spaces.user >= 0 {
@@ -155,7 +162,7 @@ func (b *builder) mountDev() error {
 	fd, err := mount.Clone(dir, false)
 	if err == nil {
 		defer unix.Close(fd)
-		err = mount.SetAttr(fd, mount.ReadOnly|mount.NoSuid|mount.NoExec, mount.NoDev, false)
+		err = mount.SetAttr(fd, devAttr, mount.NoDev, false)
 	}
 	if err != nil {
 		return wrap(err, "cannot mount "+what+" on "+b.spec.MountDir+"/dev")

@@ -9,6 +9,9 @@
 //	                  reap, forward TERM, kill-timeout, restart-process-only
 //	fd 4 ◄── started, failed, killing, exited
 //
+// Most containers are made by the quick path, which does all of this without
+// Go's runtime; where it can't, the general path does. See quick.go.
+//
 // It takes no decision: those are made when the Spec is. It is small, because
 // each container has one: no fmt, no JSON package, no net, no logger.
 //

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn/wire"
+	"lithos/sysx/mount"
 )
 
 // internal is what somebody reads who runs the program by hand.
@@ -42,6 +43,9 @@ func Main() int {
 		sig.hangUp() // whoever held the other end of it is gone
 	}
 	k := &knot{spec: spec, sig: sig, log: -1, now: time.Now}
+	if err := k.clearAway(); err != nil {
+		return fail(wrap(err, spec.Name))
+	}
 	if err := k.prepare(); err != nil {
 		return fail(wrap(err, spec.Name))
 	}
@@ -59,12 +63,35 @@ type knot struct {
 	log  int // StdioLog, -1 if there is none
 	now  func() time.Time
 
+	// announced says that the log has the line about the next start already.
+	announced bool
+
 	start   *start // what each start of the program needs
 	record0 int64  // length of the record to cut it to, 0 = not known yet
 }
 
-// prepare builds the container.
+// clearAway has what the quick path has begun begun anew. That was in this
+// namespace, whose mounts are private by then.
+func (k *knot) clearAway() error {
+	if quickState.pivoted {
+		// The host is gone, and paths of it would be the image's.
+		return wrap(unix.Errno(quickState.errno), "cannot leave the host's root")
+	}
+	for quickState.attached && mount.Detach(k.spec.MountDir) == nil {
+	}
+	return nil
+}
+
+// prepare builds the container, if the quick path has not.
 func (k *knot) prepare() error {
+	if quickState.built {
+		k.log, k.announced = quickState.log, true
+		spaces, err := takeSpaces(k.spec)
+		if err == nil {
+			k.start, err = newStart(k.spec, k.log, spaces)
+		}
+		return err
+	}
 	if k.spec.StdioLog != "" {
 		fd, err := openLog(k.spec.StdioLog)
 		if err != nil {

@@ -22,16 +22,20 @@ func (k *knot) logLine(line []byte) {
 
 // begin is `<RFC3339>: ----- `; at second precision, in UTC.
 func begin(b []byte, at time.Time) []byte {
-	b = at.UTC().AppendFormat(b, time.RFC3339)
+	b = wire.AppendTime(b, at, false)
 	return append(b, ": ----- "...)
 }
 
 func startingLine(b []byte, at time.Time, spec *wire.Spec) []byte {
-	b = append(begin(b, at), "Starting "...)
+	return append(begin(b, at), startingText(spec)...)
+}
+
+func startingText(spec *wire.Spec) string {
+	b := append([]byte(nil), "Starting "...)
 	b = strconv.AppendQuote(b, spec.Name)
 	b = append(b, ": "...)
 	b = appendCommand(b, spec)
-	return append(b, " -----\n"...)
+	return string(append(b, " -----\n"...))
 }
 
 // appendCommand is the executable with its arguments, quoted so that it is one

@@ -25,9 +25,9 @@ type start struct {
 
 // newStart lays out the steps between fork and exec.
 func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
-	s := &start{stdio: inherited(), ownLogs: spec.StdoutStderrFile != "" && !spec.Interactive}
-	if !spec.Interactive && log >= 0 {
-		s.stdio[1], s.stdio[2] = log, log
+	s := &start{stdio: [3]int{0, log, log}, ownLogs: spec.StdoutStderrFile != "" && !spec.Interactive}
+	if spec.Interactive || log < 0 {
+		s.stdio = inherited()
 	}
 	first := new(forkexec.Plan)
 	cgroupFDs := wire.FDSockets + len(spec.Sockets)

@@ -95,6 +95,9 @@ func (b *builder) mask(fs int, name string) error {
 	return mount.Move(fd, target)
 }
 
+// masksOptions are those of the file system that masks come from.
+var masksOptions = []mount.Option{{Key: "size", Value: "4096"}, {Key: "mode", Value: "0555"}}
+
 // makeMasks makes a read-only file system with nothing in it but an empty file
 // and an empty directory, on dir: only of what is attached there can be copies.
 // It goes with the host's mounts.
@@ -102,7 +105,7 @@ func (b *builder) makeMasks(dir int) error {
 	if b.spec.UnmaskKernelFiles {
 		return nil
 	}
-	fd, err := mount.New("tmpfs", volumeAttr, mount.Option{Key: "size", Value: "4096"}, mount.Option{Key: "mode", Value: "0555"})
+	fd, err := mount.New("tmpfs", volumeAttr, masksOptions...)
 	if err != nil {
 		return err
 	}

@@ -31,11 +31,7 @@ type spaces struct{ user, network int }
 // takeSpaces finds them behind the cgroups' descriptors and moves them out of
 // the way of those that the program gets.
 func takeSpaces(spec *wire.Spec) (spaces, error) {
-	above := 3
-	for _, target := range spec.Sockets {
-		above = max(above, target+1)
-	}
-	next := wire.FDSockets + len(spec.Sockets) + spec.CgroupFDs
+	above, next := aboveTargets(spec), spacesAt(spec)
 	take := func(given bool) (int, error) {
 		if !given {
 			return -1, nil
@@ -52,6 +48,18 @@ func takeSpaces(spec *wire.Spec) (spaces, error) {
 	}
 	return s, wrap(err, "cannot keep the program's namespaces")
 }
+
+// aboveTargets is the first descriptor that the program has no use for.
+func aboveTargets(spec *wire.Spec) int {
+	above := 3
+	for _, target := range spec.Sockets {
+		above = max(above, target+1)
+	}
+	return above
+}
+
+// spacesAt is the descriptor of the first of them.
+func spacesAt(spec *wire.Spec) int { return wire.FDSockets + len(spec.Sockets) + spec.CgroupFDs }
 
 // enter adds the steps into them. The rights over the network namespace are
 // the host's too, so it comes first.

@@ -64,9 +64,14 @@ func (b *builder) makeResolvConf() error {
 	return wrap(err, "cannot copy "+r.Source+" for the container's resolv.conf")
 }
 
+// makesHosts tells whether there is a hosts file to make.
+func makesHosts(h *wire.Hosts) bool {
+	return h.Source != "" || h.Localhost || h.PublicHostname || len(h.Additional) != 0 || h.Mount == wire.MountAlways
+}
+
 func (b *builder) makeHosts() error {
 	h := &b.spec.Hosts
-	if h.Source == "" && !h.Localhost && !h.PublicHostname && len(h.Additional) == 0 && h.Mount != wire.MountAlways {
+	if !makesHosts(h) {
 		return nil
 	}
 	f, err := b.createInState("hosts")

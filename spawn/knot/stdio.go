@@ -9,6 +9,9 @@ import (
 	"lithos/sysx/cred"
 )
 
+// openLogFlags are how a log is opened; it is not to block in that only.
+const openLogFlags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+
 // logMode is the mode of a new log file.
 const logMode = 0o644
 
@@ -18,7 +21,7 @@ const logMode = 0o644
 // A magic link, as in /proc/self/fd, is not followed: the descriptors of PID 1
 // are no files of the container, and lead to the host.
 func openLog(path string) (int, error) {
-	fd, err := openRetry(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)
+	fd, err := openRetry(path, openLogFlags)
 	if err == unix.ENXIO || err == unix.ENODEV {
 		return -1, errKind
 	}

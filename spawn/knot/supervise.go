@@ -47,7 +47,10 @@ type run struct {
 func (k *knot) begin() (*run, error) {
 	r := &run{began: k.now()}
 	// Before it: what the program writes comes after it.
-	k.logLine(startingLine(nil, r.began, k.spec))
+	if !k.announced {
+		k.logLine(startingLine(nil, r.began, k.spec))
+	}
+	k.announced = false
 	pid, err := k.startProgram()
 	if err != nil {
 		k.logLine(failedLine(nil, k.now(), k.spec, err))
@@ -119,20 +122,26 @@ func (k *knot) reap(r *run) (ended bool) {
 // ended writes down how the program ended.
 func (k *knot) ended(r *run) {
 	now := k.now()
+	e := exited(r, now, now.Sub(r.began))
+	appendRecord(wire.AppendExited(nil, &e))
+	k.logLine(endedLine(nil, now, k.spec, r))
+}
+
+// exited is what the record says of it.
+func exited(r *run, at time.Time, uptime time.Duration) wire.ProgramExited {
 	e := wire.ProgramExited{
 		Code:     r.status.ExitStatus(), // -1 if it didn't exit
 		Asked:    r.asked,
 		UserTime: time.Duration(r.usage.Utime.Nano()),
 		SysTime:  time.Duration(r.usage.Stime.Nano()),
 		MaxRSS:   r.usage.Maxrss << 10, // the kernel counts kB
-		Uptime:   now.Sub(r.began),
-		At:       now,
+		Uptime:   uptime,
+		At:       at,
 	}
 	if r.status.Signaled() {
 		e.Signal = int(r.status.Signal())
 	}
-	appendRecord(wire.AppendExited(nil, &e))
-	k.logLine(endedLine(nil, now, k.spec, r))
+	return e
 }
 
 // exitCode is what PID 1 says about a run (checklist N6, N9, E22).

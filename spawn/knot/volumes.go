@@ -65,22 +65,35 @@ func volumeName(v *wire.Volume) string {
 	return "a Tmpfs volume"
 }
 
-func (b *builder) takeVolume(v *wire.Volume) (int, error) {
+// volumeAttributes are the flags of a volume's mount.
+func volumeAttributes(v *wire.Volume) mount.Attr {
 	attr := volumeAttr
 	if v.Exec {
 		attr &^= mount.NoExec
 	}
-	switch v.Kind {
-	case wire.Readonly:
+	if v.Kind == wire.Readonly {
 		attr |= mount.ReadOnly
-	case wire.Persistent, wire.Statedir:
+	}
+	return attr
+}
+
+// tmpfsOptions are those of a Tmpfs volume.
+func tmpfsOptions(v *wire.Volume) []mount.Option {
+	return []mount.Option{
+		{Key: "size", Value: strconv.FormatInt(v.Size, 10)},
+		{Key: "mode", Value: "0" + strconv.FormatUint(uint64(v.Mode), 8)},
+	}
+}
+
+func (b *builder) takeVolume(v *wire.Volume) (int, error) {
+	attr := volumeAttributes(v)
+	switch v.Kind {
+	case wire.Readonly, wire.Persistent, wire.Statedir:
 	case wire.Tmpfs:
 		if v.Size <= 0 { // the kernel's 0 is "no limit"
 			return -1, errors.New("the size must be more than nothing")
 		}
-		return mount.New("tmpfs", attr,
-			mount.Option{Key: "size", Value: strconv.FormatInt(v.Size, 10)},
-			mount.Option{Key: "mode", Value: "0" + strconv.FormatUint(uint64(v.Mode), 8)})
+		return mount.New("tmpfs", attr, tmpfsOptions(v)...)
 	default:
 		return -1, errors.New("unknown kind of volume " + strconv.Itoa(int(v.Kind)))
 	}

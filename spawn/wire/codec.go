@@ -42,10 +42,10 @@ func Encode(s *Spec) []byte {
 	return c.buf
 }
 
-// Decode reads what [Encode] wrote. It takes any input, and no more memory
+// Decode reads what [Encode] wrote, or [Wrap] with it. It takes any input, and no more memory
 // than a few times its length. An empty list comes back as nil.
 func Decode(data []byte) (*Spec, error) {
-	c := &coder{buf: data, reading: true}
+	c := &coder{buf: unwrap(data), reading: true}
 	var v uint32
 	c.u32(&v)
 	if c.bad {

@@ -52,6 +52,26 @@ func full(t testing.TB) *Spec {
 	return s
 }
 
+func TestWrappedSpecIsFound(t *testing.T) {
+	spec, list := Encode(full(t)), bytes.Repeat([]byte("list"), 3000)
+	wrapped := Wrap(spec, list)
+	if len(wrapped) != wrappedSize+len(spec)+len(list) || !bytes.HasSuffix(wrapped, list) {
+		t.Fatalf("%d bytes", len(wrapped))
+	}
+	got, err := Decode(wrapped)
+	if err != nil || !reflect.DeepEqual(got, full(t)) {
+		t.Errorf("%v, %+v", err, got)
+	}
+	if !bytes.Equal(Wrap(spec, nil), spec) {
+		t.Error("without a list it is more than the Spec")
+	}
+	for n := range wrappedSize + len(spec) {
+		if _, err := Decode(wrapped[:n]); err == nil {
+			t.Errorf("the first %d bytes are a Spec", n)
+		}
+	}
+}
+
 func TestEveryFieldSurvives(t *testing.T) {
 	for name, want := range map[string]*Spec{"full": full(t), "zero": {}} {
 		got, err := Decode(Encode(want))
@@ -137,6 +157,7 @@ func TestDecode_LengthsAreNotBelieved(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(Encode(full(f)))
 	f.Add(Encode(&Spec{}))
+	f.Add(Wrap(Encode(full(f)), []byte("list")))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var s *Spec
@@ -145,7 +166,7 @@ func FuzzDecode(f *testing.F) {
 		if n > decodeBudget(len(data)) {
 			t.Errorf("%d bytes of input took %d bytes of memory", len(data), n)
 		}
-		if err == nil && !bytes.Equal(Encode(s), data) {
+		if err == nil && !bytes.Equal(Encode(s), unwrap(data)) {
 			t.Errorf("%x decodes to %+v, which encodes to %x", data, s, Encode(s))
 		}
 	})

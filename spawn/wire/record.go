@@ -69,7 +69,7 @@ func AppendExited(b []byte, e *ProgramExited) []byte {
 
 func appendTime(b []byte, t time.Time) []byte {
 	b = append(b, '"')
-	b = t.AppendFormat(b, time.RFC3339Nano)
+	b = AppendTime(b, t, true)
 	return append(b, '"')
 }
 

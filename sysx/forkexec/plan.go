@@ -185,3 +185,7 @@ func words(w []uint32) []byte {
 func quads(w []uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&w[0])), 8*len(w))
 }
+
+// Steps are the steps so far, for somebody who makes them elsewhere, and the
+// memory that their arguments, or that memory itself, may have addresses of.
+func (p *Plan) Steps() (steps []Step, memory [][]byte) { return p.steps, p.keep }

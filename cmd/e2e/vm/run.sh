@@ -36,7 +36,9 @@ build_helpers() {
 		grep -hoE 'lithos/cmd/lithos_[a-z]+' "$package"/*_test.go | cut -d/ -f2- || :
 	done <"$vm/suite" | sort -u | while read -r dir; do
 		mkdir -p "$built/$(dirname "$dir")"
-		CGO_ENABLED=0 go build -trimpath -o "$built/$dir" "./$dir"
+		local entry=
+		[ "$dir/$(go env GOARCH)" != cmd/lithos_knot/amd64 ] || entry='-E lithosKnotEntry' # as the Makefile does
+		CGO_ENABLED=0 go build -trimpath -ldflags "$entry" -o "$built/$dir" "./$dir"
 	done
 }
 

@@ -1,0 +1,315 @@
+package knot
+
+import (
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
+)
+
+// All in this file runs without Go's runtime, see quick.go.
+
+// quickVfork is clone3, see quick_amd64.s.
+func quickVfork(args, size uintptr) (pid, errno uintptr)
+
+const (
+	cloneArgsSize = 88
+	allSignals    = ^uint64(0)
+	sigsetSize    = 8
+	stopSignals   = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGINT-1) | 1<<(stopSignal-1)
+)
+
+// It is the program's entry point that calls it, in quick_amd64.s.
+var _ = quickMain
+
+// quickMain is the life of a PID 1: it returns the exit code, or -1 if the
+// general path is to be taken.
+//
+//go:noinline
+//go:nocheckptr
+func quickMain() int {
+	all, old := uint64(allSignals), uint64(0)
+	call(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, addr(&all), addr(&old), sigsetSize)
+	code := -1
+	if h := quickLoad(); h != nil {
+		code = quickLife(h)
+	}
+	if code < 0 {
+		call(unix.SYS_MUNMAP, quickBase, quickState.mapped, 0, 0)
+		call(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, addr(&old), 0, sigsetSize)
+	}
+	return code
+}
+
+// quickLife builds, starts and supervises.
+func quickLife(h *quickHead) int {
+	var regs [quickRegs]uint64
+	quickState.tried, quickState.log = true, int(h.log)
+	if at, errno := quickSteps(h.build, h.buildLen, &regs); at < h.buildLen {
+		quickState.attached, quickState.pivoted, quickState.errno = at > h.attached, at >= h.pivoted, errno
+		call(unix.SYS_CLOSE_RANGE, uintptr(h.log), ^uintptr(0), 0, 0)
+		return -1
+	}
+	if quickStopped() {
+		return wire.ExitNormal
+	}
+	began := now()
+	quickLine(h, &began, h.starting)
+	pid, errno := quickFork(h, &regs)
+	if errno != 0 || !quickExecuted(pid) {
+		quickState.built = true
+		return -1
+	}
+	var buf [quickBuf]byte
+	quickWrite(wire.FDRecord, wire.AppendStarted(buf[:0], &wire.ProgramStarted{PID: int(pid), At: began.at()}))
+	// What was for the start only. The sockets stay, for whoever adopts the
+	// container.
+	call(unix.SYS_CLOSE, wire.FDSpec, 0, 0, 0)
+	if first := wire.FDSockets + h.sockets; first < h.log {
+		call(unix.SYS_CLOSE_RANGE, uintptr(first), uintptr(h.log-1), 0, 0)
+	}
+	call(unix.SYS_MUNMAP, quickBase+quickPage, uintptr(h.size-quickPage), 0, 0)
+	return quickWatch(h, pid, &began, &buf)
+}
+
+// quickLoad reads the list, nil if there is none.
+func quickLoad() *quickHead {
+	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
+	got, errno := call(unix.SYS_FCNTL, wire.FDSpec, unix.F_GET_SEALS, 0, 0)
+	if errno != 0 || got&seals != seals {
+		return nil
+	}
+	var w wire.Wrapped
+	n, errno := call(unix.SYS_PREAD64, wire.FDSpec, uintptr(unsafe.Pointer(&w)), unsafe.Sizeof(w), 0)
+	if errno != 0 || n != unsafe.Sizeof(w) || w.Magic != wire.WrapMagic || w.List < 2*quickPage || w.List > wire.MaxSpec {
+		return nil
+	}
+	quickState.mapped = uintptr(w.List)
+	if _, _, errno := syscall.RawSyscall6(unix.SYS_MMAP, quickBase, uintptr(w.List), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE|unix.MAP_POPULATE, ^uintptr(0), 0); errno != 0 {
+		return nil
+	}
+	n, errno = call(unix.SYS_PREAD64, wire.FDSpec, quickBase, uintptr(w.List), unsafe.Sizeof(w)+uintptr(w.Spec))
+	h := (*quickHead)(quickAt(quickBase))
+	if errno != 0 || uint64(n) != w.List || h.magic != quickMagic || h.size != w.List {
+		return nil
+	}
+	return h
+}
+
+// quickSteps makes the calls and returns how many it came to.
+//
+//go:nocheckptr
+func quickSteps(first, count uint64, regs *[quickRegs]uint64) (at uint64, failed uintptr) {
+	for ; at < count; at++ {
+		s := (*quickStep)(quickAt(first + at*uint64(unsafe.Sizeof(quickStep{}))))
+		a := s.args
+		for i, r := range s.from {
+			if r != 0 {
+				a[i] = regs[r%quickRegs]
+			}
+		}
+		result, errno := quickStepOnce(s, &a)
+		if errno == 0 && s.want != 0 && result != uintptr(s.want) {
+			errno = uintptr(unix.EIO)
+		}
+		if errno != 0 {
+			if s.allowed != quickAnyError && (errno > 63 || s.allowed&(1<<errno) == 0) {
+				return at, errno
+			}
+			at += uint64(s.skip)
+			continue
+		}
+		if s.into != 0 {
+			regs[s.into%quickRegs] = uint64(result)
+		}
+	}
+	return at, 0
+}
+
+func quickStepOnce(s *quickStep, a *[6]uint64) (result, errno uintptr) {
+	if s.trap == quickKind {
+		var st unix.Stat_t
+		_, errno := call(unix.SYS_FSTAT, uintptr(a[0]), uintptr(unsafe.Pointer(&st)), 0, 0)
+		if errno == 0 && a[1]&(1<<(st.Mode&unix.S_IFMT>>12)) == 0 {
+			errno = uintptr(unix.EINVAL)
+		}
+		return 0, errno
+	}
+	for {
+		r, _, e := syscall.RawSyscall6(uintptr(s.trap), uintptr(a[0]), uintptr(a[1]), uintptr(a[2]), uintptr(a[3]), uintptr(a[4]), uintptr(a[5]))
+		if e != unix.EINTR {
+			return r, uintptr(e)
+		}
+	}
+}
+
+// quickFork starts the program. As in forkexec, the child runs in this very
+// frame, and returns nowhere.
+//
+//go:noinline
+//go:nocheckptr
+func quickFork(h *quickHead, regs *[quickRegs]uint64) (pid, errno uintptr) {
+	pid, errno = quickVfork(uintptr(h.clone), cloneArgsSize)
+	if errno != 0 || pid != 0 {
+		return pid, errno
+	}
+	quickSteps(h.start, h.startLen, regs)
+	quickState.failed = true
+	for {
+		call(unix.SYS_EXIT_GROUP, 253, 0, 0, 0)
+	}
+}
+
+// quickExecuted tells whether the child came to its program, and else reaps it.
+// One without an exit signal is one that did not (forkexec).
+func quickExecuted(pid uintptr) bool {
+	options := uintptr(unix.WCLONE)
+	if !quickState.failed {
+		options |= unix.WNOHANG
+	}
+	_, errno := call(unix.SYS_WAIT4, pid, 0, options, 0)
+	if errno == uintptr(unix.ECHILD) {
+		return true
+	}
+	call(unix.SYS_WAIT4, pid, 0, unix.WCLONE, 0) // ECHILD if it was reaped above
+	return false
+}
+
+// quickStopped tells whether a signal that asks to stop has come, and takes it.
+func quickStopped() bool {
+	set, zero := uint64(stopSignals), [2]int64{}
+	_, errno := call(unix.SYS_RT_SIGTIMEDWAIT, addr(&set), 0, uintptr(unsafe.Pointer(&zero)), sigsetSize)
+	return errno == 0
+}
+
+// quickWatch is knot.watch and what follows it. No signal has a handler: each
+// is waited for, and those that say nothing are taken and forgotten.
+func quickWatch(h *quickHead, pid uintptr, began *moment, buf *[quickBuf]byte) int {
+	var asked bool
+	var deadline int64
+	for {
+		r := run{pid: int(pid), asked: asked}
+		if quickReap(&r) {
+			return quickEnded(h, &r, began, buf)
+		}
+		all, wait, timeout := uint64(allSignals), [2]int64{}, uintptr(0)
+		if asked {
+			left := deadline - now().mono
+			if left <= 0 {
+				at := now()
+				quickWrite(wire.FDRecord, wire.AppendKilling(buf[:0]))
+				b := append(begin(buf[:0], at.at()), quickBytes(h.process)...)
+				b = append(b, quickBytes(h.killing)...)
+				r.began = at.at().Add(-time.Duration(at.mono - began.mono))
+				b = append(appendUptime(b, at.at(), &r), ". Killing.. -----\n"...)
+				quickWrite(int(h.log), b)
+				return wire.ExitKilled
+			}
+			wait = [2]int64{left / 1e9, left % 1e9}
+			timeout = uintptr(unsafe.Pointer(&wait))
+		}
+		sig, errno := call(unix.SYS_RT_SIGTIMEDWAIT, addr(&all), 0, timeout, sigsetSize)
+		if errno != 0 || asked {
+			continue
+		}
+		switch unix.Signal(sig) {
+		case unix.SIGTERM, stopSignal:
+			sig = uintptr(unix.SIGTERM)
+		case unix.SIGINT:
+		default:
+			continue
+		}
+		asked, deadline = true, now().mono+h.killTimeout
+		call(unix.SYS_KILL, pid, sig, 0, 0)
+	}
+}
+
+// quickReap is knot.reap.
+func quickReap(r *run) (ended bool) {
+	var status uint32
+	var usage syscall.Rusage
+	for {
+		pid, errno := call(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WNOHANG, uintptr(unsafe.Pointer(&usage)))
+		if errno == uintptr(unix.EINTR) {
+			continue
+		}
+		if errno != 0 || pid == 0 {
+			return ended
+		}
+		if int(pid) == r.pid {
+			r.status, r.usage, ended = syscall.WaitStatus(status), usage, true
+		}
+	}
+}
+
+// quickEnded writes down how the program ended and gives the exit code.
+func quickEnded(h *quickHead, r *run, began *moment, buf *[quickBuf]byte) int {
+	at := now()
+	e := exited(r, at.at(), time.Duration(at.mono-began.mono))
+	quickWrite(wire.FDRecord, wire.AppendExited(buf[:0], &e))
+	r.began = at.at().Add(-e.Uptime)
+	b := append(begin(buf[:0], at.at()), quickBytes(h.process)...)
+	b = appendUptime(appendStatus(b, r.status), at.at(), r)
+	quickWrite(int(h.log), append(b, " -----\n"...))
+	switch status := r.status; {
+	case r.asked, status.Signaled() && status.Signal() == syscall.SIGTERM:
+		return wire.ExitNormal
+	case status.Exited() && h.normal[status.ExitStatus()>>6&3]&(1<<(status.ExitStatus()&63)) != 0:
+		return wire.ExitNormal
+	}
+	return wire.ExitAbnormal
+}
+
+// quickLine writes a line with a text that was prepared.
+func quickLine(h *quickHead, at *moment, text quickText) {
+	var buf [64]byte
+	head := begin(buf[:0], at.at())
+	parts := [2]unix.Iovec{{Base: &head[0], Len: uint64(len(head))}, {Base: (*byte)(quickAt(text.addr)), Len: text.len}}
+	call(unix.SYS_WRITEV, uintptr(h.log), uintptr(unsafe.Pointer(&parts)), 2, 0)
+}
+
+func quickBytes(t quickText) []byte { return unsafe.Slice((*byte)(quickAt(t.addr)), int(t.len)) }
+
+// quickWrite is writeAll: there is nobody to tell if it fails.
+func quickWrite(fd int, b []byte) {
+	for len(b) > 0 {
+		n, errno := call(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0)
+		if errno == uintptr(unix.EINTR) {
+			continue
+		}
+		if errno != 0 || n > uintptr(len(b)) {
+			return
+		}
+		b = b[n:]
+	}
+}
+
+// moment is a time: of the wall clock, and of the one that is never set.
+type moment struct {
+	sec, nsec int64
+	mono      int64
+}
+
+func now() moment {
+	var m moment
+	var ts [2]int64
+	call(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	m.mono = ts[0]*1e9 + ts[1]
+	call(unix.SYS_CLOCK_GETTIME, unix.CLOCK_REALTIME, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	m.sec, m.nsec = ts[0], ts[1]
+	return m
+}
+
+func (m *moment) at() time.Time { return time.Unix(m.sec, m.nsec).UTC() }
+
+func addr(v *uint64) uintptr { return uintptr(unsafe.Pointer(v)) }
+
+// call is a system call of up to four arguments.
+func call(trap, a, b, c, d uintptr) (result, errno uintptr) {
+	r, _, e := syscall.RawSyscall6(trap, a, b, c, d, 0, 0)
+	return r, uintptr(e)
+}

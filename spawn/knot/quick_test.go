@@ -1,0 +1,124 @@
+package knot_test
+
+import (
+	"os"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"lithos/spawn/knot"
+	"lithos/spawn/wire"
+)
+
+// quickOnly ends a test where there is no quick path, or it is switched off.
+func quickOnly(t *testing.T) (end bool) {
+	t.Helper()
+	if runtime.GOARCH != "amd64" || general {
+		t.Log("there is only the general path here")
+		return true
+	}
+	return false
+}
+
+// isQuick tells by the memory where the list was.
+func (b *box) isQuick() bool {
+	return strings.Contains(b.read("/proc/"+itoa(b.pid)+"/maps"), "1000000000-")
+}
+
+func TestQuickIsTaken(t *testing.T) {
+	b := newBox(t, "touch:/out/up", "forever")
+	b.listen(3)
+	b.start()
+	b.awaitFile("up")
+	b.await("start in the record", func() bool { return b.read(b.record) != "" })
+	if quickOnly(t) {
+		return
+	}
+	// PID 1 closes what is left of the start when the program runs already.
+	want := []string{"0", "1", "2", "4", "5", "6"} // with a socket, and the log
+	var fds []string
+	b.await("quick PID 1", func() bool {
+		entries, err := os.ReadDir("/proc/" + itoa(b.pid) + "/fd")
+		must(t, err)
+		fds = fds[:0]
+		for _, e := range entries {
+			fds = append(fds, e.Name())
+		}
+		return b.isQuick() && slices.Equal(fds, want)
+	})
+	tasks, err := os.ReadDir("/proc/" + itoa(b.pid) + "/task")
+	must(t, err)
+	if len(tasks) != 1 {
+		t.Errorf("%d threads", len(tasks))
+	}
+	if comm := b.read("/proc/" + itoa(b.pid) + "/comm"); comm != "lithos_knot\n" {
+		t.Errorf("its name is %q", comm)
+	}
+	b.signal(syscall.SIGTERM)
+	if code := b.exit(); code != wire.ExitNormal {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// What only the general path does must not be lost on the quick one.
+func TestQuickLeavesTheRestToTheGeneralPath(t *testing.T) {
+	if quickOnly(t) {
+		return
+	}
+	for name, change := range map[string]func(*wire.Spec){
+		"interactive":            func(s *wire.Spec) { s.Interactive = true },
+		"restart-process-only":   func(s *wire.Spec) { s.RestartProcessOnly = true },
+		"no log":                 func(s *wire.Spec) { s.StdioLog = "" },
+		"stdout-stderr-file":     func(s *wire.Spec) { s.StdoutStderrFile = "/out/log" },
+		"volume on /":            func(s *wire.Spec) { s.Volumes[0].MountPoint = "/" },
+		"unknown kind of volume": func(s *wire.Spec) { s.Volumes[0].Kind = 77 },
+		"deep Statedir volume":   func(s *wire.Spec) { s.Volumes[0].Kind, s.Volumes[0].SubPath = wire.Statedir, "/a/b" },
+		"Tmpfs without a size":   func(s *wire.Spec) { s.Volumes[0].Kind = wire.Tmpfs },
+		"no resolv.conf to copy": func(s *wire.Spec) { s.ResolvConf.Source = "/nowhere" },
+		"NUL in an argument":     func(s *wire.Spec) { s.Argv = []string{"a\x00b"} },
+		"NUL in a variable":      func(s *wire.Spec) { s.Env = []string{"A=a\x00b"} },
+		"a terminal":             func(s *wire.Spec) { s.Terminal = true },
+		"a network":              func(s *wire.Spec) { s.NetNS = true },
+		"a user namespace whose descriptor has to be moved": func(s *wire.Spec) {
+			s.UserNS, s.Sockets = true, []int{9}
+		},
+	} {
+		b := newBox(t)
+		if knot.Compile(b.spec) == nil {
+			t.Fatal("the Spec that all are made from has no list")
+		}
+		change(b.spec)
+		if knot.Compile(b.spec) != nil {
+			t.Errorf("%s: there is a list", name)
+		}
+	}
+}
+
+// A field of the Spec that is new is for the compiler to know, too.
+func TestQuickKnowsEachFieldOfTheSpec(t *testing.T) {
+	const inStart, inBuild, inBoth, general = "newStart", "compiler.build", "both", "quickable"
+	known := map[string]string{
+		"Name": inBuild, "Image": inBuild, "MountDir": inBuild, "DevfsDir": inBuild, "StateDir": inBuild,
+		"ResolvConf": inBuild, "Hosts": inBuild, "Volumes": inBuild, "Executable": inStart, "Argv": inStart,
+		"Env": inStart, "PIDVars": inStart, "Workdir": inStart, "UserID": inBoth, "GroupID": inStart,
+		"FilenoLimit": inStart, "StdioLog": inBuild, "StdoutStderrFile": general, "Interactive": general,
+		"Sockets": inStart, "Command": inBuild, "RestartProcessOnly": general, "RestartTimeout": general,
+		"KillTimeout": inBuild, "NormalExitCodes": inBuild, "CgroupFDs": inStart, "CgroupV2": inStart,
+		"AddCapabilities": inStart, "NewPrivileges": inBoth, "Seccomp": inStart,
+		"WritableProcSys": inBuild, "UnmaskKernelFiles": inBuild, "Terminal": general,
+		"HostUser": general, "HostGroup": general, // for stdout-stderr-file
+		"MapImage": inBuild, "UserNS": inBoth, "NetNS": general, "Network": general,
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[wire.Spec]()) {
+		if _, ok := known[f.Name]; !ok {
+			t.Errorf("Spec.%s is new: have the compiler do it (spawn/knot/compile_build.go), or quickable refuse it, and add it here", f.Name)
+		}
+		delete(known, f.Name)
+	}
+	for name := range known {
+		t.Errorf("there is no Spec.%s", name)
+	}
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package knot_test
+
+const raceDetector = true
