@@ -14,6 +14,10 @@ import (
 	"lithos/sysx/mount"
 )
 
+// maxList is how large a list may be, bytes: with arguments and variables that
+// take more, the start of a runtime is not what takes the time.
+const maxList = 1 << 20
+
 // Compile writes down the system calls by which PID 1 makes the container of a
 // Spec, for the quick path; nil if it is one for the general path. It is the
 // supervisor that calls it, with the credentials that PID 1 will have.
@@ -43,7 +47,8 @@ func quickVolume(v *wire.Volume) bool {
 	case wire.Readonly, wire.Persistent:
 		return true
 	case wire.Statedir:
-		return !strings.Contains(strings.Trim(v.SubPath, "/"), "/") && v.SubPath != ".."
+		name := strings.Trim(v.SubPath, "/")
+		return !strings.Contains(name, "/") && name != ".."
 	case wire.Tmpfs:
 		return v.Size > 0
 	}
@@ -179,7 +184,7 @@ func (c *compiler) compile() []byte {
 		return nil
 	}
 	h.start, h.startLen = c.flush()
-	if c.bad {
+	if c.bad || len(c.data) > maxList {
 		return nil
 	}
 	for len(c.data)%quickPage != 0 || len(c.data) < 2*quickPage {

@@ -181,9 +181,17 @@ func quickExecuted(pid uintptr) bool {
 
 // quickStopped tells whether a signal that asks to stop has come, and takes it.
 func quickStopped() bool {
-	set, zero := uint64(stopSignals), [2]int64{}
-	_, errno := call(unix.SYS_RT_SIGTIMEDWAIT, addr(&set), 0, uintptr(unsafe.Pointer(&zero)), sigsetSize)
-	return errno == 0
+	return quickSignal(stopSignals, &[2]int64{}) != 0
+}
+
+// quickSignal waits for a signal of the set and takes it, 0 if none came in
+// time. No timeout is no limit.
+func quickSignal(set uint64, timeout *[2]int64) unix.Signal {
+	sig, errno := call(unix.SYS_RT_SIGTIMEDWAIT, addr(&set), 0, uintptr(unsafe.Pointer(timeout)), sigsetSize)
+	if errno != 0 {
+		return 0
+	}
+	return unix.Signal(sig)
 }
 
 // quickWatch is knot.watch and what follows it. No signal has a handler: each
@@ -193,57 +201,71 @@ func quickWatch(h *quickHead, pid uintptr, began *moment, buf *[quickBuf]byte) i
 	var deadline int64
 	for {
 		r := run{pid: int(pid), asked: asked}
-		if quickReap(&r) {
+		ended, more := quickReap(&r)
+		if ended {
 			return quickEnded(h, &r, began, buf)
 		}
-		all, wait, timeout := uint64(allSignals), [2]int64{}, uintptr(0)
+		var timeout *[2]int64
 		if asked {
 			left := deadline - now().mono
 			if left <= 0 {
-				at := now()
-				quickWrite(wire.FDRecord, wire.AppendKilling(buf[:0]))
-				b := append(begin(buf[:0], at.at()), quickBytes(h.process)...)
-				b = append(b, quickBytes(h.killing)...)
-				r.began = at.at().Add(-time.Duration(at.mono - began.mono))
-				b = append(appendUptime(b, at.at(), &r), ". Killing.. -----\n"...)
-				quickWrite(int(h.log), b)
+				quickKilling(h, began, buf)
 				return wire.ExitKilled
 			}
-			wait = [2]int64{left / 1e9, left % 1e9}
-			timeout = uintptr(unsafe.Pointer(&wait))
+			timeout = &[2]int64{left / 1e9, left % 1e9}
 		}
-		sig, errno := call(unix.SYS_RT_SIGTIMEDWAIT, addr(&all), 0, timeout, sigsetSize)
-		if errno != 0 || asked {
+		if more { // only look whether a signal has come
+			timeout = &[2]int64{}
+		}
+		sig := quickSignal(allSignals, timeout)
+		if asked || sig == 0 {
 			continue
 		}
-		switch unix.Signal(sig) {
+		// The kernel gives the lowest number first: where there is always a
+		// CHLD, PWR would never be seen.
+		if stop := quickSignal(stopSignals, &[2]int64{}); stop != 0 {
+			sig = stop
+		}
+		switch sig {
 		case unix.SIGTERM, stopSignal:
-			sig = uintptr(unix.SIGTERM)
+			sig = unix.SIGTERM
 		case unix.SIGINT:
 		default:
 			continue
 		}
 		asked, deadline = true, now().mono+h.killTimeout
-		call(unix.SYS_KILL, pid, sig, 0, 0)
+		call(unix.SYS_KILL, pid, uintptr(sig), 0, 0)
 	}
 }
 
-// quickReap is knot.reap.
-func quickReap(r *run) (ended bool) {
+// quickKilling writes down that the program is killed.
+func quickKilling(h *quickHead, began *moment, buf *[quickBuf]byte) {
+	at := now()
+	quickWrite(wire.FDRecord, wire.AppendKilling(buf[:0]))
+	b := append(begin(buf[:0], at.at()), quickBytes(h.process)...)
+	b = append(b, quickBytes(h.killing)...)
+	r := run{began: at.at().Add(-time.Duration(at.mono - began.mono))}
+	b = append(appendUptime(b, at.at(), &r), ". Killing.. -----\n"...)
+	quickWrite(int(h.log), b)
+}
+
+// quickReap is knot.reap; more tells that there may be more to reap.
+func quickReap(r *run) (ended, more bool) {
 	var status uint32
 	var usage syscall.Rusage
-	for {
+	for range reapAtOnce {
 		pid, errno := call(unix.SYS_WAIT4, ^uintptr(0), uintptr(unsafe.Pointer(&status)), unix.WNOHANG, uintptr(unsafe.Pointer(&usage)))
 		if errno == uintptr(unix.EINTR) {
 			continue
 		}
 		if errno != 0 || pid == 0 {
-			return ended
+			return ended, false
 		}
 		if int(pid) == r.pid {
 			r.status, r.usage, ended = syscall.WaitStatus(status), usage, true
 		}
 	}
+	return ended, true
 }
 
 // quickEnded writes down how the program ended and gives the exit code.

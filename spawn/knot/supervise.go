@@ -100,10 +100,14 @@ func (k *knot) forward(r *run, sig syscall.Signal, timeout *<-chan time.Time) {
 	*timeout = time.After(k.spec.KillTimeout)
 }
 
-// reap takes all zombies, the container's orphans too (checklist N10), and
-// tells whether the program was among them. r may be nil.
+// reapAtOnce is how many zombies are taken before signals and timeouts are
+// looked at again: a fork bomb may make them faster than they are taken.
+const reapAtOnce = 64
+
+// reap takes zombies, the container's orphans too (checklist N10), and tells
+// whether the program was among them. r may be nil.
 func (k *knot) reap(r *run) (ended bool) {
-	for {
+	for range reapAtOnce {
 		var status syscall.WaitStatus
 		var usage syscall.Rusage
 		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, &usage)
@@ -117,6 +121,11 @@ func (k *knot) reap(r *run) (ended bool) {
 			r.status, r.usage, ended = status, usage, true
 		}
 	}
+	select { // there may be more
+	case k.sig.child <- syscall.SIGCHLD:
+	default:
+	}
+	return ended
 }
 
 // ended writes down how the program ended.
