@@ -101,6 +101,15 @@ func inside(args []string) int {
 
 // report writes a file of JSON in one step, and waits.
 func report(path string, v any) int {
+	if code := write(path, v); code != 0 {
+		return code
+	}
+	wait()
+	return 0
+}
+
+// write writes one, and gives the exit code if it can't.
+func write(path string, v any) int {
 	data, err := json.Marshal(v)
 	if err == nil {
 		err = errors.Join(os.WriteFile(path+".tmp", data, 0o666), os.Rename(path+".tmp", path))
@@ -109,7 +118,6 @@ func report(path string, v any) int {
 		fmt.Fprintln(os.Stderr, "attack:", err)
 		return 70
 	}
-	wait()
 	return 0
 }
 
@@ -125,7 +133,8 @@ func reported(t *testing.T, a *arena, box, file string, v any) {
 	eventually(t, "the report of "+box, 20*time.Second, func() error {
 		data, err := os.ReadFile(a.path("volumes", box, file))
 		if err != nil {
-			return err
+			sandbox, _, _ := strings.Cut(box, "-")
+			return fmt.Errorf("%w; logs:\n%s", err, a.log(sandbox))
 		}
 		return json.Unmarshal(data, v)
 	})

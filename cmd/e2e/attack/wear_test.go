@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -76,6 +78,7 @@ func bomb([]string) int {
 		Started int
 		Error   string
 	}
+	spareThreads()
 	start := func() error { return self("/bin/attack", "wait").Start() }
 	for o.Started < 400 && o.Error == "" {
 		if err := start(); err != nil {
@@ -84,14 +87,31 @@ func bomb([]string) int {
 			o.Started++
 		}
 	}
-	if o.Error != "" { // else it would be the host's end, if it had no limit
-		go func() {
-			for {
-				_ = start()
-			}
-		}()
+	if code := write("/out/bombed", o); code != 0 {
+		return code
 	}
-	return report("/out/bombed", o)
+	for o.Error != "" { // else it would be the host's end, if it had no limit
+		_ = start()
+	}
+	wait()
+	return 0
+}
+
+// spareThreads has Go's runtime make threads, which it keeps: where there can be
+// no more it would end the program when it needs one.
+func spareThreads() {
+	const n = 10
+	var all, gone sync.WaitGroup
+	all.Add(n)
+	for range n {
+		gone.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			all.Done()
+			all.Wait()
+		})
+	}
+	gone.Wait()
 }
 
 func TestM7_ForkBomb(t *testing.T) {
