@@ -10,6 +10,9 @@
 //   - listener: listening sockets and the leases on them;
 //   - spawner: the only place that forks.
 //
+// Two packages are no actors but decide for them: fair, who is next where many
+// want to be started, and budget, restart-budget of the host.
+//
 // An actor makes no system call but through the Kernel, and reads no file
 // format: a simulation can take the kernel's place. The exceptions are the
 // daemon's own log files.

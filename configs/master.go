@@ -12,7 +12,7 @@ var masterKeys = []string{
 	"cgroup-name", "cgroup-controllers",
 	"default-log-dir", "config-log-dir", "stdio-log-dir", "log-file", "log-level", "log-format",
 	"syslog-facility", "syslog-name=syslog-app-name",
-	"control-group", "metrics-listen",
+	"control-group", "metrics-listen", "restart-budget",
 }
 
 var logLevels = []string{"off", "error", "warn", "info", "debug", "trace"}
@@ -60,6 +60,7 @@ func readMaster(v value, file string) (*Master, *object) {
 		SyslogName:        o.get("syslog-name").str("lithos"),
 		ControlGroup:      readGroup(o.get("control-group")),
 		MetricsListen:     readAddrPort(o.get("metrics-listen")),
+		RestartBudget:     readBudget(o.get("restart-budget")),
 	}
 	if o.get("cgroup-controllers").empty() {
 		m.CgroupOnDemand = append([]string(nil), onDemandControllers...)

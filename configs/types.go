@@ -42,6 +42,8 @@ type Master struct {
 	// MetricsListen is where metrics can be asked for by everybody; not valid
 	// = nowhere (ours).
 	MetricsListen netip.AddrPort
+	// RestartBudget bounds the restarts of the host (ours).
+	RestartBudget RestartBudget
 }
 
 // SandboxConfig is a sandbox config with its defaults applied (seeds/000

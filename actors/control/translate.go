@@ -32,6 +32,9 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 		NextTry: in.NextTry, NextTryWhy: in.Backoff,
 		LastExit: in.LastExit.Tell(), Log: in.Log,
 	}
+	if in.Queued != nil {
+		t.NextTry, t.NextTryWhy = in.Queued()
+	}
 	t.Sandbox, t.Process, t.Index = split(in.Name)
 	if in.PID != 0 {
 		t.Uptime = now.Sub(in.Started).Seconds()

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/budget"
 	"lithos/actors/deaths"
 	"lithos/actors/status"
 	"lithos/sysx/cgroup"
@@ -30,6 +31,7 @@ type Config struct {
 	Board    *status.Board
 	Registry *actors.Registry
 	Deaths   *deaths.Store
+	Budget   *budget.Budget
 	Log      zerolog.Logger
 	Version  string
 	// Usage reads what a container uses.

@@ -84,6 +84,12 @@ func (e *Exporter) daemonText(t *text) {
 	t.one("lithos_restarts_total", counter, "Reloads of the configs, and starts of lithos_tree but the first.", float64(e.c.Registry.Restarts.Load()))
 	t.one("lithos_unknown_children", gauge, "Children of lithos_tree that are none of its containers; they are being ended.", float64(e.c.Registry.Unknown.Load()))
 	t.one("lithos_death_records_lost_total", counter, "Deaths that could not be kept, for instance since too many came at a time.", float64(e.c.Deaths.Lost()))
+	budget := e.c.Budget.Numbers()
+	t.one("lithos_restart_budget_rate", gauge, "Restarts a second that restart-budget allows; 0 for no bound.", budget.Rate)
+	t.one("lithos_restart_budget_burst", gauge, "Restarts at once that restart-budget allows after a quiet time; 0 for no bound.", budget.Burst)
+	t.one("lithos_restarts_waiting", gauge, "Restarts that wait for restart-budget.", float64(budget.Waiting))
+	t.one("lithos_restarts_delayed_total", counter, "Restarts that had to wait for restart-budget, since lithos_tree started.", float64(budget.Delayed))
+	t.one("lithos_restart_delay_seconds_total", counter, "Time that restarts have waited for restart-budget, all together, since lithos_tree started.", budget.Waited.Seconds())
 	if e.c.Self == nil {
 		return
 	}

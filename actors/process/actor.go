@@ -11,6 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/scheduler"
 
 	"lithos/actors"
+	"lithos/actors/budget"
+	"lithos/actors/fair"
 	"lithos/actors/listener"
 	"lithos/actors/spawner"
 	"lithos/actors/status"
@@ -36,7 +38,7 @@ type Process struct {
 
 	attempt  time.Time // when the last start was begun
 	restarts int       // starts before the present one
-	pace     spawner.Pace
+	pace     fair.Pace
 	leasing  bool // sockets have been asked for, and not been returned
 	sockets  []*os.File
 	child    *spawn.Child // nil while there is none
@@ -61,6 +63,9 @@ type Process struct {
 	counted bool
 	logFrom int64
 
+	// queued is the restart that waits for restart-budget, after its timer.
+	queued *budget.Wait
+
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
 	cancelled *atomic.Bool
@@ -78,7 +83,7 @@ func (p *Process) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *RunInstance:
 		p.desired, p.env = m.Instance, m.Env
-		p.row, p.pace = 0, spawner.Pace{} // another one has not failed yet
+		p.row, p.pace = 0, fair.Pace{} // another one has not failed yet
 		p.handle(ctx, Event{Kind: Run})
 	case *AdoptInstance:
 		p.adopt(m)
@@ -88,7 +93,7 @@ func (p *Process) Receive(ctx actor.Context) {
 		}
 		p.handle(ctx, Event{Kind: Adopt})
 	case *UpdateInstance:
-		slowed := p.state.Phase == Waiting && p.desired.Container.RestartBackoff.Factor != 0
+		slowed := p.state.Phase == Waiting && p.queued == nil && p.desired.Container.RestartBackoff.Factor != 0
 		p.desired, p.env = m.Instance, m.Env
 		if slowed {
 			p.rearmRestart(ctx)
@@ -124,6 +129,16 @@ func (p *Process) Receive(ctx actor.Context) {
 		}
 		p.handle(ctx, Event{Cleaned, m.Gen})
 	case *restartTimeoutElapsed:
+		// A timer that was armed anew may have fired already: one asks.
+		if m.Gen == p.state.Restart && p.state.Phase == Waiting && (p.queued != nil || !p.allowed(ctx)) {
+			p.publish()
+			return
+		}
+		p.handle(ctx, Event{RestartElapsed, m.Gen})
+	case *restartAllowed:
+		if m.Gen == p.state.Restart {
+			p.queued = nil
+		}
 		p.handle(ctx, Event{RestartElapsed, m.Gen})
 	case *killTimeoutElapsed:
 		p.handle(ctx, Event{KillElapsed, m.Gen})
@@ -195,6 +210,7 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 		p.armRestart(ctx)
 	case CancelRestart:
 		p.cancel(&p.restartTimer)
+		p.withdraw()
 	case Clean:
 		p.clean(ctx, false)
 	case CleanAll:
@@ -269,11 +285,27 @@ func (p *Process) signal(sig syscall.Signal) {
 func (p *Process) armRestart(ctx actor.Context) {
 	p.cancel(&p.restartTimer)
 	wait := time.Until(p.attempt.Add(p.wait()))
-	if wait <= 0 {
+	if wait > 0 {
+		p.restartTimer = p.env.After(wait, ctx.Self(), &restartTimeoutElapsed{p.state.Restart})
+	} else if p.allowed(ctx) {
 		p.raise(RestartElapsed, p.state.Restart)
-		return
 	}
-	p.restartTimer = p.env.After(wait, ctx.Self(), &restartTimeoutElapsed{p.state.Restart})
+}
+
+// allowed asks restart-budget for the restart, which is due else. If that has
+// to wait, restartAllowed follows.
+func (p *Process) allowed(ctx actor.Context) bool {
+	send, self, m := ctx.ActorSystem().Root.Send, ctx.Self(), &restartAllowed{p.state.Restart}
+	p.queued = p.env.Budget.Ask(p.pace, func() { send(self, m) })
+	return p.queued == nil
+}
+
+// withdraw takes the restart back that waits for restart-budget.
+func (p *Process) withdraw() {
+	if p.queued != nil {
+		p.queued.Withdraw()
+		p.queued = nil
+	}
 }
 
 // rearmRestart waits by the options of a new config, which may be those that an

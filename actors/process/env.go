@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/budget"
 	"lithos/actors/deaths"
 	"lithos/actors/status"
 )
@@ -21,8 +22,9 @@ type Env struct {
 	Listener *actor.PID
 	Spawner  *actor.PID
 	Log      zerolog.Logger
-	Board    *status.Board // where to show what becomes of each
-	Deaths   *deaths.Store // where to keep how they died
+	Board    *status.Board  // where to show what becomes of each
+	Deaths   *deaths.Store  // where to keep how they died
+	Budget   *budget.Budget // what restarts have to ask
 	// Shared says that several instances write into the StdioLog.
 	Shared bool
 	// Cleaners bounds how many clean-ups run at a time.

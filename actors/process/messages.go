@@ -81,6 +81,9 @@ type InstanceRetired struct{ Name string }
 type restartTimeoutElapsed struct{ Gen uint32 }
 type killTimeoutElapsed struct{ Gen uint32 }
 
+// restartAllowed says that the restart that waited for restart-budget is due.
+type restartAllowed struct{ Gen uint32 }
+
 // containerCleaned says that the clean-up is done, well or not.
 type containerCleaned struct {
 	Gen uint32

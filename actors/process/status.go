@@ -48,7 +48,10 @@ func (p *Process) publish() {
 	if p.child != nil {
 		in.PID, in.Started, in.Degraded = p.child.PID, p.child.Started, p.child.Degraded
 	}
-	if state == status.Waiting {
+	if p.queued != nil {
+		in.NextTry, in.Backoff = p.queued.Next()
+		in.Queued = p.queued.Next
+	} else if state == status.Waiting {
 		in.NextTry, in.Backoff = p.nextTry()
 	}
 	p.env.Board.Publish(in)

@@ -155,6 +155,7 @@ func (r *Root) start(ctx actor.Context) {
 		Logs:     r.config.Logs,
 		Board:    r.config.Board,
 		Deaths:   r.config.DeathRecords,
+		Budget:   r.config.Budget,
 		Registry: r.config.Registry,
 		Cleaners: make(chan struct{}, cleaners),
 	}
@@ -209,6 +210,7 @@ func (r *Root) signal(ctx actor.Context, sig os.Signal) {
 // apply makes a merged plan the desired one.
 func (r *Root) apply(ctx actor.Context, plan *configs.Plan) {
 	r.plan = plan
+	r.config.Budget.Set(plan.Master.RestartBudget)
 	gone := maps.Clone(r.sandboxes)
 	for _, sb := range plan.Sandboxes {
 		delete(gone, sb.Name)

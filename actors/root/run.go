@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
+	"lithos/actors/budget"
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/status"
@@ -29,6 +30,8 @@ type Config struct {
 	Board *status.Board
 	// DeathRecords is where to keep how containers died; nil = nowhere.
 	DeathRecords *deaths.Store
+	// Budget bounds the restarts; nil = nothing does.
+	Budget *budget.Budget
 	// Registry counts what happens.
 	Registry *actors.Registry
 	// Requests brings what the control socket asks for: a reload.

@@ -82,6 +82,7 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		Log:      s.log,
 		Board:    s.services.Board,
 		Deaths:   s.services.Deaths,
+		Budget:   s.services.Budget,
 		Shared:   countDaemons(m.Sandbox) > 1,
 		Cleaners: s.services.Cleaners,
 		Paths:    m.Paths,

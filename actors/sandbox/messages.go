@@ -5,6 +5,7 @@ import (
 	"github.com/asynkron/protoactor-go/scheduler"
 
 	"lithos/actors"
+	"lithos/actors/budget"
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/process"
@@ -21,6 +22,7 @@ type Services struct {
 	Logs     *logs.Set
 	Board    *status.Board
 	Deaths   *deaths.Store
+	Budget   *budget.Budget
 	Registry *actors.Registry
 	Cleaners chan struct{}
 }

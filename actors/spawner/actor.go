@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/fair"
 	"lithos/spawn"
 )
 
@@ -15,7 +16,7 @@ type Spawner struct {
 	kernel *actors.Kernel
 	log    zerolog.Logger
 	root   *actor.PID
-	queue  queue
+	queue  fair.Queue[*StartContainer]
 	turn   bool // a forkNext is under way
 }
 
@@ -28,7 +29,7 @@ func New(kernel *actors.Kernel, log zerolog.Logger, root *actor.PID) *Spawner {
 func (s *Spawner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *StartContainer:
-		s.queue.add(m, time.Now())
+		s.queue.Add(m, m.Pace, time.Now())
 		s.proceed(ctx)
 	case *forkNext:
 		s.turn = false
@@ -42,7 +43,7 @@ func (s *Spawner) Receive(ctx actor.Context) {
 // proceed sees to the next fork. Its message is behind all requests that came
 // during the last one, so these are in the queue before the next is chosen.
 func (s *Spawner) proceed(ctx actor.Context) {
-	if !s.turn && len(s.queue.waiting) > 0 {
+	if !s.turn && s.queue.Len() > 0 {
 		s.turn = true
 		ctx.Send(ctx.Self(), &forkNext{})
 	}
@@ -50,7 +51,7 @@ func (s *Spawner) proceed(ctx actor.Context) {
 
 // next forks once; what was cancelled takes no turn.
 func (s *Spawner) next(ctx actor.Context) {
-	for m := s.queue.take(); m != nil; m = s.queue.take() {
+	for m, ok := s.queue.Take(); ok; m, ok = s.queue.Take() {
 		if m.Cancelled == nil || !m.Cancelled.Load() {
 			s.start(ctx, m)
 			return

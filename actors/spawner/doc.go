@@ -7,8 +7,7 @@
 // its time delays other forks but no other actor.
 //
 // It is fair: of the starts that wait, that of the container which was started
-// least of late is next (see [Pace]), and every fourth time the one that has
-// waited longest. Among a thousand containers that die as soon as they are
+// least of late is next (package fair). Among a thousand containers that die as soon as they are
 // started, one that has run for an hour is restarted within a fork or two.
 //
 // A fork is reported to the process actor first and then to the root. So when

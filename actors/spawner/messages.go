@@ -7,6 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"lithos/actors/fair"
 	"lithos/spawn"
 )
 
@@ -18,7 +19,7 @@ type StartContainer struct {
 	ReplyTo *actor.PID
 	// Pace is how often it was started before, of late. Who was started least
 	// is forked first.
-	Pace Pace
+	Pace fair.Pace
 	// Cancelled may be set by who asks, until the fork is begun; the answer is
 	// then [ErrCancelled]. A message could not overtake the forks that are
 	// queued, and these may be hundreds when the daemon is told to stop.

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/fair"
 	"lithos/spawn"
 )
 
@@ -194,5 +195,42 @@ func TestOrderOfReports(t *testing.T) {
 	want := []string{"owner: forked a", "root: forked a", "root: settled", "owner: failed internal error in spawner: oops"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %s", strings.Join(got, "\n"))
+	}
+}
+
+// A thousand containers are asked to start while a fork is under way, and
+// then one that has run for long: it is among the next two.
+func TestAHealthyContainerIsForkedBeforeAThousandThatFlap(t *testing.T) {
+	began, slow := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	var order []string
+	kernel := &actors.Kernel{Start: func(r *spawn.Request) (*spawn.Child, error) {
+		mu.Lock()
+		order = append(order, r.Spec.Name)
+		first := len(order) == 1
+		mu.Unlock()
+		if first {
+			close(began)
+			<-slow
+		}
+		return &spawn.Child{PID: 1}, nil
+	}}
+	system := actors.NewSystem(zerolog.Nop())
+	reports := &collector{}
+	root := system.Root.Spawn(reports.props("root"))
+	dispatcher := NewDispatcher()
+	defer dispatcher.Close()
+	pid := system.Root.Spawn(actors.TopProps("spawner", zerolog.Nop(), New(kernel, zerolog.Nop(), root), actor.WithDispatcher(dispatcher)))
+	now := time.Now()
+	flapping := fair.Pace{}.Started(now).Started(now)
+	for range 1000 {
+		system.Root.Send(pid, &StartContainer{Request: request("flaps"), ReplyTo: root, Pace: flapping})
+	}
+	<-began
+	system.Root.Send(pid, &StartContainer{Request: request("healthy"), ReplyTo: root, Pace: fair.Pace{}.Started(now.Add(-time.Hour))})
+	close(slow)
+	reports.wait(t, 2*1001)
+	if at := slices.Index(order, "healthy"); at < 1 || at > 2 {
+		t.Errorf("it was forked after %d others", at)
 	}
 }

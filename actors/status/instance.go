@@ -44,6 +44,8 @@ type Instance struct {
 	Degraded []string
 	NextTry  time.Time // while it waits
 	Backoff  string    // how NextTry comes about, in words
+	// Queued tells both as they are now; nil = they don't change by themselves.
+	Queued func() (nextTry time.Time, backoff string)
 
 	LastExit *Exit
 	// FailedInRow is how many containers, or tries, failed without one

@@ -3,8 +3,10 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,6 +156,70 @@ func TestE6_N3_BackoffSlowsWhatFailsAgainAndAgain(t *testing.T) {
 		must(t, err)
 		if app.State != api.StateWaiting || !strings.Contains(app.NextTryWhy, "1.5s: restart-timeout 200ms * 4^") {
 			return fmt.Errorf("%s, %q", app.State, app.NextTryWhy)
+		}
+		return nil
+	})
+}
+
+// Six restarts for the whole host, and then none for a quarter of an hour: what
+// flaps uses them up, and what did not is first in the queue.
+func TestN3_RestartBudgetOfTheHost(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, "restart-budget: {rate: 0.001, burst: 6}")
+	h.image("app", map[string]string{
+		"flap": simple("restart-timeout: 0.1\n"+dataVolume, "run", "0", "3", "/out/starts"),
+		"app":  simple("restart-timeout: 0.1", "wait"),
+	})
+	h.sandbox("box", "writable-paths: {/data: "+h.path("data")+"}", `
+		flap: {image: app, config: /config/flap.yaml, instances: 4}
+		app: {image: app, config: /config/app.yaml}
+		`)
+	must(t, os.Chmod(h.path("data"), 0o777))
+	h.start()
+	waits := func(name, place string) {
+		eventually(t, name+" in the queue", 20*time.Second, func() error {
+			in, err := h.control().Instance(t.Context(), name)
+			if err != nil {
+				return err
+			}
+			if want := "restart-budget of the host, 0.001 a second, 6 at once: place " + place; in.State != api.StateWaiting || !strings.HasPrefix(in.NextTryWhy, want) {
+				return fmt.Errorf("%s, %q", in.State, in.NextTryWhy)
+			}
+			return nil
+		})
+	}
+	metric := func(want string) {
+		eventually(t, want, 20*time.Second, func() error {
+			text, err := h.control().Metrics(t.Context())
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(text, "\n"+want+"\n") {
+				return errors.New("not in the metrics")
+			}
+			return nil
+		})
+	}
+	metric("lithos_restarts_waiting 4")
+	if n := len(h.starts()); n != 4+6 {
+		t.Errorf("%d starts of four instances, want six restarts", n)
+	}
+	program := h.running("box/app.0")["box/app.0"].program
+	must(t, syscall.Kill(program, syscall.SIGKILL))
+	waits("box/app.0", "1 of 5 that wait")
+
+	// A reload brings another budget, to who waits, too.
+	h.master("restart-budget: 100")
+	h.reload("box")
+	h.running("box/app.0")
+	metric("lithos_restart_budget_rate 100")
+	h.master()
+	h.reload("box")
+	metric("lithos_restart_budget_rate 0")
+	before := len(h.starts())
+	eventually(t, "starts without a budget", 20*time.Second, func() error {
+		if n := len(h.starts()); n < before+4 {
+			return fmt.Errorf("%d starts", n-before)
 		}
 		return nil
 	})

@@ -26,7 +26,16 @@ type timeline struct {
 	// What every later wait is, once it grows no more.
 	Steady attempt `json:"steady"`
 
+	// What all restarts of the host share, which may make each of them later.
+	RestartBudget *budget `json:"restart_budget,omitempty"`
+
 	container *configs.Container
+	budget    configs.RestartBudget
+}
+
+type budget struct {
+	Rate  float64 `json:"rate"` // restarts a second
+	Burst float64 `json:"burst"`
 }
 
 type backoff struct {
@@ -56,6 +65,9 @@ func tellTimeline(o *options, stdout, stderr *os.File) int {
 		return exitErrors
 	}
 	t := newTimeline(o.timeline, c)
+	if b := plan.Master.RestartBudget; b.Rate != 0 && !c.RestartProcessOnly {
+		t.budget, t.RestartBudget = b, &budget{b.Rate, b.Burst}
+	}
 	if o.json {
 		err = report.WriteJSON(stdout, t)
 	} else {
@@ -141,6 +153,9 @@ func (t *timeline) print(out io.Writer) error {
 	fmt.Fprintf(out, "\nFrom try %d on the wait is %s.\n", t.Steady.Try, inSeconds(t.Steady.LeastWait, t.Steady.Wait))
 	if b.Factor != 0 {
 		fmt.Fprintf(out, "A container that runs for %s begins anew; so does another config. An end that is no failure is not slowed.\n", b.Reset)
+	}
+	if t.RestartBudget != nil {
+		fmt.Fprintf(out, "All restarts of the host share restart-budget: %s. Where more want to, it takes longer.\n", t.budget)
 	}
 	_, err := fmt.Fprint(out, "Times are from start to start. What the start itself takes comes on top where it is longer.\n")
 	return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -73,5 +74,29 @@ func TestN3_Timeline(t *testing.T) {
 	}
 	if code, _, stderr := checked(t, "--timeline", "s0/slow", "more"); code != exitUsage || !strings.Contains(stderr, "--timeline is about one process") {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+func TestTimelineNamesTheBudgetOfTheHost(t *testing.T) {
+	master := slowHost(t, map[string]string{"slow": "kind: CommandOrDaemon\n", "inside": "restart-process-only: true\n"})
+	text, err := os.ReadFile(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, master, string(text)+"restart-budget: {rate: 2.5, burst: 10}\n", 0o644)
+	const want = "All restarts of the host share restart-budget: 2.5 a second, 10 at once. Where more want to, it takes longer.\n"
+	if code, stdout, stderr := checked(t, "-C", master, "--timeline", "s0/slow"); code != exitOK || !strings.Contains(stdout, want) {
+		t.Errorf("exit code %d, without %q:\n%s%s", code, want, stdout, stderr)
+	}
+	// PID 1 restarts the program, without the daemon.
+	if _, stdout, _ := checked(t, "-C", master, "--timeline", "s0/inside"); strings.Contains(stdout, "budget") {
+		t.Errorf("with restart-process-only:\n%s", stdout)
+	}
+	_, stdout, _ := checked(t, "-C", master, "--timeline", "s0/slow", "--json")
+	var got struct {
+		Budget *budget `json:"restart_budget"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || got.Budget == nil || *got.Budget != (budget{2.5, 10}) {
+		t.Errorf("%v in\n%s", err, stdout)
 	}
 }

@@ -139,6 +139,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		Board:        shown.board,
 		Registry:     shown.registry,
 		DeathRecords: shown.records,
+		Budget:       shown.budget,
 		Requests:     requests,
 		Plan:         plan,
 		Problems:     problems,

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/budget"
 	"lithos/actors/control"
 	"lithos/actors/control/api"
 	"lithos/actors/deaths"
@@ -35,6 +36,7 @@ type observers struct {
 	board    *status.Board
 	registry *actors.Registry
 	records  *deaths.Store
+	budget   *budget.Budget
 	exporter *metrics.Exporter
 	control  *control.Server
 	listener *http.Server
@@ -42,13 +44,13 @@ type observers struct {
 
 // observe opens all of them.
 func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel) *observers {
-	o := &observers{log: set.Master(), board: status.New(), registry: actors.NewRegistry()}
+	o := &observers{log: set.Master(), board: status.New(), registry: actors.NewRegistry(), budget: budget.New(set.Master())}
 	var err error
 	if o.records, err = deaths.New(deaths.Dir(m.RuntimeDir), o.log); err != nil {
 		o.log.Error().Msgf("How containers die is not kept: %v", err)
 	}
 	o.exporter = metrics.Start(metrics.Config{
-		Path: cmp.Or(os.Getenv(cantalPath), filepath.Join(m.RuntimeDir, metrics.FileName)), Board: o.board, Registry: o.registry, Deaths: o.records, Log: o.log,
+		Path: cmp.Or(os.Getenv(cantalPath), filepath.Join(m.RuntimeDir, metrics.FileName)), Board: o.board, Registry: o.registry, Deaths: o.records, Budget: o.budget, Log: o.log,
 		Version: version, Usage: k.spawner.Usage, Self: self,
 	})
 	if m.MetricsListen.IsValid() {

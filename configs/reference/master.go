@@ -22,4 +22,18 @@ var Master = []Option{
 	{Name: "syslog-name", Old: "syslog-app-name", Type: text, Default: "lithos", Manual: "2", Text: "The daemon's name in syslog; containers are `NAME-SANDBOX`."},
 	{Name: "control-group", Type: text, Example: "adm", Text: "A group, by name or number, that may read the [control socket](control.md). Without it only root may."},
 	{Name: "metrics-listen", Type: text, Example: "127.0.0.1:9100", Text: "Address and port where [metrics](metrics.md) for Prometheus can be asked for by everybody. Without it nowhere."},
+	{Name: "restart-budget", Type: budgetType(), Example: "{rate: 20, burst: 100}", Text: "How many containers of the host may be restarted a second, all together; a number alone is the rate. Where more want to, who was started least of late comes first, see [restarts](lithos_tree.md#restarts). By default there is no bound."},
+}
+
+// budget are the options of restart-budget.
+var budget = []Option{
+	{Name: "rate", Type: fraction("0.001 to 100000, fractions allowed", 0.001, 100000), Need: true, Example: "20", Text: "Restarts a second."},
+	{Name: "burst", Type: number("1 to 1000000", 1, 1000000), Example: "100", Text: "How many may follow at once after a quiet time. By default as many as come in a second, and at least 1."},
+}
+
+func budgetType() Type {
+	t := object("restart-budget", budget...)
+	t.Name = "restarts a second, 0.001 to 100000, or a mapping, see below"
+	t.Schema = anyOf(t.Schema, fraction("", 0.001, 100000).Schema)
+	return t
 }
