@@ -19,6 +19,11 @@ type Record struct {
 	Noted   bool            // its death was told, by the supervisor it had
 }
 
+// Lived tells whether anything shows that there was a PID 1.
+func (r *Record) Lived() bool {
+	return r.Forked != nil || r.Started != nil || r.Exited != nil || r.Failed != "" || r.Killing || r.Crash != ""
+}
+
 // NotedLine is what the supervisor appends when it has told of the death, so
 // that the next one does not tell it again.
 const NotedLine = `{"noted":true}` + "\n"

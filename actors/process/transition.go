@@ -123,7 +123,7 @@ type Transition struct {
 var Transitions = []Transition{
 	{Absent, Run, Opening, []Effect{OpenSockets}},
 	{Absent, Adopt, Running, []Effect{NoteAdopt}},
-	{Absent, Resume, Waiting, []Effect{ArmRestart}},
+	{Absent, Resume, Cleaning, []Effect{Clean}},
 	{Absent, Retire, Absent, []Effect{ReportRetired}},
 	{Absent, Leave, Absent, []Effect{StopActor}},
 

@@ -12,7 +12,7 @@ var grid = map[Phase]map[Kind]string{
 	Absent: {
 		Run:    "Opening: OpenSockets",
 		Adopt:  "Running: NoteAdopt",
-		Resume: "Waiting: ArmRestart",
+		Resume: "Cleaning: Clean",
 		Retire: "Absent: ReportRetired",
 		Leave:  "Absent: StopActor",
 	},

@@ -47,14 +47,17 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 	if l.Info == nil || l.Info.Created.Name != l.Name || wanted == nil || spawn.IsCommand(l.Name) {
 		return adoptable{}, false
 	}
+	// What ended while nobody was there has a death to be noted and a
+	// restart-timeout that runs; a fork that failed, or was yet to come, has
+	// the latter.
 	if l.PID == 0 {
-		// What was forked, and ended while nobody was there, has a death to
-		// be noted and a restart-timeout that runs.
-		return adoptable{left: l}, l.Info.Forked != nil
+		l.Noted = l.Noted || !l.Info.Lived()
+		return adoptable{left: l}, true
 	}
 	pidfd, err := kernel.OpenProcess(l.PID, l.StartTime)
 	if err != nil {
-		return adoptable{}, false // it is dead by now
+		l.PID = 0 // it is dead by now
+		return adoptable{left: l}, true
 	}
 	a := adoptable{left: l, pidfd: pidfd}
 	asked := process.Sockets(wanted.Container)

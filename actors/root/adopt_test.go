@@ -87,24 +87,33 @@ func TestO3_AdoptedIsReplacedWhenItsConfigChanged(t *testing.T) {
 // What ended while there was no daemon is noted once, and restarted when its
 // restart-timeout is over.
 func TestK12_N3_DeathsInTheGapAreNotedOnce(t *testing.T) {
-	for _, noted := range []bool{false, true} {
+	forked := &spawn.Forked{PID: 77}
+	for name, c := range map[string]struct {
+		left actors.Leftover // without its name and Created
+		told int             // how often
+	}{
+		"dead":          {actors.Leftover{Info: &spawn.Record{Forked: forked}}, 1},
+		"dead, noted":   {actors.Leftover{Info: &spawn.Record{Forked: forked}, Noted: true}, 0},
+		"dead by now":   {actors.Leftover{Info: &spawn.Record{Forked: forked}, PID: 77, StartTime: 5}, 1},
+		"no pid, lived": {actors.Leftover{Info: &spawn.Record{Started: &spawn.ProgramStarted{}}}, 1},
+		"never forked":  {actors.Leftover{Info: &spawn.Record{}}, 0},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()
 			began := time.Now()
-			created := spawn.Created{Name: "web/app.0", Fingerprint: "1", At: began, Restarts: 3}
-			k.Left.Containers = append(k.Left.Containers, actors.Leftover{
-				Name: "web/app.0", Noted: noted, Info: &spawn.Record{Created: created, Forked: &spawn.Forked{PID: 77}},
-			})
+			c.left.Name = "web/app.0"
+			c.left.Info.Created = spawn.Created{Name: "web/app.0", Fingerprint: "1", At: began, Restarts: 3}
+			k.Left.Containers = append(k.Left.Containers, c.left)
 			time.Sleep(2 * time.Second)
 			h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(10*time.Second)))))
 			sleep(20 * time.Second)
 			h.wantRunning("web/app.0")
 			history := k.History("web/app.0")
 			if len(history) != 1 || history[0].Started.Sub(began) != 10*time.Second {
-				t.Errorf("noted %v: history %v\n%s", noted, history, h.log)
+				t.Errorf("%s: history %v\n%s", name, history, h.log)
 			}
-			if got := strings.Count(h.log.String(), "ended without a trace"); (got == 1) == noted || got > 1 {
-				t.Errorf("noted %v: the death is in the log %d times\n%s", noted, got, h.log)
+			if got := strings.Count(h.log.String(), "ended without a trace"); got != c.told {
+				t.Errorf("%s: the death is in the log %d times, want %d\n%s", name, got, c.told, h.log)
 			}
 			h.stop()
 		})
