@@ -94,6 +94,9 @@ func (r *Root) childrenListed(ctx actor.Context, m *childrenListed) {
 }
 
 func (r *Root) forksSettled(ctx actor.Context, token uint32) {
+	if r.finishing {
+		return // nobody would wait for them any more
+	}
 	for _, c := range r.suspects[token] {
 		_, known := r.table[c.PID]
 		_, stray := r.strays[c.PID]
