@@ -21,6 +21,9 @@ type Behaviour struct {
 	ForkError error
 	ForkPanic bool
 	ForkTime  time.Duration // how long the spawner is busy with it
+	// ReportTime is how long it lives before its record has its pid, and the
+	// fork is reported.
+	ReportTime time.Duration
 	// Lifetime is after how long it ends by itself; 0 = never.
 	Lifetime time.Duration
 	// Instant has it die before the fork is reported.
@@ -55,8 +58,9 @@ type Proc struct {
 	handle   *os.File
 	ended    chan struct{}
 	lifetime *time.Timer
-	// inherited are the sockets that it has of a daemon that is dead.
+	// inherited are the sockets that it has copies of.
 	inherited []actors.Socket
+	reported  bool // its record has its pid
 }
 
 // Signal is one signal that a process got.
@@ -82,6 +86,7 @@ type Kernel struct {
 	LeftTime time.Duration
 
 	mu        sync.Mutex
+	daemons   int // how many have died
 	lastPID   int
 	procs     map[int]*Proc      // living and not yet reaped
 	byHandle  map[*os.File]*Proc // open pidfds
@@ -92,7 +97,8 @@ type Kernel struct {
 	cgroups   map[string]bool
 	behaviour map[string]Behaviour // the latest of each name
 	history   []*Proc
-	latest    map[string]*Proc // of each name
+	latest    map[string]*Proc         // of each name
+	records   map[string]*spawn.Record // as they are on disk, without PID 1's lines
 }
 
 // New makes a fake kernel.
@@ -108,6 +114,7 @@ func New() *Kernel {
 		cgroups:   make(map[string]bool),
 		behaviour: make(map[string]Behaviour),
 		latest:    make(map[string]*Proc),
+		records:   make(map[string]*spawn.Record),
 		lastPID:   100,
 	}
 }
@@ -120,7 +127,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		ReadRecord:  k.readRecord,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
-		AppendLine:  func(string, string) error { return nil },
+		AppendLine:  k.appendLine,
 		Listen:      k.listen,
 		Close:       k.close,
 		Signal:      k.signal,
@@ -157,6 +164,7 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cgroups[name] = true
+	k.records[name] = &spawn.Record{Created: r.RecordHead}
 	if b.ForkError != nil {
 		return nil, b.ForkError
 	}
@@ -172,6 +180,7 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 			return nil, errors.New("fake: a socket of the request is closed")
 		}
 		p.Sockets = append(p.Sockets, s.Addr.String())
+		p.inherited = append(p.inherited, s)
 	}
 	switch {
 	case b.Instant:
@@ -179,6 +188,17 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 	case b.Lifetime > 0:
 		p.lifetime = time.AfterFunc(b.Lifetime, func() { k.End(p.PID, b.Status) })
 	}
+	if b.ReportTime > 0 {
+		daemon := k.daemons
+		k.mu.Unlock()
+		time.Sleep(b.ReportTime)
+		k.mu.Lock()
+		if daemon != k.daemons {
+			return nil, errors.New("fake: the daemon is dead")
+		}
+	}
+	p.reported = true
+	k.records[name].Forked = &spawn.Forked{PID: p.PID, StartTime: uint64(p.PID)}
 	return &spawn.Child{PID: p.PID, PIDFD: p.handle, Started: p.Started, Degraded: b.Degraded}, nil
 }
 
@@ -358,6 +378,7 @@ func (k *Kernel) children() ([]actors.Child, error) {
 			list = append(list, actors.Child{PID: p.PID, StartTime: uint64(p.PID), Command: p.Name})
 		}
 	}
+	slices.SortFunc(list, func(a, b actors.Child) int { return a.PID - b.PID })
 	return list, nil
 }
 

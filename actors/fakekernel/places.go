@@ -31,6 +31,7 @@ func (k *Kernel) remove(name, stateDir, record string, all bool) error {
 	delete(k.stateDirs, name)
 	if all {
 		delete(k.cgroups, name)
+		delete(k.records, name)
 	}
 	return b.RemoveError
 }
@@ -38,11 +39,16 @@ func (k *Kernel) remove(name, stateDir, record string, all bool) error {
 func (k *Kernel) readRecord(path string) (*spawn.Record, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	name := filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
+	name := nameIn(path)
 	if !k.cgroups[name] {
 		return nil, fmt.Errorf("fake: the record of %s is gone", name)
 	}
 	return cmp.Or(k.behaviour[name].Record, &spawn.Record{}), nil
+}
+
+// nameIn is the container that a record's path is of.
+func nameIn(path string) string {
+	return filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
 }
 
 func (k *Kernel) listen(s actors.Socket) (*os.File, error) {
@@ -56,6 +62,13 @@ func (k *Kernel) listen(s actors.Socket) (*os.File, error) {
 	for _, other := range k.sockets {
 		if other.Addr == s.Addr && (!other.ReusePort || !s.ReusePort) {
 			return nil, errors.New("address already in use")
+		}
+	}
+	for _, p := range k.procs {
+		for _, other := range p.inherited {
+			if p.Ended.IsZero() && other.Addr == s.Addr && (!other.ReusePort || !s.ReusePort) {
+				return nil, fmt.Errorf("address already in use, by %s", p.Name)
+			}
 		}
 	}
 	file := new(os.File)
@@ -133,7 +146,7 @@ func (k *Kernel) Pidfds() int {
 	defer k.mu.Unlock()
 	n := 0
 	for _, p := range k.byHandle {
-		if !p.Foreign && !p.Stray {
+		if !p.Stray {
 			n++
 		}
 	}
@@ -173,7 +186,7 @@ func (k *Kernel) LeftBehind() (things []string) {
 		things = append(things, "socket "+s.Addr.String())
 	}
 	for _, p := range k.byHandle {
-		if !p.Foreign && !p.Stray {
+		if !p.Stray {
 			things = append(things, "pidfd "+p.Name)
 		}
 	}

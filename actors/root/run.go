@@ -96,8 +96,12 @@ func (d *Daemon) Stop() { d.system.Root.Stop(d.pid) }
 // Stopped is closed when the actor and all below it have ended.
 func (d *Daemon) Stopped() <-chan struct{} { return d.root.stopped }
 
-// Close ends the thread that forks.
-func (d *Daemon) Close() { d.root.dispatch.Close() }
+// Close ends the thread that forks, if the actor has come to start one.
+func (d *Daemon) Close() {
+	if d.root.dispatch != nil {
+		d.root.dispatch.Close()
+	}
+}
 
 // Run is the daemon's life: it starts what the plan asks for and returns when
 // it has been told to stop and nothing is left; an error says what is.

@@ -91,7 +91,9 @@ func (s *sim) act() {
 	case n < 940:
 		p := s.kernel.AddStray(fmt.Sprint("stray", s.step.Load()), fakekernel.Behaviour{IgnoreTerm: s.random.IntN(2) == 0})
 		s.note("an unknown child, pid %d", p.PID)
-	case n < 946:
+	case n < 975:
+		s.crash()
+	case n < 981:
 		s.stop()
 		if s.failure.Load() == nil {
 			s.startDaemon()
@@ -250,11 +252,8 @@ func (s *sim) ended(d *daemon) {
 	if n := len(d.board.View().Instances); n > 0 && len(d.model.wanted) == 0 {
 		s.fail("%d instances are shown after the end", n)
 	}
-	w := &s.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.forked, w.failed, w.sealed, w.loads, w.loadError = 0, 0, false, nil, false
-	if len(w.open) > 0 {
-		s.broken("%d sockets are open after the daemon's end", len(w.open))
+	if n := len(s.world.open); n > 0 {
+		s.fail("%d sockets are open after the daemon's end", n)
 	}
+	s.world.forget()
 }

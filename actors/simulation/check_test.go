@@ -29,6 +29,10 @@ type model struct {
 	// options are all containers that were ever wanted, by name and
 	// fingerprint, as the files have them.
 	options map[string]*configs.Container
+	// versions are the fingerprints that a name was ever wanted with, "" for
+	// not wanted.
+	versions map[string]map[string]bool
+	adopted  int64 // containers of an earlier daemon whose ends are this one's to count
 }
 
 // observed is what was seen of one instance.
@@ -37,11 +41,15 @@ type observed struct {
 	attempt time.Time // its last start
 	ran     bool      // another container is to run: restart-timeout says nothing about its first start
 	leasing bool      // it asked for sockets, and the fork is yet to be asked for
+	lease   uint32    // the generation of the latest such question
 	nextTry time.Time // that was shown
 }
 
 func (m *model) reset() {
-	*m = model{instances: make(map[string]*observed), options: make(map[string]*configs.Container)}
+	*m = model{
+		instances: make(map[string]*observed), options: make(map[string]*configs.Container),
+		versions: make(map[string]map[string]bool),
+	}
 }
 
 func (m *model) apply(snap snapshot) {
@@ -49,7 +57,21 @@ func (m *model) apply(snap snapshot) {
 	m.wanted = m.good.instances()
 	for name, inst := range m.wanted {
 		m.options[name+" "+inst.Fingerprint] = inst.Container
+		if m.versions[name] == nil {
+			m.versions[name] = make(map[string]bool)
+		}
+		m.versions[name][inst.Fingerprint] = true
 	}
+	for name, versions := range m.versions {
+		if m.wanted[name] == nil {
+			versions[""] = true
+		}
+	}
+}
+
+// steady tells whether this daemon was told nothing but to run a name as that.
+func (m *model) steady(name, fingerprint string) bool {
+	return !m.stopping && len(m.versions[name]) == 1 && m.versions[name][fingerprint]
 }
 
 func (m *model) of(name string) *observed {
@@ -66,7 +88,8 @@ func (m *model) posted(d *daemon, message any) {
 	switch t := message.(type) {
 	case *listener.LeaseSockets:
 		m.attempt(d, t.Owner)
-		m.of(t.Owner).leasing = true
+		o := m.of(t.Owner)
+		o.leasing, o.lease = true, t.Gen
 	case *spawner.StartContainer:
 		name := t.Request.Spec.Name
 		if o := m.of(name); o.leasing {
@@ -80,6 +103,11 @@ func (m *model) posted(d *daemon, message any) {
 // attempt is the beginning of a start.
 func (m *model) attempt(d *daemon, name string) {
 	o, now := m.of(name), time.Now()
+	if last, ok := d.s.world.books.starts[name]; ok && o.attempt.IsZero() && m.steady(name, last.fingerprint) {
+		if wait := m.options[name+" "+last.fingerprint].RestartTimeout; now.Sub(last.at) < wait {
+			d.s.fail("%s is started %s after its start by the daemon before, its restart-timeout is %s", name, now.Sub(last.at), wait)
+		}
+	}
 	if !o.ran && !o.attempt.IsZero() {
 		if wait := m.options[name+" "+o.desired.Fingerprint].RestartTimeout; now.Sub(o.attempt) < wait {
 			d.s.fail("%s is started again after %s, its restart-timeout is %s", name, now.Sub(o.attempt), wait)
@@ -97,11 +125,20 @@ func (m *model) see(d *daemon, b *box, message any) {
 	case *process.RunInstance:
 		o := m.of(nameOf(b))
 		o.desired, o.ran, o.leasing = t.Instance, true, false
+	case *process.AdoptInstance:
+		m.of(nameOf(b)).desired = t.Instance
+		if !t.Adopted.Noted {
+			m.adopted++
+		}
+	case *process.ProcessExited:
+		m.ended(d, nameOf(b), t.Exit.PID)
 	case *process.UpdateInstance:
 		o := m.of(nameOf(b))
 		o.desired, o.nextTry = t.Instance, time.Time{}
 	case *listener.LeaseFailed:
-		m.of(nameOf(b)).leasing = false
+		if o := m.of(nameOf(b)); t.Gen == o.lease {
+			o.leasing = false
+		}
 	case *root.SignalReceived:
 		m.stopping = m.stopping || t.Signal == syscall.SIGTERM
 	}
@@ -110,7 +147,8 @@ func (m *model) see(d *daemon, b *box, message any) {
 	}
 	switch fmt.Sprintf("%T", message) {
 	case "*root.leftoversCleared":
-		m.ready = true
+		// In a stop, what could have been adopted is ended first.
+		m.ready = !m.stopping
 	case "*root.planLoaded":
 		w := &d.s.world
 		w.mu.Lock()
@@ -152,7 +190,13 @@ func (m *model) late(d *daemon, name, kind string) {
 // to have a reason that ends.
 func (s *sim) check() {
 	d := s.daemon
-	if s.failure.Load() != nil || d.model.stopped || !d.model.ready {
+	if s.failure.Load() != nil || d.model.stopped {
+		return
+	}
+	if !d.model.ready {
+		if time.Since(d.began) > longest+15*time.Second {
+			s.fail("what an earlier daemon left is not cleared after %s", time.Since(d.began))
+		}
 		return
 	}
 	s.world.mu.Lock()
@@ -257,11 +301,24 @@ func (w *world) cleaning() bool {
 	return n >= 8
 }
 
+// ended: each end is seen once, whoever is the daemon by then.
+func (m *model) ended(d *daemon, name string, pid int) {
+	if pid == 0 {
+		// Its daemon was killed before its record had the pid.
+		pid = d.s.kernel.Latest(name).PID
+	}
+	noted := d.s.world.books.noted
+	if noted[pid] {
+		d.s.fail("the end of %s (pid %d) is noted once more", name, pid)
+	}
+	noted[pid] = true
+}
+
 // checkEnding tells whether a container was told to end, and fails if it lives
 // after it should have been killed.
 func (s *sim) checkEnding(p *fakekernel.Proc) (told bool) {
 	var since time.Time
-	for _, sig := range s.kernel.SignalsOf(p) {
+	for _, sig := range s.kernel.SignalsOf(p)[s.world.books.told[p.PID]:] {
 		switch {
 		case sig.Signal == syscall.SIGKILL:
 			return true
@@ -327,10 +384,27 @@ func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]
 		}
 	}
 	for name, p := range living {
+		if in := shown[name]; p.Foreign {
+			s.checkCopied(in, p, open)
+			continue
+		}
 		for _, file := range p.Request.Sockets {
 			if _, ok := s.world.open[file]; !ok {
 				s.broken("%s runs and its socket was closed", name)
 			}
+		}
+	}
+}
+
+// checkCopied: the daemon has the sockets of what it adopted, so that they stay
+// open when that is replaced.
+func (s *sim) checkCopied(in *status.Instance, p *fakekernel.Proc, open map[uint16]int) {
+	if in == nil || in.Current == nil || in.State != status.Running || in.Current.Fingerprint != p.Request.RecordHead.Fingerprint {
+		return
+	}
+	for _, port := range in.Current.Container.TCPPorts {
+		if open[port.Port] == 0 {
+			s.broken("%s was adopted and the daemon does not have its socket of port %d", in.Name, port.Port)
 		}
 	}
 }
@@ -347,7 +421,7 @@ func (s *sim) checkCounters(living int) {
 	if started := w.forked + w.failed; t.Started != started {
 		s.broken("the counters say %d starts, there were %d", t.Started, started)
 	}
-	if deaths := w.forked - int64(living) + w.failed; t.Deaths != deaths {
+	if deaths := w.forked + s.daemon.model.adopted - int64(living) + w.failed; t.Deaths != deaths {
 		s.broken("the counters say %d deaths, there were %d", t.Deaths, deaths)
 	}
 	causes := int64(0)

@@ -15,7 +15,9 @@
 //
 // A step is one action: an edit of the files and a reload, the end of a program
 // or of its PID 1, forks or ports that fail for a while, a child that nobody
-// knows, time that goes by, a stop of the daemon and the start of the next. The
+// knows, time that goes by, a stop of the daemon and the start of the next, a
+// SIGKILL of the daemon after any message, in a reload, a stop, an adoption or
+// in between, with deaths until the next daemon has adopted what is left. The
 // files are edited into broken ones as well. What is expected of a reload is
 // computed from the edits, not from the root's own Merge.
 //

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"lithos/actors"
 	"lithos/actors/listener"
 	"lithos/actors/process"
 	"lithos/actors/sandbox"
@@ -28,6 +29,14 @@ type mutation struct {
 	remove  func(s *sim, all bool) bool
 	wait    func(s *sim) bool
 	sigchld func(s *sim) bool
+	// awaitEnd and watch tell whether the end of a container that is no child
+	// is taken for known, and lost.
+	awaitEnd, watch func(s *sim) bool
+	// left changes what a daemon finds of the one before, and takes which of
+	// the sockets it gets.
+	left  func(*actors.Leftover)
+	takes func(s *sim) bool
+	kept  func(s *sim) bool // the plan that was kept is lost
 	// plan changes what the daemon reads.
 	plan func(snapshot)
 	// options changes the containers that it reads.
@@ -130,6 +139,38 @@ var mutations = []func() *mutation{
 	dropping[*process.InstanceRetired]("the end of an instance not reported", 3),
 	dropping[*sandbox.SandboxEnded]("the end of a sandbox not reported", 2),
 	dropping[*sandbox.ApplySandbox]("a sandbox's new plan lost", 10),
+	dropping[*process.AdoptInstance]("an adoption lost", 3),
+	dropping[*sandbox.ContainerAdopted]("an adoption not reported to the root", 3),
+	dropping[*listener.EnterSockets]("the sockets of an adopted container not entered", 2),
+	named("the end of an adopted container lost", "*root.orphanExited", 2),
+	named("what another daemon left not adopted", "*root.leftoversCleared", 2),
+	found("a record not read", 3, func(l *actors.Leftover) { l.Info = nil }),
+	found("a living container taken for dead", 3, func(l *actors.Leftover) { l.PID = 0 }),
+	found("a death in the gap taken for told", 1, func(l *actors.Leftover) { l.Noted = l.PID == 0 }),
+	found("a death that was told taken for new", 2, func(l *actors.Leftover) { l.Noted = false }),
+	found("the time of a start forgotten", 1, func(l *actors.Leftover) {
+		if l.Info != nil {
+			l.Info.Created.At = l.Info.Created.At.Add(-time.Hour)
+		}
+	}),
+	func() *mutation {
+		m := &mutation{name: "a dead daemon's container not waited for"}
+		m.awaitEnd = func(*sim) bool { return m.every(2) }
+		return m
+	},
+	func() *mutation {
+		m := &mutation{name: "an adopted container not watched"}
+		m.watch = func(*sim) bool { return m.every(3) }
+		return m
+	},
+	func() *mutation {
+		m := &mutation{name: "sockets not copied back"}
+		m.takes = func(*sim) bool { return m.every(2) }
+		return m
+	},
+	func() *mutation {
+		return &mutation{name: "the kept plan lost", kept: func(*sim) bool { return true }}
+	},
 	forkUnknown("a fork not reported to the root", "root"),
 	forkUnknown("a fork not reported to its owner", ""),
 	func() *mutation {
@@ -194,6 +235,19 @@ var mutations = []func() *mutation{
 		}
 		return m
 	},
+}
+
+// found changes each n-th thing that a daemon finds of the one before it.
+func found(what string, n int, change func(*actors.Leftover)) func() *mutation {
+	return func() *mutation {
+		m := &mutation{name: what}
+		m.left = func(l *actors.Leftover) {
+			if m.every(n) {
+				change(l)
+			}
+		}
+		return m
+	}
 }
 
 func forkUnknown(what, id string) func() *mutation {

@@ -21,6 +21,7 @@ import (
 	"lithos/actors/logs"
 	"lithos/actors/root"
 	"lithos/actors/status"
+	"lithos/configs"
 )
 
 // sim is one run of one seed.
@@ -34,6 +35,10 @@ type sim struct {
 	files  map[string]*sandboxFile // as they are on disk
 	daemon *daemon                 // nil while none runs
 	world  world
+	// What outlives a daemon: the plan that it kept, and what that is
+	// expected to be.
+	kept *configs.Plan
+	good good
 
 	trace   []string               // the latest, of traceSize
 	failure atomic.Pointer[string] // the first broken invariant
@@ -49,6 +54,10 @@ type daemon struct {
 	board    *status.Board
 	registry *actors.Registry
 	model    model
+	began    time.Time
+	// fuse is after how many messages it stops, to be killed; 0 = never.
+	fuse  int
+	blown bool
 
 	mu    sync.Mutex
 	dead  bool // it was left: nothing of it may do anything
@@ -105,14 +114,17 @@ func (s *sim) story() string {
 }
 
 // logged looks at what the actors log.
-type logged struct{ s *sim }
+type logged struct{ d *daemon }
 
 func (l logged) Write(p []byte) (int, error) {
+	if l.d.left() {
+		return len(p), nil
+	}
 	text := strings.TrimSpace(string(p))
 	if strings.Contains(text, "Internal error") || strings.Contains(text, "fake: ") {
-		l.s.fail("the log says: %s", text)
-	} else if l.s.verbose {
-		l.s.note("log: %s", text)
+		l.d.s.fail("the log says: %s", text)
+	} else if l.d.s.verbose {
+		l.d.s.note("log: %s", text)
 	}
 	return len(p), nil
 }
@@ -123,20 +135,21 @@ func (s *sim) startDaemon() {
 	if s.verbose {
 		level = zerolog.InfoLevel
 	}
-	d := &daemon{s: s, board: status.New(), registry: actors.NewRegistry(), wake: make(chan struct{}, 1)}
+	d := &daemon{s: s, board: status.New(), registry: actors.NewRegistry(), began: time.Now(), wake: make(chan struct{}, 1)}
 	d.model.reset()
 	s.daemon = d
-	set := logs.To(logged{s}, level)
+	set := logs.To(logged{d}, level)
 	system := actors.NewSystem(set.Master())
 	system.Root.WithSenderMiddleware(d.fromOutside)
 	snap := s.snapshot()
+	d.model.good = s.good
 	d.model.apply(snap)
 	first := s.mutated(snap)
 	main := &box{d: d, id: "root"}
 	var err error
 	d.root, err = root.Start(system, root.Config{
 		Kernel: s.world.kernel(d), Logs: set, Board: d.board, Registry: d.registry,
-		Plan: first.plan(), Knot: "/usr/bin/lithos_knot",
+		Plan: first.plan(), Kept: s.keptPlan(), Keep: d.keep, Knot: "/usr/bin/lithos_knot",
 	}, actor.WithMailbox(func() actor.Mailbox { return main }), actor.WithSpawnMiddleware(d.spawn))
 	if err != nil {
 		s.fail("the daemon does not start: %v", err)
@@ -172,8 +185,12 @@ func (d *daemon) fromOutside(next actor.SenderFunc) actor.SenderFunc {
 		}
 		kind := fmt.Sprintf("%T", envelope.Message)
 		d.model.late(d, strings.TrimPrefix(target.Id, "root/"), kind)
+		key := fmt.Sprint(target.Id, " ", kind)
+		if kind == "*root.orphanExited" {
+			key += fmt.Sprintf(" %+v", envelope.Message) // many may come at one instant
+		}
 		d.inbox = append(d.inbox, external{
-			key:  fmt.Sprint(target.Id, " ", kind),
+			key:  key,
 			post: func() { next(c, target, envelope) },
 		})
 		d.signal()
@@ -263,7 +280,7 @@ func (d *daemon) admit() {
 
 // run handles messages until everything sleeps.
 func (d *daemon) run() {
-	for handled := 0; d.s.failure.Load() == nil; handled++ {
+	for handled := 0; d.s.failure.Load() == nil && !d.blown; handled++ {
 		synctest.Wait()
 		select {
 		case <-d.s.kernel.Deaths:
@@ -282,6 +299,10 @@ func (d *daemon) run() {
 			return
 		}
 		d.handle(b, message, system)
+		if d.fuse > 0 {
+			d.fuse--
+			d.blown = d.fuse == 0
+		}
 	}
 }
 
@@ -322,6 +343,9 @@ func (s *sim) pass(limit time.Duration) {
 	deadline := time.Now().Add(limit)
 	for s.failure.Load() == nil {
 		s.daemon.run()
+		if s.daemon.blown {
+			return
+		}
 		left := time.Until(deadline)
 		// Always at the end; in between now and then, it costs most.
 		if left <= 0 || s.random.IntN(4) == 0 {
@@ -353,17 +377,21 @@ func nameOf(b *box) string {
 	return name
 }
 
-// abandon lets go of a daemon that a broken invariant has left running, so that
-// the bubble can end.
-func (s *sim) abandon() {
-	d := s.daemon
+// abandon has nothing of it do anything any more.
+func (d *daemon) abandon() {
 	d.mu.Lock()
+	d.dead, d.ready, d.inbox = true, nil, nil
 	stopped := d.model.stopped
-	d.dead = true
 	d.mu.Unlock()
 	if !stopped {
 		d.root.Close()
 	}
+}
+
+// abandon lets go of a daemon that a broken invariant has left running, so that
+// the bubble can end.
+func (s *sim) abandon() {
+	s.daemon.abandon()
 	for _, p := range s.kernel.Living() {
 		s.kernel.End(p.PID, 9)
 	}

@@ -21,12 +21,11 @@ type world struct {
 	s  *sim
 	mu sync.Mutex
 
-	procs        map[string]*fakekernel.Proc // the latest container of a name
-	killTimeouts map[int]time.Duration       // by pid, as the files have them
-	refuse       map[string]bool             // ports that can't be opened
-	starve       error                       // why forks fail at present
-	ill          int                         // of 100 starts, how many fail
-	removing     map[string]int              // clean-ups under way
+	killTimeouts map[int]time.Duration // by pid, as the files have them
+	refuse       map[string]bool       // ports that can't be opened
+	starve       error                 // why forks fail at present
+	ill          int                   // of 100 starts, how many fail
+	removing     map[string]int        // clean-ups under way
 	open         map[*os.File]actors.Socket
 	forked       int64         // starts that went well, since the daemon's start
 	failed       int64         // and that did not
@@ -34,11 +33,12 @@ type world struct {
 	loadTime     time.Duration // of the next reading
 	loadError    bool
 	loads        []snapshot // read, and not yet reported to the root; nil = refused
+	books        books
 }
 
 func (w *world) init(s *sim) {
 	w.s = s
-	w.procs = make(map[string]*fakekernel.Proc)
+	w.books.init()
 	w.killTimeouts = make(map[int]time.Duration)
 	w.refuse = make(map[string]bool)
 	w.removing = make(map[string]int)
@@ -75,6 +75,9 @@ func (w *world) behave(name string, n int) fakekernel.Behaviour {
 		b.TermTime = upTo(r, 100*time.Millisecond)
 	case 1:
 		b.TermTime = upTo(r, 8*time.Second)
+	}
+	if r.IntN(8) == 0 {
+		b.ReportTime = upTo(r, 100*time.Millisecond)
 	}
 	w.mu.Lock()
 	ill, starve := w.ill, w.starve
@@ -134,6 +137,9 @@ func (w *world) kernel(d *daemon) *actors.Kernel {
 		return file, err
 	}
 	k.Close = func(file *os.File) error {
+		if d.left() {
+			return nil
+		}
 		if m := w.s.mutation; m != nil && m.close != nil && m.close(w.s, file) {
 			return nil
 		}
@@ -143,11 +149,16 @@ func (w *world) kernel(d *daemon) *actors.Kernel {
 		return inner.Close(file)
 	}
 	k.Signal = func(pidfd *os.File, sig syscall.Signal) error {
+		if d.left() {
+			return nil
+		}
+		w.judge(d, w.s.kernel.Opened(pidfd), sig)
 		if m := w.s.mutation; m != nil && m.signal != nil && m.signal(w.s, sig) {
 			return nil
 		}
 		return inner.Signal(pidfd, sig)
 	}
+	w.afterlife(d, k)
 	k.Load = func() (*configs.Plan, configs.Problems) { return w.load(d) }
 	return k
 }
@@ -164,12 +175,7 @@ func (w *world) start(d *daemon, inner *actors.Kernel, r *spawn.Request) (*spawn
 	if d.left() {
 		return nil, errors.New("the daemon is dead")
 	}
-	w.mu.Lock()
-	old := w.procs[name]
-	w.mu.Unlock()
-	if old != nil && old.Ended.IsZero() {
-		w.s.fail("%s is started while it lives (pid %d)", name, old.PID)
-	}
+	w.succeeds(w.s.kernel.Latest(name))
 	if sealed {
 		w.s.fail("%s is started while the daemon stops", name)
 	}
@@ -181,18 +187,23 @@ func (w *world) start(d *daemon, inner *actors.Kernel, r *spawn.Request) (*spawn
 			w.s.fail("%s is started with socket %d closed", name, i)
 		}
 	}
+	w.begins(r)
 	child, err := inner.Start(r)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if p := w.s.kernel.Latest(name); p != nil && p.Request == r {
+		if c := d.model.options[name+" "+r.RecordHead.Fingerprint]; c != nil {
+			w.killTimeouts[p.PID] = c.KillTimeout
+		}
+	}
+	if d.left() {
+		return nil, errors.New("the daemon is dead")
+	}
 	if err != nil {
 		w.failed++
 		return nil, err
 	}
 	w.forked++
-	w.procs[name] = w.s.kernel.Latest(name)
-	if c := d.model.options[name+" "+r.RecordHead.Fingerprint]; c != nil {
-		w.killTimeouts[child.PID] = c.KillTimeout
-	}
 	return child, nil
 }
 
@@ -215,14 +226,18 @@ func (w *world) remove(d *daemon, inner *actors.Kernel, name, stateDir, record s
 		limit = 3 * time.Second
 	}
 	time.Sleep(100*time.Microsecond + upTo(random, limit))
+	if d.left() {
+		return nil
+	}
 	w.mu.Lock()
 	if w.removing[name]--; w.removing[name] == 0 {
 		delete(w.removing, name)
 	}
 	w.mu.Unlock()
-	if d.left() || w.s.mutation != nil && w.s.mutation.remove != nil && w.s.mutation.remove(w.s, all) {
+	if w.s.mutation != nil && w.s.mutation.remove != nil && w.s.mutation.remove(w.s, all) {
 		return nil
 	}
+	w.removed(d, name, all)
 	err := inner.Remove(name, stateDir, record, all)
 	if err == nil && random.IntN(30) == 0 {
 		err = errors.New("cannot remove a file of the state dir")

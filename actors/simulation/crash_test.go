@@ -1,0 +1,218 @@
+package simulation
+
+import (
+	"os"
+	"syscall"
+	"testing/synctest"
+	"time"
+
+	"lithos/actors"
+	"lithos/actors/fakekernel"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// crash kills the daemon in the midst of something, and starts the next after
+// some time, which may be killed as well.
+func (s *sim) crash() {
+	for kills := 0; s.failure.Load() == nil && !s.daemon.model.stopped; kills++ {
+		if kills == 0 {
+			s.provoke()
+		}
+		// Most often among the messages, and else while it waits.
+		if s.random.IntN(4) > 0 {
+			s.daemon.fuse = 1 + s.random.IntN(100)
+		}
+		s.pass(upTo(s.random, 500*time.Millisecond))
+		if s.failure.Load() != nil {
+			return
+		}
+		s.kill()
+		for range s.random.IntN(4) {
+			time.Sleep(upTo(s.random, 2*time.Second))
+			synctest.Wait()
+			switch s.random.IntN(3) {
+			case 0:
+				s.edit()
+			case 1:
+				s.end(statuses[s.random.IntN(len(statuses))])
+			}
+		}
+		s.startDaemon()
+		if s.random.IntN(3) > 0 {
+			return
+		}
+	}
+}
+
+// provoke has the daemon do something before it is killed.
+func (s *sim) provoke() {
+	switch s.random.IntN(6) {
+	case 0, 1:
+		s.edit()
+		s.reload()
+	case 2:
+		for _, p := range s.kernel.Living() {
+			s.kernel.End(p.PID, 9)
+		}
+	case 3:
+		s.signal(syscall.SIGTERM)
+	case 4:
+		s.end(statuses[s.random.IntN(len(statuses))])
+	}
+}
+
+func (s *sim) kill() {
+	synctest.Wait() // forks and others may have begun
+	s.note("the daemon is killed")
+	s.daemon.abandon()
+	s.kernel.DaemonDied()
+	books := &s.world.books
+	for _, p := range s.kernel.Living() {
+		books.told[p.PID] = len(s.kernel.SignalsOf(p))
+	}
+	s.world.forget()
+}
+
+// forget begins anew with the next daemon.
+func (w *world) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.forked, w.failed, w.sealed, w.loads, w.loadError = 0, 0, false, nil, false
+	clear(w.removing)
+	clear(w.open)
+}
+
+// keep is what the daemon keeps for the next. Commands are no part of it.
+func (d *daemon) keep(plan *configs.Plan) {
+	kept := &configs.Plan{Master: plan.Master}
+	for _, sb := range plan.Sandboxes {
+		copied := *sb
+		copied.Processes = nil
+		for _, p := range sb.Processes {
+			if p.Kind != configs.KindCommand {
+				copied.Processes = append(copied.Processes, p)
+			}
+		}
+		kept.Sandboxes = append(kept.Sandboxes, &copied)
+	}
+	d.s.kept, d.s.good = kept, d.model.good
+}
+
+func (s *sim) keptPlan() *configs.Plan {
+	if m := s.mutation; m != nil && m.kept != nil && m.kept(s) {
+		return nil
+	}
+	return s.kept
+}
+
+// books are what is known of containers over the lives of several daemons.
+type books struct {
+	starts  map[string]started // the latest of a name that left a record
+	noted   map[int]bool       // ends that a daemon has seen, by pid
+	cleared map[int]bool       // removed by a daemon that did not want it
+	told    map[int]int        // signals that daemons before the present one sent
+}
+
+type started struct {
+	fingerprint string
+	at          time.Time
+}
+
+func (b *books) init() {
+	b.starts, b.told = make(map[string]started), make(map[int]int)
+	b.noted, b.cleared = make(map[int]bool), make(map[int]bool)
+}
+
+// afterlife is what a daemon needs for what another has left.
+func (w *world) afterlife(d *daemon, k *actors.Kernel) {
+	inner, m := *k, w.s.mutation
+	k.Leftovers = func() (actors.Leftovers, error) {
+		left := w.s.kernel.Remains()
+		if m != nil && m.left != nil {
+			for i := range left.Containers {
+				m.left(&left.Containers[i])
+			}
+		}
+		return left, nil
+	}
+	k.OpenProcess = func(pid int, startTime uint64) (*os.File, error) {
+		if d.left() {
+			return nil, os.ErrProcessDone
+		}
+		return inner.OpenProcess(pid, startTime)
+	}
+	k.AwaitEnd = func(pidfd *os.File, limit time.Duration) bool {
+		if d.left() || m != nil && m.awaitEnd != nil && m.awaitEnd(w.s) {
+			return true
+		}
+		return inner.AwaitEnd(pidfd, limit)
+	}
+	k.Watch = func(pid int, startTime uint64, pidfd *os.File, ended func(actors.Exit)) error {
+		if m != nil && m.watch != nil && m.watch(w.s) {
+			return nil
+		}
+		return inner.Watch(pid, startTime, pidfd, ended)
+	}
+	k.TakeSockets = func(pid int, pidfd *os.File, wanted []actors.Socket) []*os.File {
+		if d.left() || m != nil && m.takes != nil && m.takes(w.s) {
+			return make([]*os.File, len(wanted))
+		}
+		files := inner.TakeSockets(pid, pidfd, wanted)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for i, file := range files {
+			if file != nil {
+				w.open[file] = wanted[i]
+			}
+		}
+		return files
+	}
+}
+
+// judge: a container is ended for a reason.
+func (w *world) judge(d *daemon, p *fakekernel.Proc, sig syscall.Signal) {
+	if p == nil || p.Stray || sig != spawn.StopSignal && sig != syscall.SIGKILL {
+		return
+	}
+	if d.model.steady(p.Name, p.Request.RecordHead.Fingerprint) {
+		w.s.fail("%s (pid %d) gets %v, and is what was wanted all the time", p.Name, p.PID, sig)
+	}
+}
+
+// succeeds: what a container follows is dead, and its end was noted.
+func (w *world) succeeds(old *fakekernel.Proc) {
+	if old == nil {
+		return
+	}
+	w.mu.Lock()
+	known := w.books.noted[old.PID] || w.books.cleared[old.PID]
+	w.mu.Unlock()
+	switch {
+	case w.s.kernel.Lives(old):
+		w.s.fail("%s is started while it lives (pid %d)", old.Name, old.PID)
+	case !known && w.s.kernel.Traceable(old):
+		w.s.fail("%s is started and the end of the one before (pid %d) was not noted", old.Name, old.PID)
+	}
+}
+
+// begins notes a start, from which restart-timeout counts.
+func (w *world) begins(r *spawn.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.books.starts[r.Spec.Name] = started{r.RecordHead.Fingerprint, r.RecordHead.At}
+}
+
+// removed notes what a daemon takes away.
+func (w *world) removed(d *daemon, name string, all bool) {
+	p := w.s.kernel.Latest(name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	b := &w.books
+	if all && !d.model.steady(name, b.starts[name].fingerprint) {
+		delete(b.starts, name)
+	}
+	if p != nil && !b.noted[p.PID] && !d.model.ready && (d.model.stopping || d.model.wanted[name] == nil) {
+		b.cleared[p.PID] = true
+	}
+}
