@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -26,6 +28,9 @@ type Kernel struct {
 	OpenSecrets func(*configs.Container) ([]configs.OpenedSecret, error)
 	// Spent is what a container's cgroup has counted.
 	Spent func(name string) cgroup.Spent
+	// Check asks a container whether it serves, until the context is done; nil
+	// = yes. ErrNotAsked says that nothing is known of it.
+	Check func(ctx context.Context, name, record string, check *configs.Check) error
 	// AppendLine appends to a log of programs' output, where PID 1 itself
 	// could not, and to a record.
 	AppendLine func(path, line string) error
@@ -67,6 +72,10 @@ type Kernel struct {
 	// nothing to tell about.
 	RemoveDir func(path string)
 }
+
+// ErrNotAsked is that a container could not be asked whether it serves, for a
+// reason that is not the container's.
+var ErrNotAsked = errors.New("could not be asked")
 
 // Exit is a dead child, as wait4 tells it.
 type Exit struct {

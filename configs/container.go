@@ -14,7 +14,7 @@ var containerKeys = []string{
 	"executable", "arguments", "environ", "secret-environ", "secret-environ-file",
 	"workdir=work-dir", "resolv-conf", "hosts-file", "uid-map", "gid-map",
 	"stdout-stderr-file", "interactive", "restart-process-only", "normal-exit-codes", "tcp-ports",
-	"pids-limit", "cpu-quota", "restart-backoff",
+	"pids-limit", "cpu-quota", "restart-backoff", "ready", "healthcheck",
 }
 
 // sourced is a value with the place that it was read from.
@@ -53,8 +53,12 @@ type template struct {
 	secretsFile       string               // where those stand that aren't in the config itself
 	volumes           []volumeConfig
 	ports             []portConfig
-	hosts             HostsFile  // without Source and Additional
-	resolv            ResolvConf // without Source
+	ready, health     *checkConfig
+	within            time.Duration // of ready
+	failures          int           // of healthcheck
+	startPeriod       time.Duration // of healthcheck
+	hosts             HostsFile     // without Source and Additional
+	resolv            ResolvConf    // without Source
 }
 
 // readTemplate reads a container config and checks all that can be checked
@@ -89,6 +93,8 @@ func readTemplate(v value) *template {
 	t.resolvAt, t.hostsAt = o.get("resolv-conf").place(), o.get("hosts-file").place()
 	t.ports = readPorts(o.get("tcp-ports"), t.fixed.FilenoLimit)
 	t.resolv, t.hosts = readResolvConf(o.get("resolv-conf")), readHostsFile(o.get("hosts-file"))
+	t.readReady(o.get("ready"))
+	t.readHealthcheck(o.get("healthcheck"))
 	checkMapsTogether(&o)
 	checkSecretNames(&o, t)
 	t.checkActivation(v.c, &o)

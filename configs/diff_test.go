@@ -19,6 +19,8 @@ func full() *Container {
 		MemoryLimit: 1, CPUShares: 2, FilenoLimit: 3, PIDsLimit: 4, CPUQuota: 1500, CPUSet: "0", IOLimits: []IOLimit{{Device: "/dev/sda", ReadBytes: 1}},
 		AllowNewPrivileges: true, AddCapabilities: []string{"NET_RAW"}, WritableProcSys: true, UnmaskKernelFiles: true, Seccomp: SeccompDefault,
 		RestartTimeout: time.Second, KillTimeout: time.Second,
+		Ready:           &Ready{Check: Check{Kind: CheckTCP, Addr: netip.MustParseAddrPort("[::1]:1")}},
+		Healthcheck:     &Healthcheck{Check: Check{Kind: CheckCommand, Command: []string{"/c"}}, Failures: 1},
 		NormalExitCodes: []int{1}, Executable: "/e", Arguments: []string{"a"},
 		Environ: []EnvVar{{"A", "b"}}, PIDVariables: []string{"P"}, Workdir: "/",
 		SecretEnviron: []SecretVar{{Name: "S", Values: []string{"v2:"}}}, SecretEnvironFile: "/s", SecretsPrivateKey: "/k", SecretsNamespaces: []string{"n"},

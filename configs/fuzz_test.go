@@ -173,6 +173,7 @@ func FuzzContainer(f *testing.F) {
 	seed(f, "container")
 	f.Add([]byte("executable: /a\npids-limit: 10\ncpu-quota: 0.1\n"))
 	f.Add([]byte("executable: /a\nrestart-backoff: {factor: 1e0, cap: 600, jitter: .5, reset: 0}\n"))
+	f.Add([]byte("executable: /a\nready: {http: '@{lithos:name}', path: '/@{lithos:config_filename}', within: 1e1}\nhealthcheck: {command: [/b, '@{lithos:name}'], failures: 0x2}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		result, problems := readAlone("container-x", data)
 		checkProblems(t, data, problems)
@@ -252,8 +253,37 @@ func checkContainer(t *testing.T, c *Container) {
 	if b := c.RestartBackoff; b != (RestartBackoff{}) && (b.Wait(c.RestartTimeout, 99, 0.5) < c.RestartTimeout || b.Wait(c.RestartTimeout, 99, 0.5) > b.Cap) {
 		t.Errorf("restart-backoff %s", b)
 	}
+	if r := c.Ready; r != nil {
+		checkCheck(t, &r.Check)
+	}
+	if h := c.Healthcheck; h != nil {
+		checkCheck(t, &h.Check)
+		if h.Failures < 1 {
+			t.Errorf("healthcheck %s", h)
+		}
+	}
 	if c.RestartTimeout < 0 || c.KillTimeout < 0 || c.MemoryLimit < 0 || c.FilenoLimit < 3 || c.PIDsLimit < 0 || c.CPUQuota < 0 {
 		t.Errorf("limits of %+v", c)
+	}
+}
+
+// checkCheck holds what whoever asks relies on: of the path, that it can't make
+// other lines of the request.
+func checkCheck(t *testing.T, c *Check) {
+	t.Helper()
+	ok := c.Interval >= leastCheckTime && c.Timeout >= leastCheckTime
+	switch c.Kind {
+	case CheckHTTP:
+		ok = ok && c.Addr.IsValid() && c.Addr.Port() != 0 && strings.HasPrefix(c.Path, "/") && !strings.ContainsAny(c.Path, " \r\n\t")
+	case CheckTCP:
+		ok = ok && c.Addr.IsValid() && c.Addr.Port() != 0
+	case CheckCommand:
+		ok = ok && len(c.Command) > 0
+	default:
+		ok = false
+	}
+	if !ok {
+		t.Errorf("check %+v", c)
 	}
 }
 

@@ -75,6 +75,7 @@ func fingerprint(c *Container, m *Master) string {
 	seen.KillTimeout = 0
 	seen.NormalExitCodes = nil
 	seen.RestartBackoff = RestartBackoff{}
+	seen.Ready, seen.Healthcheck = nil, nil
 	if !c.RestartProcessOnly {
 		// PID 1 restarts the program itself only with that option.
 		seen.RestartTimeout = 0

@@ -10,7 +10,7 @@ func Keys() map[string][]string {
 	keys := map[string][]string{
 		"master": masterKeys, "sandbox": sandboxKeys, "process": processKeys, "container": containerKeys,
 		"bridged-network": bridgeKeys, "uid-map": idMapKeys, "gid-map": idMapKeys, "io-limits": ioLimitKeys,
-		"restart-backoff": backoffKeys, "restart-budget": budgetKeys,
+		"restart-backoff": backoffKeys, "restart-budget": budgetKeys, "ready": readyKeys, "healthcheck": healthKeys,
 		"container resolv-conf": resolvKeys, "container hosts-file": hostsKeys, "tcp-ports": portKeys,
 		"!TcpPort": {"activation"},
 	}

@@ -98,7 +98,9 @@ type Container struct {
 	Seccomp            string // SeccompDefault; "" = none
 
 	RestartTimeout     time.Duration  // between two starts
-	RestartBackoff     RestartBackoff `json:",omitzero"` // ours: what it grows to after failures
+	RestartBackoff     RestartBackoff `json:",omitzero"`  // ours: what it grows to after failures
+	Ready              *Ready         `json:",omitempty"` // ours; nil = once it runs
+	Healthcheck        *Healthcheck   `json:",omitempty"` // ours
 	KillTimeout        time.Duration  // between TERM and KILL
 	RestartProcessOnly bool
 	NormalExitCodes    []int

@@ -38,6 +38,7 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 	r.resolveSecrets(keys)
 	r.checkAddresses()
 	ports := r.checkPorts()
+	r.checkChecks(ports)
 	if r.inProcess.broken() || r.inContent.broken() || r.inSecrets.broken() {
 		return nil
 	}
@@ -75,6 +76,9 @@ func (r *resolver) checkSize(c *Container) bool {
 	for _, e := range c.Environ {
 		n := len(e.Name) + len(e.Value) + 2
 		total, longest = total+n, max(longest, n)
+	}
+	for _, s := range c.checkTexts() {
+		total, longest = total+len(s)+1, max(longest, len(s)+1)
 	}
 	for _, n := range r.secretSizes {
 		total, longest = total+n, max(longest, n)
@@ -277,19 +281,12 @@ func (r *resolver) resolvePort(pc portConfig) (TCPPort, bool) {
 // instance makes one instance. What could go wrong was checked.
 func (r *recipe) instance(name string, index int) *Instance {
 	c := r.base
-	replace := func(variable string) string {
-		switch variable {
-		case builtinName:
-			return name
-		case builtinConfig:
-			return r.cfg.Config
-		}
-		return r.cfg.Variables[variable]
-	}
+	replace := func(variable string) string { return r.replace(name, variable) }
 	for _, a := range r.t.arguments {
 		c.Arguments = append(c.Arguments, substitute(a.value, replace))
 	}
 	r.setEnviron(&c, name, replace)
+	r.checks(&c, name)
 	in := &Instance{
 		Name: name, Sandbox: r.sandbox, Process: r.process, Index: index,
 		JSON:      instanceJSON(r.cfg, index),
@@ -299,6 +296,17 @@ func (r *recipe) instance(name string, index int) *Instance {
 	c.Network = r.network(index)
 	in.Fingerprint = fingerprint(&c, r.master)
 	return in
+}
+
+// replace is the value of a variable for the instance of that name.
+func (r *recipe) replace(name, variable string) string {
+	switch variable {
+	case builtinName:
+		return name
+	case builtinConfig:
+		return r.cfg.Config
+	}
+	return r.cfg.Variables[variable]
 }
 
 // setEnviron adds what lithos itself sets, which can't be overridden (E10, F9).

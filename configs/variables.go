@@ -186,7 +186,7 @@ func isPID(s string) bool {
 
 // checkSubstitutions reports variables that are used but neither declared nor
 // built in (checklist F7), in arguments, values of environ and keys of
-// tcp-ports, the only places where they are replaced (F5).
+// tcp-ports, the only places where they are replaced (F5), and in checks.
 func (t *template) checkSubstitutions(c *collector) {
 	names := slices.Clone(builtins)
 	known := map[string]bool{builtinName: true, builtinConfig: true}
@@ -215,5 +215,8 @@ func (t *template) checkSubstitutions(c *collector) {
 	}
 	for _, p := range t.ports {
 		look(p.key, p.at)
+	}
+	for _, s := range append(t.ready.substituted(), t.health.substituted()...) {
+		look(s.value, s.at)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +66,9 @@ type event struct {
 	Killing bool            `json:"killing,omitempty"`
 	Exited  *ProgramExited  `json:"exited,omitempty"`
 	Noted   bool            `json:"noted,omitempty"`
+	// These two are written by a supervisor long after the start.
+	Ready     *time.Time `json:"ready,omitempty"`
+	Unhealthy string     `json:"unhealthy,omitempty"`
 }
 
 func parseRecord(text []byte) *Record {
@@ -118,6 +122,10 @@ func (r *Record) add(e event) {
 		r.Exited = e.Exited
 	case e.Noted:
 		r.Noted = true
+	case e.Ready != nil:
+		r.Ready = *e.Ready
+	case e.Unhealthy != "":
+		r.Unhealthy = e.Unhealthy
 	}
 }
 

@@ -53,6 +53,8 @@ func TestReadRecord(t *testing.T) {
 		{"crash text before a line", head + "panic: x" + started, Record{Created: created, Forked: &forked, Started: &first, Crash: "panic: x"}},
 		{"not UTF-8", "\xff\x00\n", Record{Crash: "?\x00"}},
 		{"a line of another version", head + `{"paused":{"at":1}}` + "\n", Record{Created: created, Forked: &forked, Crash: `{"paused":{"at":1}}`}},
+		{"what the supervisor found out later", head + started + ReadyLine(at) + UnhealthyLine("no \"answer\""),
+			Record{Created: created, Forked: &forked, Started: &first, Ready: at, Unhealthy: `no "answer"`}},
 		{"more than is read", head + strings.Repeat(started, 2000) + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
 	}
 	for _, tt := range tests {

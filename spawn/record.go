@@ -1,11 +1,15 @@
 package spawn
 
-import "time"
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
 
 // Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
 // PROCESS.INDEX` for each container, where containers can't write (DESIGN
 // decision 7). It is a text of one JSON object a line, appended by the
-// supervisor ("created", "forked", "noted") and by PID 1 ("started", "failed",
+// supervisor ("created", "forked", "ready", "unhealthy", "noted") and by PID 1 ("started", "failed",
 // "killing", "exited"); it starts anew with each container. A line that is no
 // JSON is what PID 1's runtime said when it crashed.
 type Record struct {
@@ -17,6 +21,10 @@ type Record struct {
 	Exited  *ProgramExited  // the latest
 	Crash   string          // lines that are no events
 	Noted   bool            // its death was told, by the supervisor it had
+	// Ready is when the container became ready, zero = not yet, and Unhealthy
+	// why its supervisor began to end it.
+	Ready     time.Time
+	Unhealthy string
 }
 
 // Lived tells whether anything shows that there was a PID 1.
@@ -27,6 +35,25 @@ func (r *Record) Lived() bool {
 // NotedLine is what the supervisor appends when it has told of the death, so
 // that the next one does not tell it again.
 const NotedLine = `{"noted":true}` + "\n"
+
+// ReadyLine is what the supervisor appends when the container became ready.
+func ReadyLine(at time.Time) string { return lineOfEvent(event{Ready: &at}) }
+
+// UnhealthyLine is what it appends when it ends the container because of its
+// checks.
+func UnhealthyLine(why string) string {
+	const most = 1024
+	return lineOfEvent(event{Unhealthy: strings.ToValidUTF8(why[:min(len(why), most)], "")})
+}
+
+// lineOfEvent is an event as it stands in a record.
+func lineOfEvent(e event) string {
+	line, err := json.Marshal(e)
+	if err != nil {
+		panic("spawn: " + err.Error()) // nothing in an event can't be written
+	}
+	return string(line) + "\n"
+}
 
 // Created is the first line, written before the fork.
 type Created struct {

@@ -40,6 +40,12 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 		t.Uptime = now.Sub(in.Started).Seconds()
 		t.Running = versionOf(in.Current)
 	}
+	if r := in.Ready; r != nil {
+		t.Ready = &api.Ready{Ready: !r.At.IsZero(), At: r.At, Check: r.Check, Why: r.Why}
+	}
+	if h := in.Health; h != nil {
+		t.Health = &api.Health{Failures: h.Failures, Allowed: h.Allowed, Check: h.Check, Why: h.Why}
+	}
 	t.Desired = versionOf(config.Wanted[in.Name])
 	t.Conditions = conditionsOf(in, config, now)
 	for _, c := range t.Conditions {
@@ -47,7 +53,7 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 			t.Problems = problemsOf(frozenProblems(config, t.Sandbox, t.Process))
 		}
 	}
-	t.Words = words(&t, now)
+	t.Words = words(&t, now) + checkWords(&t, in)
 	return t
 }
 
@@ -58,6 +64,12 @@ func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []s
 	}
 	if in.PID != 0 && len(in.Degraded) > 0 {
 		list = append(list, api.ConditionDegraded)
+	}
+	if in.NotReady() {
+		list = append(list, api.ConditionNotReady)
+	}
+	if in.Ailing() {
+		list = append(list, api.ConditionUnhealthy)
 	}
 	if sandbox, process, _ := split(in.Name); frozen(config, sandbox, process) {
 		list = append(list, api.ConditionFrozen)
@@ -107,6 +119,23 @@ func words(t *api.Instance, now time.Time) string {
 		fmt.Fprintf(&b, "; the last one %s", t.LastExit.Words)
 	}
 	return b.String()
+}
+
+// checkWords is what its checks say, as the end of the sentence.
+func checkWords(t *api.Instance, in *status.Instance) string {
+	switch {
+	case in.Unhealthy != "":
+		return "; " + in.Unhealthy
+	case t.Ready != nil && !t.Ready.Ready && t.Ready.Why == "":
+		return "; not asked yet whether it is ready"
+	case t.Ready != nil && !t.Ready.Ready:
+		return fmt.Sprintf("; it is not ready (%s: %s)", t.Ready.Check, t.Ready.Why)
+	case t.Health != nil && t.Health.Failures > 0:
+		return fmt.Sprintf("; its healthcheck failed %d of %d times (%s: %s)", t.Health.Failures, t.Health.Allowed, t.Health.Check, t.Health.Why)
+	case t.Health != nil && t.Health.Why != "":
+		return fmt.Sprintf("; its last healthcheck does not count (%s: %s)", t.Health.Check, t.Health.Why)
+	}
+	return ""
 }
 
 func short(d time.Duration) string {

@@ -119,6 +119,12 @@ func (q *waiting) missing(in *api.Instance, now time.Time) (text string, wait ti
 	case q.state == "settled" && (in.Running == nil || in.Running.Fingerprint != in.Desired.Fingerprint):
 		return "an earlier version runs", wait
 	}
+	if in.Ready != nil {
+		if !in.Ready.Ready {
+			return in.Words, wait
+		}
+		return "", 0 // it says so itself, no time has to show it
+	}
 	if up := now.Sub(in.Started); up < q.stable {
 		return fmt.Sprintf("runs for %s, not for %s", short(up), q.stable), q.stable - up
 	}

@@ -1,6 +1,7 @@
 package fakekernel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -40,6 +41,10 @@ type Behaviour struct {
 	// RemoveTime is how long its clean-up takes, RemoveError how it ends.
 	RemoveTime  time.Duration
 	RemoveError error
+	// Check is what it answers to the n-th check (from 0) of this start; nil =
+	// it serves. CheckTime is how long it takes for that.
+	Check     func(n int) error
+	CheckTime time.Duration
 }
 
 // Proc is one process.
@@ -61,6 +66,7 @@ type Proc struct {
 	// inherited are the sockets that it has copies of.
 	inherited []actors.Socket
 	reported  bool // its record has its pid
+	checks    int  // that it was asked
 }
 
 // Signal is one signal that a process got.
@@ -128,6 +134,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine:  k.appendLine,
+		Check:       k.check,
 		Listen:      k.listen,
 		Close:       k.close,
 		Signal:      k.signal,
@@ -288,6 +295,30 @@ func (k *Kernel) takeSockets(_ int, pidfd *os.File, wanted []actors.Socket) []*o
 		}
 	}
 	return files
+}
+
+// check asks the living process of that name.
+func (k *Kernel) check(ctx context.Context, name, _ string, _ *configs.Check) error {
+	k.mu.Lock()
+	p := k.latest[name]
+	if p == nil || !p.Ended.IsZero() {
+		k.mu.Unlock()
+		return errors.New("fake: nobody is there")
+	}
+	n := p.checks
+	p.checks++
+	k.mu.Unlock()
+	if p.behave.CheckTime > 0 {
+		select {
+		case <-time.After(p.behave.CheckTime):
+		case <-ctx.Done():
+			return errors.New("fake: no answer in time")
+		}
+	}
+	if p.behave.Check == nil {
+		return nil
+	}
+	return p.behave.Check(n)
 }
 
 // End has a process end by itself.

@@ -166,7 +166,7 @@ func labels(name string, more ...string) []string {
 	return append([]string{"sandbox", sandbox, "process", short, "index", strings.TrimPrefix(name, process+".")}, more...)
 }
 
-var states = []status.State{status.Pending, status.Starting, status.Running, status.Waiting, status.Replacing, status.Stopping}
+var states = []status.State{status.Pending, status.Starting, status.Running, status.Waiting, status.Restarting, status.Replacing, status.Stopping}
 
 func (e *Exporter) containerText(t *text, view status.View, now time.Time) {
 	const state = "lithos_container_state"
@@ -192,6 +192,15 @@ func (e *Exporter) containerText(t *text, view status.View, now time.Time) {
 			func(in *status.Instance) (float64, bool) { return float64(in.FailuresInRow(now)), true }},
 		{"lithos_container_degraded", gauge, "Whether it runs without something that was asked for.",
 			func(in *status.Instance) (float64, bool) { return yes(len(in.Degraded) > 0), true }},
+		{"lithos_container_ready", gauge, "Whether it is ready, where it runs and its config has ready.",
+			func(in *status.Instance) (float64, bool) { return yes(!in.NotReady()), in.Ready != nil }},
+		{"lithos_container_healthcheck_failures", gauge, "Failures of its healthcheck in a row, where its config has one and it is checked.",
+			func(in *status.Instance) (float64, bool) {
+				if in.Health == nil {
+					return 0, false
+				}
+				return float64(in.Health.Failures), true
+			}},
 		{"lithos_container_outdated", gauge, "Whether what runs is not what the configs ask for.",
 			func(in *status.Instance) (float64, bool) { return yes(in.PID != 0 && !view.Config.Current(in)), true }},
 		{"lithos_container_last_exit_code", gauge, "The exit code of its last death; -1 if there was none.",

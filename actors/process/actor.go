@@ -1,6 +1,7 @@
 package process
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync/atomic"
@@ -66,6 +67,9 @@ type Process struct {
 	// queued is the restart that waits for restart-budget, after its timer.
 	queued *budget.Wait
 
+	checks    checking
+	unhealthy string // why it is being ended, "" = it is not
+
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
 	cancelled *atomic.Bool
@@ -93,12 +97,7 @@ func (p *Process) Receive(ctx actor.Context) {
 		}
 		p.handle(ctx, Event{Kind: Adopt})
 	case *UpdateInstance:
-		slowed := p.state.Phase == Waiting && p.queued == nil && p.desired.Container.RestartBackoff.Factor != 0
-		p.desired, p.env = m.Instance, m.Env
-		if slowed {
-			p.rearmRestart(ctx)
-		}
-		p.publish()
+		p.update(ctx, m)
 	case *RetireInstance:
 		p.shutdown = m.Shutdown
 		p.handle(ctx, Event{Kind: Retire})
@@ -128,6 +127,13 @@ func (p *Process) Receive(ctx actor.Context) {
 			p.env.Log.Error().Msgf("Cannot clean up after %q: %v", p.name, m.Err)
 		}
 		p.handle(ctx, Event{Cleaned, m.Gen})
+	case *checkDue:
+		p.handle(ctx, Event{CheckDue, m.Gen})
+	case *checkDone:
+		p.checks.answer = m.Err
+		p.handle(ctx, Event{Checked, m.Gen})
+	case *readyOverdue:
+		p.overdue(ctx, m)
 	case *restartTimeoutElapsed:
 		// A timer that was armed anew may have fired already: one asks.
 		if m.Gen == p.state.Restart && p.state.Phase == Waiting && (p.queued != nil || !p.allowed(ctx)) {
@@ -145,9 +151,24 @@ func (p *Process) Receive(ctx actor.Context) {
 	}
 }
 
+// update takes over what does not matter to the running container.
+func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
+	before := p.desired.Container
+	p.desired, p.env = m.Instance, m.Env
+	if p.state.Phase == Waiting && p.queued == nil && before.RestartBackoff.Factor != 0 {
+		p.rearmRestart(ctx)
+	}
+	if !sameChecks(before, p.desired.Container) {
+		p.handle(ctx, Event{Kind: Recheck})
+		return
+	}
+	p.publish()
+}
+
 // handle moves the state on and runs the effects, and what they raise.
 func (p *Process) handle(ctx actor.Context, event Event) {
 	p.pending = append(p.pending[:0], event)
+	routine, before := event.Kind == CheckDue || event.Kind == Checked, p.checks.shown()
 	for i := 0; i < len(p.pending); i++ {
 		event = p.pending[i]
 		next, effects := Next(p.state, event)
@@ -161,6 +182,9 @@ func (p *Process) handle(ctx actor.Context, event Event) {
 		for _, effect := range effects {
 			p.do(ctx, effect)
 		}
+	}
+	if routine && p.state.Phase == Running && p.checks.shown() == before {
+		return // who waits for news is not to be woken by each check
 	}
 	p.publish()
 }
@@ -184,6 +208,9 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 			p.raise(Cleaned, p.state.Clean)
 		case ArmRestart:
 			p.raise(RestartElapsed, p.state.Restart)
+		case Ask:
+			p.checks.answer = fmt.Errorf("%w: %w", actors.ErrNotAsked, err)
+			p.raise(Checked, p.state.Check)
 		}
 	})
 	switch effect {
@@ -223,6 +250,16 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 		p.noteDeath()
 	case NoteLeaseFailed, NoteForkFailed:
 		p.noteFailedStart(effect)
+	case StartChecks:
+		p.startChecks(ctx)
+	case StopChecks:
+		p.stopChecks()
+	case Ask:
+		p.ask(ctx)
+	case Judge:
+		p.judge(ctx)
+	case NoteUnhealthy:
+		p.noteUnhealthy()
 	case ReportRetired:
 		ctx.Send(ctx.Parent(), &InstanceRetired{p.name})
 	case StopActor:
@@ -257,7 +294,7 @@ func (p *Process) returnSockets(ctx actor.Context) {
 func (p *Process) fork(ctx actor.Context) {
 	p.current = p.desired
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
-	p.asked, p.killed = false, false
+	p.asked, p.killed, p.unhealthy = false, false, ""
 	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
 	if err != nil {
 		p.failure = err

@@ -99,7 +99,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.env = &Env{
 		Kernel: kernel, Timers: scheduler.NewTimerScheduler(s.system.Root), Listener: others, Spawner: others,
-		Log: log, Cleaners: make(chan struct{}, 1),
+		Log: log, Cleaners: make(chan struct{}, 1), Checkers: make(chan struct{}, 1), Commands: make(chan struct{}, 1),
 	}
 	parent := actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {

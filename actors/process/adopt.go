@@ -22,6 +22,7 @@ func (p *Process) adopt(m *AdoptInstance) {
 	p.attempt, p.restarts = a.Created, a.Restarts+1
 	p.pace = p.pace.Started(a.Created)
 	p.leasing = a.Leased
+	p.checks = checking{since: time.Now(), ready: a.Ready}
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
 }
 

@@ -18,6 +18,7 @@ import (
 func (p *Process) noteStart() {
 	p.counters.Started.Add(1)
 	p.counters.Running.Add(1)
+	p.checks = checking{since: p.child.Started}
 	if !p.counted {
 		p.spent, p.counted = p.env.Kernel.Spent(p.name), true
 	}

@@ -12,4 +12,12 @@
 // that nobody here sent is no failure (N9), but PID 1's "did not die in time"
 // is one unless TERM was ours (N6); a start that came to no process is tried
 // again after a tenth of a second at the earliest, whatever restart-timeout is.
+//
+// The checks of ready and healthcheck (ours, docs/checks.md) are asked on
+// goroutines, one at a time for a container; the actor has their timers and
+// judges the answers. A container is asked whether it is ready until it is, once;
+// only from then on its healthcheck counts. What could not be asked is no
+// failure. What was ready stays so for the next daemon, by the record; it counts
+// failures, within and start-period anew. An unhealthy container is ended and
+// goes the way of one that failed by itself.
 package process

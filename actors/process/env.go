@@ -29,6 +29,9 @@ type Env struct {
 	Shared bool
 	// Cleaners bounds how many clean-ups run at a time.
 	Cleaners chan struct{}
+	// Checkers bounds how many containers are asked at a time whether they
+	// serve, and Commands how many of these by a program in them.
+	Checkers, Commands chan struct{}
 	Paths
 }
 

@@ -47,6 +47,7 @@ type Adopted struct {
 	Created     time.Time     // when its start was begun
 	Restarts    int           // starts before that one
 	Leased      bool          // it has listening sockets of the daemon's
+	Ready       time.Time     // since when it was ready; zero = it was not yet
 	// Dead says that it ended before anybody could adopt it. Child has no
 	// pidfd then; its death is noted, and the next start follows from it.
 	Dead bool
@@ -83,6 +84,15 @@ type killTimeoutElapsed struct{ Gen uint32 }
 
 // restartAllowed says that the restart that waited for restart-budget is due.
 type restartAllowed struct{ Gen uint32 }
+
+// checkDue and readyOverdue are the timers of the checks, checkDone the answer
+// to one.
+type checkDue struct{ Gen uint32 }
+type readyOverdue struct{ Gen uint32 }
+type checkDone struct {
+	Gen uint32
+	Err error // nil = it serves
+}
 
 // containerCleaned says that the clean-up is done, well or not.
 type containerCleaned struct {

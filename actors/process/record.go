@@ -25,14 +25,18 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 	}
 	p.spent = now
 	asked, wasAsked := p.askedBy(record)
+	sick := wasAsked && asked == actors.CauseHealth
 	f := facts{exit: p.exit, record: record, killed: p.killed, asked: asked, wasAsked: wasAsked, oom: spent.OOMKills > 0}
 	exit := &status.Exit{
 		At:      p.exit.At,
 		PID:     child.PID,
 		Words:   deathInWords(p.exit, record, p.current.Container.KillTimeout),
 		Cause:   f.cause(),
-		Failure: failed(p.exit, record, p.asked),
+		Failure: sick || failed(p.exit, record, p.asked),
 		Uptime:  p.exit.At.Sub(child.Started),
+	}
+	if sick {
+		exit.Words = "was ended, since " + p.whyUnhealthy(record) + ": it " + exit.Words
 	}
 	exit.Code, exit.Signal = programStatus(p.exit, record)
 	d := p.newDeath(p.current)
@@ -60,6 +64,8 @@ func (p *Process) askedBy(record *spawn.Record) (who actors.Cause, asked bool) {
 		return actors.CauseShutdown, true
 	case p.state.Phase == Leaving:
 		return actors.CauseRemoved, true
+	case p.whyUnhealthy(record) != "":
+		return actors.CauseHealth, true
 	case record.Killing, record.Exited != nil && record.Exited.Asked:
 		return actors.CauseOperator, true // TERM to PID 1, and not from here
 	}

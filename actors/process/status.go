@@ -15,6 +15,7 @@ var states = [phaseCount]status.State{
 	ForkingToReplace:  status.Replacing,
 	ForkingToRetire:   status.Stopping,
 	Running:           status.Running,
+	Ending:            status.Restarting,
 	Replacing:         status.Replacing,
 	Retiring:          status.Stopping,
 	Cleaning:          status.Waiting,
@@ -54,6 +55,7 @@ func (p *Process) publish() {
 	} else if state == status.Waiting {
 		in.NextTry, in.Backoff = p.nextTry()
 	}
+	p.publishChecks(in)
 	p.env.Board.Publish(in)
 }
 

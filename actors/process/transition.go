@@ -13,6 +13,7 @@ const (
 	ForkingToReplace               // … but a newer config has come
 	ForkingToRetire                // … but it is wanted no more
 	Running                        // PID 1 lives
+	Ending                         // unhealthy: TERM sent, a restart follows
 	Replacing                      // TERM sent, a new container follows
 	Retiring                       // TERM sent, nothing follows
 	Cleaning                       // dead, its state dir is being removed
@@ -24,7 +25,7 @@ const (
 
 var phaseNames = [phaseCount]string{
 	"Absent", "Waiting", "Opening", "Forking", "ForkingToReplace", "ForkingToRetire", "Running",
-	"Replacing", "Retiring", "Cleaning", "CleaningToReplace", "CleaningToRetire", "Leaving",
+	"Ending", "Replacing", "Retiring", "Cleaning", "CleaningToReplace", "CleaningToRetire", "Leaving",
 }
 
 func (p Phase) String() string { return phaseNames[p] }
@@ -48,12 +49,17 @@ const (
 	KillElapsed                // kill-timeout and grace since TERM
 	Adopt                      // a daemon that is dead has left it running
 	Resume                     // a daemon that is dead was waiting to restart it
+	CheckDue                   // time to ask whether it serves
+	Checked                    // the answer
+	Unhealthy                  // it failed too many checks, or took too long to be ready
+	Recheck                    // the options of its checks changed
 	kindCount
 )
 
 var kindNames = [kindCount]string{
 	"Run", "Retire", "Terminate", "Leave", "Leased", "LeaseRefused", "Forked", "ForkRefused",
 	"Exited", "Cleaned", "RestartElapsed", "KillElapsed", "Adopt", "Resume",
+	"CheckDue", "Checked", "Unhealthy", "Recheck",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -79,6 +85,11 @@ const (
 	NoteDeath                     // log and count
 	NoteLeaseFailed               // log
 	NoteForkFailed                // log and count
+	StartChecks                   // → CheckDue, Unhealthy
+	StopChecks                    //
+	Ask                           // → Checked
+	Judge                         // the answer → CheckDue or Unhealthy
+	NoteUnhealthy                 // log
 	ReportRetired                 // to the sandbox
 	StopActor                     //
 	effectCount
@@ -87,7 +98,7 @@ const (
 var effectNames = [effectCount]string{
 	"OpenSockets", "ReturnSockets", "Fork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
 	"CancelRestart", "Clean", "CleanAll", "NoteStart", "NoteAdopt", "NoteDeath", "NoteLeaseFailed", "NoteForkFailed",
-	"ReportRetired", "StopActor",
+	"StartChecks", "StopChecks", "Ask", "Judge", "NoteUnhealthy", "ReportRetired", "StopActor",
 }
 
 func (e Effect) String() string { return effectNames[e] }
@@ -100,6 +111,7 @@ type State struct {
 	Restart uint32 // of the restart timer
 	Kill    uint32 // of the kill timer
 	Clean   uint32 // of the clean-up
+	Check   uint32 // of the checks of one container
 }
 
 // Event is a kind with the generation it belongs to (0 for commands, which
@@ -122,7 +134,7 @@ type Transition struct {
 // Transitions is the whole behaviour; what is not in it is ignored.
 var Transitions = []Transition{
 	{Absent, Run, Opening, []Effect{OpenSockets}},
-	{Absent, Adopt, Running, []Effect{NoteAdopt}},
+	{Absent, Adopt, Running, []Effect{NoteAdopt, StartChecks}},
 	{Absent, Resume, Cleaning, []Effect{Clean}},
 	{Absent, Retire, Absent, []Effect{ReportRetired}},
 	{Absent, Leave, Absent, []Effect{StopActor}},
@@ -137,7 +149,7 @@ var Transitions = []Transition{
 	{Opening, Retire, Leaving, []Effect{ReturnSockets, CleanAll}},
 
 	// While the fork is under way its sockets must stay open.
-	{Forking, Forked, Running, []Effect{NoteStart}},
+	{Forking, Forked, Running, []Effect{NoteStart, StartChecks}},
 	{Forking, ForkRefused, Cleaning, []Effect{ReturnSockets, NoteForkFailed, Clean}},
 	{Forking, Run, ForkingToReplace, nil},
 	{Forking, Retire, ForkingToRetire, nil},
@@ -152,9 +164,19 @@ var Transitions = []Transition{
 
 	// The state dir goes while the death is being described; the record is
 	// read before a clean-up that removes it.
-	{Running, Exited, Cleaning, []Effect{ReturnSockets, Clean, NoteDeath}},
-	{Running, Run, Replacing, []Effect{SendTerm, ArmKill}},
-	{Running, Retire, Retiring, []Effect{SendTerm, ArmKill}},
+	{Running, Exited, Cleaning, []Effect{StopChecks, ReturnSockets, Clean, NoteDeath}},
+	{Running, Run, Replacing, []Effect{StopChecks, SendTerm, ArmKill}},
+	{Running, Retire, Retiring, []Effect{StopChecks, SendTerm, ArmKill}},
+	{Running, CheckDue, Running, []Effect{Ask}},
+	{Running, Checked, Running, []Effect{Judge}},
+	{Running, Recheck, Running, []Effect{StopChecks, StartChecks}},
+	{Running, Unhealthy, Ending, []Effect{StopChecks, NoteUnhealthy, SendTerm, ArmKill}},
+
+	// It goes the way of one that ended by itself: restart-timeout counts.
+	{Ending, Exited, Cleaning, []Effect{CancelKill, ReturnSockets, Clean, NoteDeath}},
+	{Ending, KillElapsed, Ending, []Effect{SendKill}},
+	{Ending, Run, Replacing, nil}, // the kill timer runs on
+	{Ending, Retire, Retiring, nil},
 
 	// The sockets stay leased until the successor has leased its own: on a
 	// port that both have, nobody is refused in between (G12).
@@ -212,6 +234,8 @@ func Next(s State, e Event) (State, []Effect) {
 			s.Kill++
 		case Clean, CleanAll:
 			s.Clean++
+		case StartChecks, StopChecks:
+			s.Check++
 		}
 	}
 	return s, c.Effects
@@ -228,6 +252,8 @@ func (e Event) late(s State) bool {
 		return e.Gen != s.Kill
 	case Cleaned:
 		return e.Gen != s.Clean
+	case CheckDue, Checked, Unhealthy:
+		return e.Gen != s.Check
 	}
 	return false
 }

@@ -11,7 +11,7 @@ import (
 var grid = map[Phase]map[Kind]string{
 	Absent: {
 		Run:    "Opening: OpenSockets",
-		Adopt:  "Running: NoteAdopt",
+		Adopt:  "Running: NoteAdopt StartChecks",
 		Resume: "Cleaning: Clean",
 		Retire: "Absent: ReportRetired",
 		Leave:  "Absent: StopActor",
@@ -30,7 +30,7 @@ var grid = map[Phase]map[Kind]string{
 	Forking: {
 		Run:         "ForkingToReplace:",
 		Retire:      "ForkingToRetire:",
-		Forked:      "Running: NoteStart",
+		Forked:      "Running: NoteStart StartChecks",
 		ForkRefused: "Cleaning: ReturnSockets NoteForkFailed Clean",
 	},
 	ForkingToReplace: {
@@ -44,9 +44,19 @@ var grid = map[Phase]map[Kind]string{
 		ForkRefused: "Leaving: ReturnSockets NoteForkFailed CleanAll",
 	},
 	Running: {
-		Run:    "Replacing: SendTerm ArmKill",
-		Retire: "Retiring: SendTerm ArmKill",
-		Exited: "Cleaning: ReturnSockets Clean NoteDeath",
+		Run:       "Replacing: StopChecks SendTerm ArmKill",
+		Retire:    "Retiring: StopChecks SendTerm ArmKill",
+		Exited:    "Cleaning: StopChecks ReturnSockets Clean NoteDeath",
+		CheckDue:  "Running: Ask",
+		Checked:   "Running: Judge",
+		Recheck:   "Running: StopChecks StartChecks",
+		Unhealthy: "Ending: StopChecks NoteUnhealthy SendTerm ArmKill",
+	},
+	Ending: {
+		Run:         "Replacing:",
+		Retire:      "Retiring:",
+		Exited:      "Cleaning: CancelKill ReturnSockets Clean NoteDeath",
+		KillElapsed: "Ending: SendKill",
 	},
 	Replacing: {
 		Retire:      "Retiring:",
@@ -88,7 +98,9 @@ func words(s State, effects []Effect) string {
 }
 
 // someState has different generations everywhere, so that a mix-up shows.
-func someState(p Phase) State { return State{Phase: p, Start: 10, Restart: 20, Kill: 30, Clean: 40} }
+func someState(p Phase) State {
+	return State{Phase: p, Start: 10, Restart: 20, Kill: 30, Clean: 40, Check: 50}
+}
 
 // current is an event that is not late in s.
 func current(s State, k Kind) Event {
@@ -101,6 +113,8 @@ func current(s State, k Kind) Event {
 		return Event{k, s.Kill}
 	case Cleaned:
 		return Event{k, s.Clean}
+	case CheckDue, Checked, Unhealthy:
+		return Event{k, s.Check}
 	}
 	return Event{Kind: k}
 }
@@ -125,7 +139,7 @@ func TestEveryCell(t *testing.T) {
 }
 
 func TestLateEventsAreNothing(t *testing.T) {
-	late := []Kind{Leased, LeaseRefused, Forked, ForkRefused, Exited, Cleaned, RestartElapsed, KillElapsed}
+	late := []Kind{Leased, LeaseRefused, Forked, ForkRefused, Exited, Cleaned, RestartElapsed, KillElapsed, CheckDue, Checked, Unhealthy}
 	for p := range phaseCount {
 		for _, k := range late {
 			before := someState(p)
@@ -149,7 +163,13 @@ func TestGenerations(t *testing.T) {
 		{Opening, LeaseRefused, State{Restart: 1}},
 		{Waiting, Run, State{Start: 1, Restart: 1}},
 		{Waiting, Retire, State{Restart: 1, Clean: 1}},
-		{Running, Retire, State{Kill: 1}},
+		{Running, Retire, State{Kill: 1, Check: 1}},
+		{Forking, Forked, State{Check: 1}},
+		{Running, CheckDue, State{}},
+		{Running, Recheck, State{Check: 2}},
+		{Running, Unhealthy, State{Kill: 1, Check: 1}},
+		{Ending, Exited, State{Kill: 1, Clean: 1}},
+		{Ending, Run, State{}},
 		{Retiring, Exited, State{Kill: 1, Clean: 1}},
 		{Retiring, Run, State{}},
 		{Replacing, Retire, State{}},
@@ -158,7 +178,7 @@ func TestGenerations(t *testing.T) {
 	for _, test := range tests {
 		before := someState(test.from)
 		after, _ := Next(before, current(before, test.on))
-		got := State{0, after.Start - before.Start, after.Restart - before.Restart, after.Kill - before.Kill, after.Clean - before.Clean}
+		got := State{0, after.Start - before.Start, after.Restart - before.Restart, after.Kill - before.Kill, after.Clean - before.Clean, after.Check - before.Check}
 		if got != test.want {
 			t.Errorf("%s on %s: generations grow by %+v, want %+v", test.from, test.on, got, test.want)
 		}
@@ -174,6 +194,8 @@ type world struct {
 	cleaning, dirty bool // dirty: a state dir or cgroup may be there
 	restartArmed    bool
 	killArmed       bool
+	checking        bool
+	asked           bool // a check is under way
 	desired         bool // the last command was Run
 }
 
@@ -189,6 +211,9 @@ func (w world) possible() (events []Kind) {
 		{w.cleaning, []Kind{Cleaned}},
 		{w.restartArmed, []Kind{RestartElapsed}},
 		{w.killArmed, []Kind{KillElapsed}},
+		{w.checking, []Kind{Recheck, Unhealthy}},
+		{w.checking && !w.asked, []Kind{CheckDue}},
+		{w.checking && w.asked, []Kind{Checked}},
 	} {
 		if e.may {
 			events = append(events, e.kind...)
@@ -264,6 +289,20 @@ func (w world) do(effect Effect) (world, string) {
 		w.restartArmed = true
 	case CancelRestart:
 		w.restartArmed = false
+	case StartChecks:
+		if w.checking || !w.living {
+			return w, "checks begin beside others, or of nobody"
+		}
+		w.checking = true
+	case StopChecks:
+		w.checking, w.asked = false, false
+	case Ask:
+		if w.asked {
+			return w, "two checks at a time"
+		}
+		w.asked = true
+	case Judge:
+		w.asked = false
 	case Clean, CleanAll:
 		if w.cleaning || w.living || w.forking {
 			return w, "a clean-up beside another, or of what lives"
@@ -289,7 +328,9 @@ func (w world) contradiction() string {
 		return "a socket is kept, but nobody lives and nobody follows at once (G13)"
 	case w.killArmed && !w.living:
 		return "a kill timer runs for nobody"
-	case w.living != slices.Contains([]Phase{Running, Replacing, Retiring}, w.phase):
+	case w.checking != (w.phase == Running):
+		return "it is checked while it does not run, or runs and is not checked"
+	case w.living != slices.Contains([]Phase{Running, Ending, Replacing, Retiring}, w.phase):
 		return "the phase does not say whether it lives"
 	}
 	return ""

@@ -23,6 +23,13 @@ import (
 // cleaners is how many state dirs are removed at a time.
 const cleaners = 8
 
+// checkers is how many containers are asked at a time whether they serve, over
+// the network, and commands how many by a program in them, which costs more.
+const (
+	checkers = 64
+	commands = 8
+)
+
 // settleTime is when the work that a new plan makes is over, mostly.
 const settleTime = time.Second
 
@@ -158,6 +165,8 @@ func (r *Root) start(ctx actor.Context) {
 		Budget:   r.config.Budget,
 		Registry: r.config.Registry,
 		Cleaners: make(chan struct{}, cleaners),
+		Checkers: make(chan struct{}, checkers),
+		Commands: make(chan struct{}, commands),
 	}
 	r.config.Board.BeginReload()
 	r.logProblems(r.config.Problems)

@@ -135,7 +135,7 @@ func (a *adoptable) toProcess() *process.Adopted {
 	return &process.Adopted{
 		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image,
 		KillTimeout: a.left.KillTimeout, Created: created.At, Restarts: created.Restarts, Leased: len(a.files) > 0,
-		Dead: a.pidfd == nil, Noted: a.left.Noted,
+		Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready,
 	}
 }
 

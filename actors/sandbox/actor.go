@@ -85,6 +85,8 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		Budget:   s.services.Budget,
 		Shared:   countDaemons(m.Sandbox) > 1,
 		Cleaners: s.services.Cleaners,
+		Checkers: s.services.Checkers,
+		Commands: s.services.Commands,
 		Paths:    m.Paths,
 	}
 	if m.ConfigLogDir != "" {

@@ -24,7 +24,9 @@ type Services struct {
 	Deaths   *deaths.Store
 	Budget   *budget.Budget
 	Registry *actors.Registry
-	Cleaners chan struct{}
+	// Cleaners, Checkers and Commands bound what goes on at a time, see
+	// [process.Env].
+	Cleaners, Checkers, Commands chan struct{}
 }
 
 // ApplySandbox brings what the sandbox is to run from now on; none of it is

@@ -90,7 +90,7 @@ func newStage() *stage {
 	}
 	services := &Services{
 		Kernel: kernel, Timers: scheduler.NewTimerScheduler(s.system.Root), Spawner: forks, Logs: log,
-		Cleaners: make(chan struct{}, 1),
+		Cleaners: make(chan struct{}, 1), Checkers: make(chan struct{}, 1), Commands: make(chan struct{}, 1),
 	}
 	s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch ctx.Message().(type) {

@@ -94,10 +94,39 @@ func (b *Board) Publish(in *Instance) {
 	if before == nil || before.State != in.State || before.Starts != in.Starts {
 		b.event(Event{At: in.Since, Kind: EventState, Name: in.Name, State: in.State, PID: in.PID})
 	}
+	b.checkEvents(before, in)
 	if in.LastExit != nil && (before == nil || before.LastExit != in.LastExit) {
 		b.event(Event{At: in.LastExit.At, Kind: EventDeath, Name: in.Name, State: in.State, PID: in.LastExit.PID, Text: in.LastExit.Words})
 	}
 	b.wake()
+}
+
+// checkEvents tells what the checks of an instance brought. Preconditions: the
+// lock is held.
+func (b *Board) checkEvents(before, in *Instance) {
+	if before == nil {
+		before = &Instance{}
+	}
+	e := Event{At: time.Now(), Name: in.Name, State: in.State, PID: in.PID}
+	if in.Ready != nil && !in.Ready.At.IsZero() && (before.Ready == nil || before.Ready.At.IsZero()) {
+		e.Kind = EventReady
+		b.event(e)
+	}
+	was, is := 0, 0
+	if before.Health != nil && before.PID == in.PID {
+		was = before.Health.Failures
+	}
+	if in.Health != nil {
+		is = in.Health.Failures
+	}
+	switch {
+	case in.Unhealthy != "" && before.Unhealthy == "":
+		e.Kind, e.Text = EventHealth, in.Unhealthy
+		b.event(e)
+	case in.Health != nil && is != was:
+		e.Kind, e.Text = EventHealth, in.Health.Why
+		b.event(e)
+	}
 }
 
 // Remove takes an instance off that is gone for good.

@@ -22,6 +22,8 @@ const (
 	// Waiting: it is dead, or could not be started, and will be started
 	// at NextTry.
 	Waiting State = "waiting"
+	// Restarting: it is ended because of its checks, and will be started again.
+	Restarting State = "restarting"
 	// Replacing: it is ended because another version follows at once.
 	Replacing State = "replacing"
 	// Stopping: it is ended for good.
@@ -47,11 +49,37 @@ type Instance struct {
 	// Queued tells both as they are now; nil = they don't change by themselves.
 	Queued func() (nextTry time.Time, backoff string)
 
+	Ready     *Ready  // nil = it has no such check, or does not run
+	Health    *Health // nil = it is not checked at present
+	Unhealthy string  // why it is Restarting
+
 	LastExit *Exit
 	// FailedInRow is how many containers, or tries, failed without one
 	// between that ran well for [HealthyAfter].
 	FailedInRow int
 	Log         string // the file of its output on the host
+}
+
+// Ready is whether it is ready.
+type Ready struct {
+	Check string    // what is asked, in words
+	At    time.Time // since when; zero = not yet
+	Why   string    // why not, by the last check
+}
+
+// Health is what its healthcheck says.
+type Health struct {
+	Check             string // what is asked, in words
+	Failures, Allowed int    // in a row
+	Why               string // what was wrong at the last check, "" = nothing
+}
+
+// NotReady: it runs, but is not ready yet.
+func (in *Instance) NotReady() bool { return in.Ready != nil && in.Ready.At.IsZero() }
+
+// Ailing: its last check failed, or it is ended since too many did.
+func (in *Instance) Ailing() bool {
+	return in.State == Restarting || in.Health != nil && in.Health.Failures > 0
 }
 
 // HealthyAfter is how long a container has to run so that what failed before
@@ -109,6 +137,8 @@ type Kind string
 // The kinds of events.
 const (
 	EventState  Kind = "state"  // an instance is in another state
+	EventReady  Kind = "ready"  // a container became ready
+	EventHealth Kind = "health" // its healthcheck failed, Text says how, or passes again
 	EventDeath  Kind = "death"  // a container ended, or could not be started
 	EventGone   Kind = "gone"   // an instance is gone for good
 	EventReload Kind = "reload" // the configs were read; Text = why they changed nothing

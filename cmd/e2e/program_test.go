@@ -35,6 +35,8 @@ var programs = map[string]func(args []string){
 	"dials":    dials,
 	"tries":    tries,
 	"inject":   inject,
+	"healthy":  healthy,
+	"exists":   exists,
 }
 
 // init runs the program before anything of the testing package sees its

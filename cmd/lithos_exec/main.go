@@ -23,6 +23,7 @@ var version = "dev"
 // Exit codes besides the program's own, as other runners of containers have
 // them.
 const (
+	codeTimeout       = 124
 	codeNotRun        = 125
 	codeNotExecutable = 126
 	codeNotFound      = 127
@@ -109,8 +110,17 @@ func start(o *options, c *enter.Container) (int, error) {
 		return code, err
 	}
 	s.start()
+	var late <-chan time.Time
+	if o.timeout > 0 {
+		late = time.After(o.timeout)
+	}
 	for {
 		select {
+		case <-late:
+			_ = p.Signal(syscall.SIGKILL) // one that has just ended needs none
+			<-p.Done()
+			s.finish()
+			return codeTimeout, fmt.Errorf("it did not end within %s and was killed", o.timeout)
 		case sig := <-signals:
 			_ = p.Signal(sig.(syscall.Signal)) // one that has just ended needs none
 		case <-p.Done():

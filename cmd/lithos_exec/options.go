@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // options are the command line.
@@ -16,7 +17,8 @@ type options struct {
 	argv    []string
 	env     []string
 	workdir string
-	user    *identity // nil = that of the container's program
+	user    *identity     // nil = that of the container's program
+	timeout time.Duration // 0 = none
 }
 
 type identity struct{ uid, gid uint32 }
@@ -40,6 +42,8 @@ Options:
   -e, --env NAME=VALUE  set a variable; may be given several times
   -u, --user UID[:GID]  another user, as the container knows him; 0 is its root
   -w, --workdir DIR     another directory, inside the container
+      --timeout SECS    kill the program with KILL if it runs longer; the exit
+                        code is 124 then
   -C, --config FILE     the master config, which names the runtime-dir (default
                         /etc/lithos/master.yaml; also --master)
       --version         print the version
@@ -63,8 +67,9 @@ Examples:
 From a terminal the program gets a terminal of its own; TERM, INT, HUP, QUIT,
 USR1 and USR2 are passed on. If lithos_exec is killed, the program gets TERM.
 
-Exit codes: that of the program; 128+N if signal N ended it; 125 if it could not
-be run, 126 if it can't be executed, 127 if the container has no such program.
+Exit codes: that of the program; 128+N if signal N ended it; 124 after --timeout;
+125 if it could not be run, 126 if it can't be executed, 127 if the container has
+no such program.
 `
 
 // parseOptions reads the command line; done says that the program ends here.
@@ -85,6 +90,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	for _, name := range []string{"w", "workdir"} {
 		flags.Func(name, "", o.setWorkdir)
 	}
+	flags.Func("timeout", "", o.setTimeout)
 	flags.BoolVar(&showVersion, "version", false, "")
 	err := flags.Parse(args)
 	if err == nil && !showVersion {
@@ -152,5 +158,17 @@ func (o *options) setUser(text string) error {
 		return errors.New("UID or UID:GID is wanted, in numbers")
 	}
 	o.user = &identity{uint32(uid), uint32(gid)}
+	return nil
+}
+
+// maxTimeout is a day, as for the times of the configs.
+const maxTimeout = 24 * time.Hour
+
+func (o *options) setTimeout(text string) error {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n > 0 && n <= maxTimeout.Seconds()) {
+		return errors.New("a number of seconds is wanted, more than 0 and at most 86400")
+	}
+	o.timeout = time.Duration(n * float64(time.Second))
 	return nil
 }

@@ -77,8 +77,8 @@ func heading(s *snapshot) string {
 	}
 	separator := ": "
 	for _, word := range []string{
-		api.StateRunning, api.StateStarting, api.StatePending, api.StateReplacing, api.StateStopping, api.StateWaiting,
-		stateStopped, api.ConditionFailing, api.ConditionDegraded, api.ConditionFrozen, api.ConditionOutdated,
+		api.StateRunning, api.StateStarting, api.StatePending, api.StateRestarting, api.StateReplacing, api.StateStopping, api.StateWaiting,
+		stateStopped, api.ConditionNotReady, api.ConditionUnhealthy, api.ConditionFailing, api.ConditionDegraded, api.ConditionFrozen, api.ConditionOutdated,
 	} {
 		if n := states[word]; n > 0 {
 			text += separator + strconv.Itoa(n) + " " + word
@@ -143,7 +143,7 @@ func instanceLine(s *snapshot, branch string, r *row) line {
 
 func stateColor(r *row) string {
 	switch {
-	case slices.Contains(r.Conditions, api.ConditionFailing):
+	case slices.Contains(r.Conditions, api.ConditionFailing), slices.Contains(r.Conditions, api.ConditionUnhealthy):
 		return red
 	case len(r.Conditions) > 0:
 		return yellow
@@ -162,6 +162,7 @@ func note(s *snapshot, r *row) string {
 	if r.State == api.StateWaiting {
 		parts = append(parts, nextTry(s, r))
 	}
+	parts = append(parts, checks(r)...)
 	parts = append(parts, r.Degraded...)
 	if r.LastExit != nil {
 		last := "last " + r.LastExit.Words
@@ -171,6 +172,17 @@ func note(s *snapshot, r *row) string {
 		parts = append(parts, last)
 	}
 	return clean(strings.Join(parts, "; "))
+}
+
+// checks say what was wrong at the last check.
+func checks(r *row) []string {
+	switch {
+	case r.Ready != nil && !r.Ready.Ready && r.Ready.Why != "":
+		return []string{r.Ready.Why}
+	case r.Health != nil && r.Health.Why != "":
+		return []string{fmt.Sprintf("healthcheck failed %d of %d times: %s", r.Health.Failures, r.Health.Allowed, r.Health.Why)}
+	}
+	return nil
 }
 
 func nextTry(s *snapshot, r *row) string {

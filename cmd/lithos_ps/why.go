@@ -119,6 +119,12 @@ func asks(c *configs.Container) []string {
 		restart += ", the process only"
 	}
 	list = append(list, restart)
+	if c.Ready != nil {
+		list = append(list, "ready when: "+c.Ready.What())
+	}
+	if c.Healthcheck != nil {
+		list = append(list, fmt.Sprintf("healthcheck every %s: %s", c.Healthcheck.Interval, c.Healthcheck.What()))
+	}
 	if n := len(c.TCPPorts); n > 0 {
 		ports := make([]string, n)
 		for i, p := range c.TCPPorts {
@@ -145,12 +151,18 @@ func waits(s *snapshot, r *row) string {
 		return "the daemon to begin with it"
 	case r.State == api.StateStarting:
 		return "its sockets and its PID 1"
+	case r.State == api.StateRestarting:
+		return "its container to end, because of its checks; restart-timeout counts then"
 	case r.State == api.StateReplacing:
 		return "the old container to end; the new version follows at once"
 	case r.State == api.StateStopping:
 		return "its container to end; it is not wanted any more"
 	case r.Command:
 		return "nothing: it is a command of lithos_cmd and ends by itself"
+	case r.Ready != nil && !r.Ready.Ready:
+		return "it to be ready: " + r.Ready.Check
+	case r.Health != nil && r.Health.Failures > 0:
+		return fmt.Sprintf("its next healthcheck: %d failures in a row end it", r.Health.Allowed)
 	case slices.Contains(r.Conditions, api.ConditionFailing):
 		return "ten seconds of running without a failure"
 	case slices.Contains(r.Conditions, api.ConditionFrozen):
@@ -175,6 +187,9 @@ func (v *view) story(name string, t *story) string {
 		}
 		if m := memory(r); m != "" {
 			say("memory", m)
+		}
+		if r.Ready != nil && r.Ready.Ready {
+			say("ready", "since "+r.Ready.At.Format(time.RFC3339))
 		}
 		for _, d := range r.Degraded {
 			say("degraded", d)

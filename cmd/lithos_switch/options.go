@@ -35,7 +35,8 @@ Options:
       --dry-run       change nothing, say which containers would start, stop,
                       be replaced or stay, and why
       --wait          wait until all containers of SANDBOX are up, or have failed:
-                      up is what runs for a second
+                      up is what runs for a second, or is ready if its config
+                      says how to ask (ready)
       --timeout SECS  how long to wait at most (default 60)
       --json          write what was found and done as JSON to standard output
   -v, --verbose       say what is done

@@ -25,6 +25,8 @@ type kernel struct {
 	cgroups *cgroup.Tree // nil = off
 	log     zerolog.Logger
 	watcher func() (*proc.Watcher, error) // made when it is needed
+	knot    string
+	helpers helpers
 }
 
 // newKernel opens the cgroups, if there are to be any, and readies the forks.
@@ -40,7 +42,10 @@ func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, err
 		}
 		config.Cgroups = tree
 	}
-	return &kernel{m, spawn.NewSpawner(config), config.Cgroups, log, sync.OnceValues(proc.NewWatcher)}, nil
+	return &kernel{
+		master: m, spawner: spawn.NewSpawner(config), cgroups: config.Cgroups, log: log,
+		watcher: sync.OnceValues(proc.NewWatcher), knot: knot,
+	}, nil
 }
 
 // close removes the groups that hold the containers', if it made them.
@@ -58,12 +63,13 @@ func (k *kernel) functions() *actors.Kernel {
 		ReadRecord:  spawn.ReadRecord,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       k.spawner.Spent,
+		Check:       k.check,
 		AppendLine:  appendLine,
 		Listen:      listen,
 		Close:       (*os.File).Close,
 		Signal:      signalProcess,
 		Wait:        k.wait,
-		Children:    children,
+		Children:    k.children,
 		SignalChild: signalChild,
 		Load: func() (*configs.Plan, configs.Problems) {
 			return configs.Load(configs.Options{MasterFile: k.master.File})
@@ -101,6 +107,9 @@ func signalProcess(pidfd *os.File, sig syscall.Signal) error {
 
 func (k *kernel) wait() (actors.Exit, bool) {
 	exit, ok, err := proc.Wait()
+	for ok && k.helpers.ended(exit.PID, syscall.WaitStatus(exit.Status)) {
+		exit, ok, err = proc.Wait()
+	}
 	if err != nil {
 		k.log.Error().Msgf("%v", err)
 	}
@@ -115,13 +124,16 @@ func (k *kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {
 	return dead
 }
 
-func children() ([]actors.Child, error) {
+func (k *kernel) children() ([]actors.Child, error) {
 	pids, err := proc.Children(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	var list []actors.Child
 	for _, pid := range pids {
+		if k.helpers.has(pid) {
+			continue
+		}
 		// One that is gone or a zombie by now is reaped like any other.
 		if stat, err := proc.ReadStat(pid); err == nil && stat.Alive() {
 			list = append(list, actors.Child{PID: pid, StartTime: stat.StartTime, Command: stat.Comm})

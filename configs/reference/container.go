@@ -85,6 +85,36 @@ func backoffType() Type {
 	return t
 }
 
+// checkOptions are what ready and healthcheck have in common.
+func checkOptions(interval string, more ...Option) []Option {
+	return append([]Option{
+		{Name: "tcp", Type: portNumber, Example: "8080", Text: "A port: the program accepts a connection. Of no use for a port of `tcp-ports`, where lithos itself listens."},
+		{Name: "http", Type: portNumber, Example: "8080", Text: "A port: the program answers GET with a status of 200 to 399."},
+		{Name: "path", Type: Type{Name: "path of a URL", Schema: Schema{"type": "string", "pattern": "^/"}}, Default: "/", Example: "/health", Text: "With `http`: what is asked for."},
+		{Name: "host", Type: address, Default: "127.0.0.1", Example: "'::1'", Text: "With `tcp` and `http`: the address, as seen from inside the container's network."},
+		{Name: "command", Type: list(text), Example: "[/bin/check, --fast]", Text: "A program of the container and its arguments, run in it as `lithos_exec` does: it exits with 0."},
+		{Name: "interval", Type: checkTime("seconds, 0.1 to 86400", 86400), Default: interval, Text: "From the end of one check to the next."},
+		{Name: "timeout", Type: checkTime("seconds, 0.1 to 300", 300), Default: "5", Text: "How long one may take."},
+	}, more...)
+}
+
+// portNumber is a port, or a variable in its place.
+var portNumber = Type{Name: "port, 1 to 65535, or `@{NAME}`", Schema: anyOf(
+	Schema{"type": "integer", "minimum": 1, "maximum": 65535}, Schema{"type": "string", "pattern": "^([0-9]+|.*@\\{.*)$"})}
+
+func checkTime(name string, most int) Type {
+	return Type{Name: name, Schema: anyOf(
+		Schema{"type": "number", "minimum": 0.1, "maximum": most}, Schema{"type": "string", "pattern": "^[0-9.eE+-]+$"})}
+}
+
+var (
+	readyOptions = checkOptions("0.5",
+		Option{Name: "within", Type: seconds, Example: "60", Text: "A container that is not ready so long after its start is ended and started again, as one that fails its `healthcheck`. By default it may take any time."})
+	healthOptions = checkOptions("10",
+		Option{Name: "failures", Type: number("1 to 1000", 1, 1000), Default: "3", Text: "So many failures in a row end the container."},
+		Option{Name: "start-period", Type: seconds, Default: "0", Example: "30", Text: "Failures do not count so long after the container was started."})
+)
+
 // Container are the options of a container config.
 var Container = []Option{
 	{Name: "kind", Type: oneOf("Daemon", "Command", "CommandOrDaemon"), Default: "Daemon", Manual: "5.2", Text: "What it may be run as."},
@@ -95,6 +125,8 @@ var Container = []Option{
 	{Name: "group-id", Type: id, Example: "1000", Manual: "5.2", Text: "Its group; by default the sandbox's `default-group`."},
 	{Name: "restart-timeout", Type: seconds, Default: "1", Example: "0.2", Manual: "5.2", Text: "The least time between two starts."},
 	{Name: "restart-backoff", Type: backoffType(), Example: "{factor: 2, cap: 300, jitter: 0.2}", Text: "Restart a program that fails again and again less and less often: after the n-th failure in a row the least time between two starts is `restart-timeout` times `factor` to the power of n-1. A number alone is the factor. It needs a `restart-timeout` above 0, and can't be together with `restart-process-only`. By default every wait is `restart-timeout`."},
+	{Name: "ready", Type: object("ready", readyOptions...), Example: "{http: 8080, path: /health}", Text: "When a container that was started counts as up, see [checks](checks.md). `lithos_switch --wait` waits for it. By default it is up when it runs."},
+	{Name: "healthcheck", Type: object("healthcheck", healthOptions...), Example: "{http: 8080, path: /health, interval: 10, failures: 3}", Text: "Ask the program again and again whether it serves, see [checks](checks.md); if it does not, end it and start it again. By default nobody asks."},
 	{Name: "kill-timeout", Type: seconds, Default: "5", Example: "30", Manual: "5.2", Text: "How long the program may take to end after TERM, until it gets KILL."},
 	{Name: "memory-limit", Type: sizeType, Example: "256Mi", Manual: "5.2", Text: "The most memory of the program and its children. By default none."},
 	{Name: "fileno-limit", Type: number("3 and more", 3, 2147483647), Default: "1024", Example: "4k", Manual: "5.2", Text: "The most descriptors of each process."},

@@ -100,6 +100,26 @@ func notRunning(err error) error {
 	return err
 }
 
+// Network opens the network of a container's program: its pidfd, to be closed,
+// nil = the host's.
+func Network(r *spawn.Record) (*os.File, error) {
+	switch {
+	case r.Forked == nil || r.Forked.StartTime == 0:
+		return nil, ErrNotRunning
+	case r.Created.Identity == nil:
+		return nil, ErrOldRecord
+	case r.Started == nil:
+		return nil, ErrNoProgram
+	case !r.Created.Identity.NetNS:
+		return nil, nil
+	}
+	c := &Container{}
+	if _, err := c.findProgram(r); err != nil {
+		return nil, err
+	}
+	return c.program, nil
+}
+
 // findProgram opens the program: the child of PID 1 that has the pid which PID 1
 // wrote down.
 func (c *Container) findProgram(r *spawn.Record) (int, error) {

@@ -4,12 +4,15 @@ import "time"
 
 // States of an instance: what [Instance.State] can be.
 const (
-	StatePending   = "pending"   // wanted, nothing has been done yet
-	StateStarting  = "starting"  // sockets are opened, PID 1 is forked
-	StateRunning   = "running"   // PID 1 lives
-	StateWaiting   = "waiting"   // dead; NextTry says when it is started again
-	StateReplacing = "replacing" // it is ended, another version follows at once
-	StateStopping  = "stopping"  // it is ended for good
+	StatePending  = "pending"  // wanted, nothing has been done yet
+	StateStarting = "starting" // sockets are opened, PID 1 is forked
+	StateRunning  = "running"  // PID 1 lives
+	StateWaiting  = "waiting"  // dead; NextTry says when it is started again
+	// StateRestarting: it is ended because it is unhealthy, or was not ready in
+	// time, and will be started again.
+	StateRestarting = "restarting"
+	StateReplacing  = "replacing" // it is ended, another version follows at once
+	StateStopping   = "stopping"  // it is ended for good
 )
 
 // Conditions of an instance: what [Instance.Conditions] can have.
@@ -23,6 +26,11 @@ const (
 	// ConditionFrozen: its config is broken in the files; an earlier version
 	// is used, which they don't have any more.
 	ConditionFrozen = "frozen"
+	// ConditionNotReady: it runs, but is not ready yet.
+	ConditionNotReady = "unready"
+	// ConditionUnhealthy: its healthcheck failed the last time, or it is ended
+	// because of that.
+	ConditionUnhealthy = "unhealthy"
 	// ConditionOutdated: what runs is not what is wanted.
 	ConditionOutdated = "outdated"
 )
@@ -128,6 +136,11 @@ type Instance struct {
 	NextTryWhy    string    `json:"next_try_why,omitempty"`
 	LastExit      *Exit     `json:"last_exit,omitempty"`
 
+	// Ready and Health are what its checks say; absent where it has none, or
+	// does not run.
+	Ready  *Ready  `json:"ready,omitempty"`
+	Health *Health `json:"health,omitempty"`
+
 	// Running is what the present container was made from, Desired what the
 	// next one would be; absent if it is to be gone.
 	Running *Version `json:"running,omitempty"`
@@ -135,6 +148,22 @@ type Instance struct {
 
 	Log   string `json:"log,omitempty"` // the file of its output on the host
 	Usage *Usage `json:"usage,omitempty"`
+}
+
+// Ready is whether a container is ready, by the option ready of its config.
+type Ready struct {
+	Ready bool      `json:"ready"`
+	At    time.Time `json:"at,omitzero"`   // since when
+	Check string    `json:"check"`         // what is asked, in words
+	Why   string    `json:"why,omitempty"` // why it is not, by the last check
+}
+
+// Health is what the healthcheck of a container's config says.
+type Health struct {
+	Failures int    `json:"failures"` // in a row
+	Allowed  int    `json:"allowed"`  // so many end it
+	Check    string `json:"check"`    // what is asked, in words
+	Why      string `json:"why,omitempty"`
 }
 
 // Version is what a container is made from.
@@ -239,6 +268,8 @@ type Event struct {
 const (
 	EventHello  = "hello"  // the first line: Daemon, and the Seq that it goes on from
 	EventState  = "state"  // an instance is in another state
+	EventReady  = "ready"  // a container became ready
+	EventHealth = "health" // its healthcheck failed, Text says how, or passes again
 	EventDeath  = "death"  // a container ended or could not be started; Text says how
 	EventGone   = "gone"   // an instance is gone for good
 	EventReload = "reload" // the configs were read; Text says why that was refused

@@ -1,0 +1,269 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+
+	"lithos/actors"
+	"lithos/actors/status"
+	"lithos/configs"
+	"lithos/spawn"
+)
+
+// firstReadyCheck is when a container is asked for the first time whether it is
+// ready, if its interval is not shorter. Most programs take longer.
+const firstReadyCheck = 100 * time.Millisecond
+
+// checking is what is known from the checks of the container that runs.
+type checking struct {
+	since    time.Time // when it was started, adopted, or given other checks
+	ready    time.Time // zero = not yet
+	failures int       // of the healthcheck, in a row
+	why      string    // what was wrong at the last check, "" = nothing
+
+	answer        error // to the last check, not judged yet
+	cancel        context.CancelFunc
+	timer, within scheduler.CancelFunc
+}
+
+// shown is what others see of it.
+func (c *checking) shown() any {
+	return struct {
+		ready    time.Time
+		failures int
+		why      string
+	}{c.ready, c.failures, c.why}
+}
+
+func sameChecks(a, b *configs.Container) bool {
+	return reflect.DeepEqual(a.Ready, b.Ready) && reflect.DeepEqual(a.Healthcheck, b.Healthcheck)
+}
+
+// check is what to ask next, nil = nothing: first whether it is ready, from
+// then on whether it still serves.
+func (p *Process) check() *configs.Check {
+	c := p.desired.Container
+	switch {
+	case c.Ready != nil && p.checks.ready.IsZero():
+		return &c.Ready.Check
+	case c.Healthcheck != nil:
+		return &c.Healthcheck.Check
+	}
+	return nil
+}
+
+// startChecks begins with them.
+//
+// Preconditions: checks.since and checks.ready are those of the container.
+func (p *Process) startChecks(ctx actor.Context) {
+	check := p.check()
+	if check == nil {
+		return
+	}
+	first := check.Interval
+	if ready := p.desired.Container.Ready; ready != nil && p.checks.ready.IsZero() {
+		first = min(first, firstReadyCheck)
+		if ready.Within > 0 {
+			p.checks.within = p.env.After(time.Until(p.checks.since.Add(ready.Within)), ctx.Self(), &readyOverdue{p.state.Check})
+		}
+	}
+	p.checks.timer = p.env.After(first, ctx.Self(), &checkDue{p.state.Check})
+}
+
+// stopChecks stops them; what is known stays.
+func (p *Process) stopChecks() {
+	p.cancel(&p.checks.timer)
+	p.cancel(&p.checks.within)
+	if p.checks.cancel != nil {
+		p.checks.cancel()
+		p.checks.cancel = nil
+	}
+	p.checks = checking{since: time.Now(), ready: p.checks.ready}
+}
+
+// ask asks the container, on a goroutine of its own. At most some are asked at
+// a time; to wait for that is no part of the check's timeout.
+func (p *Process) ask(ctx actor.Context) {
+	check := *p.check()
+	env, gen, self, name := p.env, p.state.Check, ctx.Self(), p.name
+	send := ctx.ActorSystem().Root.Send
+	asking, cancel := context.WithCancel(context.Background())
+	p.checks.cancel = cancel
+	slots := env.Checkers
+	if check.Kind == configs.CheckCommand {
+		slots = env.Commands
+	}
+	go func() {
+		done := &checkDone{Gen: gen}
+		defer func() { send(self, done) }()
+		defer actors.Recover(env.Log, "check of "+name, func(err error) { done.Err = fmt.Errorf("%w: %w", actors.ErrNotAsked, err) })
+		select {
+		case slots <- struct{}{}:
+		case <-asking.Done():
+			return // nobody wants to know any more
+		}
+		defer func() { <-slots }()
+		limited, done1 := context.WithTimeout(asking, check.Timeout)
+		defer done1()
+		done.Err = env.Kernel.Check(limited, name, env.RecordOf(name), &check)
+	}()
+}
+
+// verdict is what follows from a check.
+type verdict uint8
+
+const (
+	goOn verdict = iota
+	isReady
+	isUnhealthy
+)
+
+// judge is what an answer means.
+func judge(c checking, err error, options *configs.Container, now time.Time) (checking, verdict) {
+	waiting := options.Ready != nil && c.ready.IsZero()
+	c.why = ""
+	if err != nil {
+		c.why = err.Error()
+	}
+	switch {
+	case err == nil && waiting:
+		c.ready = now
+		return c, isReady
+	case err == nil:
+		c.failures = 0
+	case waiting, errors.Is(err, actors.ErrNotAsked):
+	case now.Sub(c.since) < options.Healthcheck.StartPeriod:
+	default:
+		c.failures++
+		if c.failures >= options.Healthcheck.Failures {
+			return c, isUnhealthy
+		}
+	}
+	return c, goOn
+}
+
+// judge acts on the answer.
+func (p *Process) judge(ctx actor.Context) {
+	if p.checks.cancel != nil {
+		p.checks.cancel()
+		p.checks.cancel = nil
+	}
+	before, options := p.checks, p.desired.Container
+	check := p.check()
+	var v verdict
+	p.checks, v = judge(p.checks, p.checks.answer, options, time.Now())
+	switch v {
+	case isReady:
+		p.cancel(&p.checks.within)
+		p.noteReady(check)
+		check = p.check()
+	case isUnhealthy:
+		p.unhealthy = fmt.Sprintf("its healthcheck failed %s (%s: %s)", times(p.checks.failures), check.What(), p.checks.why)
+		p.raise(Unhealthy, p.state.Check)
+		return
+	case goOn:
+		p.noteChecked(&before, check)
+	}
+	if check != nil {
+		p.checks.timer = p.env.After(check.Interval, ctx.Self(), &checkDue{p.state.Check})
+	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times in a row", n)
+}
+
+// overdue is what happens when it takes too long to become ready.
+func (p *Process) overdue(ctx actor.Context, m *readyOverdue) {
+	ready := p.desired.Container.Ready
+	if m.Gen != p.state.Check || ready == nil || !p.checks.ready.IsZero() {
+		return
+	}
+	if p.state.Phase == Running {
+		p.unhealthy = fmt.Sprintf("it was not ready within %s (%s: %s)", ready.Within, ready.What(), orNothing(p.checks.why))
+	}
+	p.handle(ctx, Event{Unhealthy, m.Gen})
+}
+
+func orNothing(why string) string {
+	if why == "" {
+		return "no answer yet"
+	}
+	return why
+}
+
+// noteReady logs it, and writes it down for the next daemon.
+func (p *Process) noteReady(check *configs.Check) {
+	p.env.Log.Warn().Str("event", "ready").Str("container", p.name).
+		Msgf("Container %q is ready after %s (%s)", p.name, uptimeInWords(p.checks.ready.Sub(p.child.Started)), check.What())
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.ReadyLine(p.checks.ready)); err != nil {
+		p.env.Log.Error().Msgf("Cannot note that %q is ready, another daemon would ask it again: %v", p.name, err)
+	}
+}
+
+// noteChecked logs what is another answer than the last one.
+func (p *Process) noteChecked(before *checking, check *configs.Check) {
+	c := &p.checks
+	if c.why == before.why || p.desired.Container.Ready != nil && c.ready.IsZero() {
+		return // while it starts, to fail is the rule
+	}
+	switch log := p.env.Log; {
+	case c.why == "":
+		log.Warn().Str("event", "health").Str("container", p.name).Msgf("Container %q serves again (%s)", p.name, check.What())
+	case c.failures == before.failures:
+		log.Warn().Msgf("The healthcheck of %q does not count (%s): %s", p.name, check.What(), c.why)
+	default:
+		log.Error().Str("event", "health").Str("container", p.name).
+			Msgf("Container %q failed its healthcheck, %d of %d times in a row (%s): %s", p.name, c.failures, p.desired.Container.Healthcheck.Failures, check.What(), c.why)
+	}
+}
+
+// noteUnhealthy says why it is ended, in the record too: a daemon that comes in
+// the meantime would not know.
+func (p *Process) noteUnhealthy() {
+	p.env.Log.Error().Str("event", "unhealthy").Str("container", p.name).
+		Msgf("Ending container %q (pid %d), to be started again: %s", p.name, p.child.PID, p.unhealthy)
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.UnhealthyLine(p.unhealthy)); err != nil {
+		p.env.Log.Error().Msgf("Cannot note that %q is unhealthy: %v", p.name, err)
+	}
+}
+
+// whyUnhealthy is why it was ended by this daemon or the one before, "" = not
+// because of its checks.
+func (p *Process) whyUnhealthy(record *spawn.Record) string {
+	if p.unhealthy != "" {
+		return p.unhealthy
+	}
+	return record.Unhealthy
+}
+
+// publishChecks shows them.
+func (p *Process) publishChecks(in *status.Instance) {
+	c := p.desired.Container
+	if p.state.Phase == Ending {
+		in.Unhealthy = p.unhealthy
+	}
+	if p.state.Phase != Running {
+		return
+	}
+	if c.Ready != nil {
+		in.Ready = &status.Ready{Check: c.Ready.What(), At: p.checks.ready}
+		if p.checks.ready.IsZero() {
+			in.Ready.Why = p.checks.why
+		}
+	}
+	if c.Healthcheck != nil && (c.Ready == nil || !p.checks.ready.IsZero()) {
+		in.Health = &status.Health{
+			Check: c.Healthcheck.What(), Failures: p.checks.failures, Allowed: c.Healthcheck.Failures, Why: p.checks.why,
+		}
+	}
+}

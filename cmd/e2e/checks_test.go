@@ -1,0 +1,225 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"lithos/actors/control/api"
+)
+
+// healthy answers HTTP on an address: 200 if a file exists, else 503. If there
+// is a file FILE.hang it does not answer.
+func healthy(args []string) {
+	check(http.ListenAndServe(args[0], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := os.Stat(args[1] + ".hang"); err == nil {
+			<-r.Context().Done()
+			return
+		}
+		if _, err := os.Stat(args[1]); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})))
+}
+
+// exists is a check: it ends with 0 if a file exists; if there is a file
+// FILE.hang it does not end.
+func exists(args []string) {
+	if _, err := os.Stat(args[0] + ".hang"); err == nil {
+		wait()
+	}
+	if _, err := os.Stat(args[0]); err != nil {
+		fmt.Println("a line before")
+		fmt.Println("it is not there")
+		os.Exit(3)
+	}
+}
+
+// is waits until the status of an instance is as a test wants it.
+func (h *host) is(name, what string, ok func(*api.Instance) bool) *api.Instance {
+	h.t.Helper()
+	var in *api.Instance
+	eventually(h.t, name+" "+what, 60*time.Second, func() (err error) {
+		if in, err = h.control().Instance(h.t.Context(), name); err != nil {
+			return err
+		}
+		if !ok(in) {
+			return fmt.Errorf("%s, %v, ready %+v, health %+v", in.Words, in.Conditions, in.Ready, in.Health)
+		}
+		return nil
+	})
+	return in
+}
+
+func isReady(in *api.Instance) bool { return in.Ready != nil && in.Ready.Ready }
+func isNotReady(in *api.Instance) bool {
+	return in.Ready != nil && !in.Ready.Ready && in.Ready.Why != ""
+}
+
+// up makes a file that says that the program serves, or takes it away.
+func (h *host) up(file string, exists bool) {
+	h.t.Helper()
+	if exists {
+		h.write("data/"+file, "")
+		return
+	}
+	must(h.t, os.Remove(h.path("data", file)))
+}
+
+// freePort is an address where nobody listens.
+func freePort(t *testing.T) (address string, port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	return l.Addr().String(), l.Addr().(*net.TCPAddr).Port
+}
+
+// The whole life: not ready, ready (which lithos_switch waits for, and the next
+// daemon remembers), unhealthy, ended and started again.
+func TestChecks_ReadyByHTTPAndEndedAsUnhealthy(t *testing.T) {
+	t.Parallel()
+	listen, _ := freePort(t)
+	h := newHost(t, "metrics-listen: "+listen)
+	port := h.port()
+	check := fmt.Sprintf("{http: %d, path: /up, interval: 0.2, timeout: 100", port)
+	h.image("app", map[string]string{"app": simple(dataVolume+"ready: "+check+"}\n", "healthy", fmt.Sprintf("127.0.0.1:%d", port), "/out/up")})
+	h.sandbox("box", "writable-paths: {/data: "+h.path("data")+"}\n", app)
+	must(t, os.Chmod(h.path("data"), 0o777))
+	h.start()
+	before := h.running("box/app.0")["box/app.0"]
+	h.is("box/app.0", "not ready", func(in *api.Instance) bool { return isNotReady(in) && in.Ready.Why == "status 503" })
+	if r := h.switchTo("--wait", "--timeout", "2", "box", h.path("processes/box.yaml")); r.code != 1 || !strings.Contains(r.stderr, "it is not ready (GET http://127.0.0.1:") {
+		t.Errorf("lithos_switch --wait of what is not ready: %s", r)
+	}
+	eventually(t, "lithos_ps", 10*time.Second, func() error {
+		return errors.Join(h.psShows(nil, `1 running, 1 unready\n`, `app\.0 +running, unready .* status 503`),
+			h.psShows([]string{"--why", "box/app.0"}, `(?m)^waits for it to be ready: GET http://127.0.0.1:`))
+	})
+	h.up("up", true)
+	if r := h.switchTo("--wait", "box", h.path("processes/box.yaml")); r.code != 0 {
+		t.Errorf("lithos_switch --wait: %s", r)
+	}
+	ready := h.is("box/app.0", "ready", isReady)
+
+	// Another daemon does not ask again.
+	h.killDaemon()
+	h.up("up", false)
+	h.start()
+	h.adopted("box/app.0", 1)
+	if in := h.is("box/app.0", "ready still", isReady); !in.Ready.At.Equal(ready.Ready.At) {
+		t.Errorf("ready since %s, and after the adoption since %s", ready.Ready.At, in.Ready.At)
+	}
+
+	// A healthcheck that it fails comes without a restart, and brings one.
+	h.config("app", "app", simple(dataVolume+"ready: "+check+"}\nhealthcheck: "+check+", failures: 3}\n", "healthy", fmt.Sprintf("127.0.0.1:%d", port), "/out/up"))
+	h.reload("box")
+	after := h.successor("box/app.0", before, 60*time.Second)
+	h.is("box/app.0", "not ready again", isNotReady)
+	h.up("up", true)
+	h.is("box/app.0", "ready again", func(in *api.Instance) bool { return isReady(in) && in.PID == after.knot && in.Health != nil })
+	deaths, err := h.control().Deaths(t.Context(), "box/app.0")
+	must(t, err)
+	const words = "was ended, since its healthcheck failed 3 times in a row (GET http://127.0.0.1:"
+	if len(deaths) != 1 || deaths[0].Cause != api.CauseHealth || !deaths[0].Failure || !strings.HasPrefix(deaths[0].Words, words) {
+		t.Errorf("deaths %+v", deaths)
+	}
+	if err := h.psShows([]string{"--why", "box/app.0"}, `was ended, since its healthcheck failed 3 times in a row .*\[healthcheck\]`, `(?m)^ready +since 2`); err != nil {
+		t.Error(err)
+	}
+	text, err := get("http://" + listen + "/metrics")
+	must(t, err)
+	for _, want := range []string{
+		`lithos_container_ready{sandbox="box",process="app",index="0"} 1`,
+		`lithos_container_healthcheck_failures{sandbox="box",process="app",index="0"} 0`,
+		`lithos_process_deaths_by_cause_total{sandbox="box",process="app",cause="healthcheck"} 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("the metrics have no %s", want)
+		}
+	}
+	// One that hangs fails by its timeout. Shortened only now: it is time that
+	// passes.
+	h.config("app", "app", simple(dataVolume+"healthcheck: "+strings.Replace(check, "100", "0.5", 1)+", failures: 1}\n", "healthy", fmt.Sprintf("127.0.0.1:%d", port), "/out/up"))
+	h.up("up.hang", true)
+	h.reload("box")
+	h.successor("box/app.0", after, 60*time.Second)
+	h.up("up.hang", false)
+	deaths, err = h.control().Deaths(t.Context(), "box/app.0")
+	must(t, err)
+	if len(deaths) < 2 || !strings.Contains(deaths[len(deaths)-2].Words, "failed once") || !strings.Contains(deaths[len(deaths)-2].Words, "no answer within 500ms") {
+		t.Errorf("deaths %+v", deaths)
+	}
+}
+
+// A program in the container is asked, with the container's rights; no helper
+// is left, and none is taken for a child that nobody knows.
+func TestChecks_ReadyByCommand(t *testing.T) {
+	t.Parallel()
+	const check = "{command: [/bin/e2e, e2e-program, exists, /out/up], interval: 0.2, timeout: 100"
+	h := one(t, simple(dataVolume+"ready: "+check+"}\n", "wait"))
+	h.start()
+	h.is("box/app.0", "not ready", func(in *api.Instance) bool {
+		return isNotReady(in) && in.Ready.Why == "exit code 3: it is not there" && in.Ready.Check == "command /bin/e2e e2e-program exists /out/up"
+	})
+	h.up("up", true)
+	first := h.is("box/app.0", "ready", isReady)
+	// A reload looks for unknown children: the next check is none.
+	h.up("up.hang", true)
+	h.config("app", "app", simple(dataVolume+"healthcheck: "+strings.Replace(check, "100", "3", 1)+", failures: 1}\n", "wait"))
+	h.reload("box")
+	second := h.is("box/app.0", "another container", func(in *api.Instance) bool { return in.PID != 0 && in.PID != first.PID })
+	h.up("up.hang", false)
+	h.is("box/app.0", "healthy", func(in *api.Instance) bool {
+		return in.Health != nil && in.Health.Failures == 0 && in.Health.Why == ""
+	})
+	if second.LastExit == nil || second.LastExit.Cause != api.CauseHealth || !strings.Contains(second.LastExit.Words, "it did not end within 3s") {
+		t.Errorf("the death: %+v", second.LastExit)
+	}
+	if log := h.read("log/master.log"); strings.Contains(log, "Unidentified child") {
+		t.Errorf("a helper was taken for an unknown child:\n%s", log)
+	}
+	h.stop()
+	for _, p := range processes() {
+		if p.ppid == h.daemon.cmd.Process.Pid {
+			t.Errorf("process %+v is left", p)
+		}
+	}
+}
+
+// The port is asked in the container's own network, on its loopback, which
+// nobody else reaches.
+func TestChecks_InABridgedNetwork(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	n := newNetwork(h)
+	h.image("app", map[string]string{
+		"app":  simple("ready: {tcp: 80, interval: 0.2}\nhealthcheck: {tcp: 80, interval: 0.2, failures: 1000}\n", "net", "127.0.0.1:80"),
+		"none": simple("ready: {tcp: 81, interval: 0.2}\n", "net", "127.0.0.1:80"),
+	})
+	h.sandbox("box", mapsOfNet+bridgeOf("10.77.0.0/24", ""),
+		"app: {image: app, config: /config/app.yaml, ip-addresses: [10.77.0.2]}\nnone: {image: app, config: /config/none.yaml, ip-addresses: [10.77.0.3]}")
+	n.start(h)
+	h.is("box/app.0", "ready", isReady)
+	h.is("box/none.0", "not ready", func(in *api.Instance) bool { return isNotReady(in) && in.Ready.Why == "connection refused" })
+}
+
+// One that is not ready in time is ended, and killed where it does not end.
+func TestChecks_NotReadyInTime(t *testing.T) {
+	t.Parallel()
+	_, port := freePort(t)
+	h := one(t, simple(fmt.Sprintf("kill-timeout: 0.5\nready: {tcp: %d, within: 1.5}\n", port), "stubborn"))
+	h.start()
+	in := h.is("box/app.0", "ended", func(in *api.Instance) bool { return in.LastExit != nil })
+	deaths, err := h.control().Deaths(t.Context(), "box/app.0")
+	must(t, err)
+	if in.LastExit.Cause != api.CauseKillTimeout || !in.LastExit.Failure || len(deaths) == 0 || deaths[0].Asked != api.CauseHealth ||
+		!strings.HasPrefix(in.LastExit.Words, "was ended, since it was not ready within 1.5s (TCP connection to 127.0.0.1:") {
+		t.Errorf("it ended by %+v, asked by %+v", in.LastExit, deaths)
+	}
+}

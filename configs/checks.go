@@ -1,0 +1,331 @@
+package configs
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CheckKind is how a container is asked.
+type CheckKind string
+
+// The kinds of checks.
+const (
+	CheckTCP     CheckKind = "tcp"     // a connection is accepted
+	CheckHTTP    CheckKind = "http"    // GET is answered with a status of 200 to 399
+	CheckCommand CheckKind = "command" // a program in the container exits with 0
+)
+
+// Check is how to ask a container whether it serves, from inside its network.
+type Check struct {
+	Kind    CheckKind
+	Addr    netip.AddrPort `json:",omitzero"`  // tcp, http
+	Path    string         `json:",omitempty"` // http
+	Command []string       `json:",omitempty"` // command, argv
+	// Interval is from the end of one check to the next, Timeout what one may
+	// take.
+	Interval, Timeout time.Duration
+}
+
+// Ready is the option ready, ours: when a container that was started counts as
+// up.
+type Ready struct {
+	Check
+	Within time.Duration `json:",omitzero"` // one that takes longer is ended; 0 = no limit
+}
+
+// Healthcheck is the option healthcheck, ours: a container that is ready, but
+// serves no more, is ended and restarted.
+type Healthcheck struct {
+	Check
+	Failures    int           // in a row, that end it
+	StartPeriod time.Duration `json:",omitzero"` // failures do not count so long after its start
+}
+
+const (
+	defaultReadyInterval  = 500 * time.Millisecond
+	defaultHealthInterval = 10 * time.Second
+	defaultCheckTimeout   = 5 * time.Second
+	leastCheckTime        = 100 * time.Millisecond
+	maxCheckTimeout       = 5 * time.Minute
+	defaultFailures       = 3
+	maxFailures           = 1000
+)
+
+// loopback is the default of a check's host.
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// What says in words what is asked.
+func (c *Check) What() string {
+	switch c.Kind {
+	case CheckTCP:
+		return "TCP connection to " + c.Addr.String()
+	case CheckHTTP:
+		return "GET http://" + c.Addr.String() + c.Path
+	}
+	return "command " + strings.Join(c.Command, " ")
+}
+
+// String is the option as it may be written in a config; "" for none.
+func (r *Ready) String() string {
+	if r == nil {
+		return ""
+	}
+	text := r.written()
+	if r.Within > 0 {
+		text += ", within: " + decimal(r.Within.Seconds())
+	}
+	return "{" + text + "}"
+}
+
+// String is the option as it may be written in a config; "" for none.
+func (h *Healthcheck) String() string {
+	if h == nil {
+		return ""
+	}
+	text := h.written() + ", failures: " + strconv.Itoa(h.Failures)
+	if h.StartPeriod > 0 {
+		text += ", start-period: " + decimal(h.StartPeriod.Seconds())
+	}
+	return "{" + text + "}"
+}
+
+func (c *Check) written() string {
+	text := string(c.Kind) + ": "
+	switch c.Kind {
+	case CheckCommand:
+		text += marshal(c.Command)
+	default:
+		text += strconv.Itoa(int(c.Addr.Port()))
+		if c.Kind == CheckHTTP {
+			text += ", path: " + strconv.Quote(c.Path)
+		}
+		if c.Addr.Addr() != loopback {
+			text += ", host: '" + c.Addr.Addr().String() + "'"
+		}
+	}
+	return text + fmt.Sprintf(", interval: %s, timeout: %s", decimal(c.Interval.Seconds()), decimal(c.Timeout.Seconds()))
+}
+
+// checkConfig is a check as it is written: what has variables in it is not
+// resolved yet.
+type checkConfig struct {
+	Check // without Addr, Path and Command
+	host  netip.Addr
+	port  sourced[string]
+	path  sourced[string]
+	argv  []sourced[string]
+}
+
+var (
+	checkKeys  = []string{"tcp", "http", "path", "host", "command", "interval", "timeout"}
+	readyKeys  = append(slices.Clone(checkKeys), "within")
+	healthKeys = append(slices.Clone(checkKeys), "failures", "start-period")
+)
+
+// readReady reads ready.
+func (t *template) readReady(v value) {
+	if v.null() {
+		return
+	}
+	o, ok := v.object(readyKeys)
+	if !ok {
+		return
+	}
+	t.ready = readCheck(v, &o, defaultReadyInterval)
+	t.within = o.get("within").seconds(0)
+	t.checkDaemon(v)
+}
+
+// readHealthcheck reads healthcheck.
+func (t *template) readHealthcheck(v value) {
+	if v.null() {
+		return
+	}
+	o, ok := v.object(healthKeys)
+	if !ok {
+		return
+	}
+	t.health = readCheck(v, &o, defaultHealthInterval)
+	t.failures = int(o.get("failures").integer(defaultFailures, 1, maxFailures))
+	t.startPeriod = o.get("start-period").seconds(0)
+	t.checkDaemon(v)
+}
+
+// checkDaemon: nobody watches over a command.
+func (t *template) checkDaemon(v value) {
+	if t.kind.value == KindCommand {
+		v.warnf("is not used: a command ends by itself, only daemons are checked")
+	}
+}
+
+// readCheck reads what both options have; nil if there is an error.
+func readCheck(v value, o *object, interval time.Duration) *checkConfig {
+	before := v.c.errors
+	c := &checkConfig{host: loopback}
+	for _, kind := range []CheckKind{CheckTCP, CheckHTTP, CheckCommand} {
+		switch {
+		case o.get(string(kind)).null():
+		case c.Kind != "":
+			o.get(string(kind)).errorf("%s is given already: one check asks in one way", c.Kind)
+		default:
+			c.Kind = kind
+		}
+	}
+	if c.Kind == "" {
+		v.errorf("needs one of tcp, http and command")
+		return nil
+	}
+	c.readWay(o)
+	c.Interval = leastSeconds(o.get("interval"), interval, 24*time.Hour)
+	c.Timeout = leastSeconds(o.get("timeout"), defaultCheckTimeout, maxCheckTimeout)
+	if v.c.errors > before {
+		return nil
+	}
+	return c
+}
+
+func leastSeconds(v value, def, most time.Duration) time.Duration {
+	d := v.seconds(def)
+	if d < leastCheckTime || d > most {
+		v.errorf("%s s is not in %s to %s", decimal(d.Seconds()), decimal(leastCheckTime.Seconds()), decimal(most.Seconds()))
+	}
+	return d
+}
+
+// readWay reads what belongs to the kind of check, and refuses what belongs to
+// another.
+func (c *checkConfig) readWay(o *object) {
+	network := c.Kind == CheckTCP || c.Kind == CheckHTTP
+	for _, option := range []struct {
+		key string
+		ok  bool
+		of  string
+	}{{"path", c.Kind == CheckHTTP, "http"}, {"host", network, "tcp and http"}} {
+		if v := o.get(option.key); !v.null() && !option.ok {
+			v.errorf("belongs to %s, not to %s", option.of, c.Kind)
+		}
+	}
+	if c.Kind == CheckCommand {
+		c.readCommand(o.get("command"))
+		return
+	}
+	c.host = o.get("host").address(loopback)
+	v := o.get(string(c.Kind))
+	s, ok := v.scalar("a port")
+	if ok && !strings.Contains(s, "@{") {
+		if _, err := parsePort(s); err != nil {
+			v.errorf("%q %s", clip(s), err)
+		}
+	}
+	c.port = source(s, v)
+	c.path = source("/", v)
+	if v := o.get("path"); !v.null() && c.Kind == CheckHTTP {
+		s, ok := v.scalar("a path")
+		if text := badPath(s); ok && text != "" {
+			v.errorf("%s", text)
+		}
+		c.path = source(s, v)
+	}
+}
+
+// badPath says what is wrong with the path of a URL.
+func badPath(s string) string {
+	switch {
+	case !strings.HasPrefix(s, "/"):
+		return quoteShort(s) + " must begin with a slash"
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }):
+		return quoteShort(s) + " has characters that can't be in a URL; write them as %20"
+	}
+	return ""
+}
+
+func (c *checkConfig) readCommand(v value) {
+	for _, item := range listed(v) {
+		if s, ok := item.text(); ok {
+			c.argv = append(c.argv, source(s, item))
+		}
+	}
+	switch {
+	case len(c.argv) == 0:
+		v.errorf("expected a list: a program of the container and its arguments, such as [/bin/check, --fast]")
+	case !strings.HasPrefix(c.argv[0].value, "/"):
+		v.errorf("%q must be an absolute path inside the container", clip(c.argv[0].value))
+	}
+}
+
+// substituted are the texts with variables in them.
+func (c *checkConfig) substituted() []sourced[string] {
+	if c == nil {
+		return nil
+	}
+	return append([]sourced[string]{c.port, c.path}, c.argv...)
+}
+
+// checkChecks resolves the ports of checks, and looks at what variables make of
+// them.
+func (r *resolver) checkChecks(ports []TCPPort) {
+	for _, c := range []*checkConfig{r.t.ready, r.t.health} {
+		if c == nil || c.Kind == CheckCommand {
+			continue
+		}
+		replaced := func(s sourced[string]) string {
+			return substitute(s.value, func(name string) string { return r.replace(r.process, name) })
+		}
+		port, err := parsePort(replaced(c.port))
+		if err != nil {
+			r.inContent.errorAt(c.port.at, "%s %s", quoteShort(replaced(c.port)), err)
+			continue
+		}
+		if text := badPath(replaced(c.path)); text != "" {
+			r.inContent.errorAt(c.path.at, "%s", text)
+		}
+		ours := slices.ContainsFunc(ports, func(p TCPPort) bool { return p.Port == port })
+		if c.Kind == CheckTCP && ours {
+			r.inContent.warnAt(c.port.at, "a connection to port %d says nothing: it is in tcp-ports, so that lithos itself listens there before the program runs; use http or command", port)
+		}
+	}
+}
+
+// checks makes those of one instance. What could go wrong was checked.
+func (r *recipe) checks(c *Container, name string) {
+	if t := r.t.ready; t != nil {
+		c.Ready = &Ready{Check: r.check(t, name), Within: r.t.within}
+	}
+	if t := r.t.health; t != nil {
+		c.Healthcheck = &Healthcheck{Check: r.check(t, name), Failures: r.t.failures, StartPeriod: r.t.startPeriod}
+	}
+}
+
+func (r *recipe) check(t *checkConfig, name string) Check {
+	c := t.Check
+	replaced := func(s sourced[string]) string {
+		return substitute(s.value, func(variable string) string { return r.replace(name, variable) })
+	}
+	for _, a := range t.argv {
+		c.Command = append(c.Command, replaced(a))
+	}
+	if c.Kind == CheckCommand {
+		return c
+	}
+	port, _ := parsePort(replaced(t.port))
+	c.Addr = netip.AddrPortFrom(t.host, port)
+	if c.Kind == CheckHTTP {
+		c.Path = replaced(t.path)
+	}
+	return c
+}
+
+// checkTexts are the texts of checks that variables make longer.
+func (c *Container) checkTexts() (texts []string) {
+	if c.Ready != nil {
+		texts = append(append(texts, c.Ready.Path), c.Ready.Command...)
+	}
+	if c.Healthcheck != nil {
+		texts = append(append(texts, c.Healthcheck.Path), c.Healthcheck.Command...)
+	}
+	return texts
+}
