@@ -49,21 +49,22 @@ const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NE
 const lastPID = "100"
 
 // Start makes the container's cgroup with its limits, the memfd and the record,
-// and forks PID 1. An error says that nothing runs; what was made on the way is
+// and forks PID 1. An error says why nothing runs (whose it is the caller knows);
+// what was made on the way is
 // left for [Spawner.Remove] or the next start.
 //
 // Preconditions: the calling thread is in the host's namespaces and has its
 // root's credentials; the one who waits for children expects Child.PID.
 func (s *Spawner) Start(r *Request) (*Child, error) {
 	if err := check(r); err != nil {
-		return nil, fmt.Errorf("cannot start a container: %w", err)
+		return nil, err
 	}
 	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General}
 	defer l.close()
 	l.joinCgroup(s.c.Cgroups)
 	child, err := l.run()
 	if err != nil {
-		return nil, fmt.Errorf("cannot start container %q: %w", r.Spec.Name, errors.Join(err, l.disconnect()))
+		return nil, fmt.Errorf("%w%s", errors.Join(err, l.disconnect()), shortage(err))
 	}
 	if l.head.Interface != "" {
 		s.interfaces.Store(r.Spec.Name, l.head.Interface)
@@ -304,8 +305,26 @@ func advice(err error) string {
 		return " (the host has no more namespaces: sysctl user.max_pid_namespaces, user.max_mnt_namespaces)"
 	case e.Name == "clone3" && e.Errno == syscall.EAGAIN:
 		return " (the host has no more processes: sysctl kernel.pid_max, pids.max of the daemon's cgroup)"
+	case e.Name == "clone3" && e.Errno == syscall.ENOMEM:
+		return " (the kernel has no memory for another process, or the daemon's pid namespace is ending)"
 	case e.Name == "clone3" && e.Errno == syscall.EPERM:
 		return " (lithos must run as root)"
+	}
+	return ""
+}
+
+// shortage says what to do where the host has no more of something, whichever
+// call was the one that did not get it.
+func shortage(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		return " (the daemon has as many descriptors open as it may: LimitNOFILE of its service, ulimit -n)"
+	case errors.Is(err, syscall.ENFILE):
+		return " (the host has no more descriptors: sysctl fs.file-max)"
+	case errors.Is(err, syscall.ENOSPC) && !errors.As(err, new(*forkexec.Error)):
+		return " (the file system of the runtime-dir is full: df -h, df -i)"
+	case errors.Is(err, syscall.EROFS):
+		return " (the file system of the runtime-dir is read-only; after an error of its disk the kernel makes it so: dmesg)"
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -103,7 +104,7 @@ func TestTheWholeIsBounded(t *testing.T) {
 	defer s.Close()
 	big := make([]byte, 1<<20)
 	for i := range 20 {
-		if err := s.write(fmt.Sprintf("web/app.%d", i), big, time.Unix(int64(i), 0)); err != nil {
+		if err := s.write(record{fmt.Sprintf("web/app.%d", i), big, time.Unix(int64(i), 0)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,5 +174,76 @@ func TestAStormIsNotWaitedFor(t *testing.T) {
 	none.Close()
 	if none.Size("x") != 0 || none.Lost() != 0 || none.All(1, nil) != nil {
 		t.Error("no store keeps something")
+	}
+}
+
+// What can't be written now is shown all the same, and written later.
+func TestDeathsWaitForTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	inTheWay := filepath.Join(dir, "web")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var said strings.Builder
+		s, err := New(dir, zerolog.New(&said))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.files = map[string]*file{} // not of what is in the way
+		for i := range 12 {
+			s.Add(Entry{Death: death("web/app.0", i), From: -1})
+		}
+		s.Add(Entry{Death: death("web/app.1", 12), From: -1})
+		time.Sleep(10 * retryPause)
+		synctest.Wait()
+		if n := strings.Count(said.String(), "Cannot keep"); n != 1 {
+			t.Errorf("said %d times that it can't be kept: %s", n, said.String())
+		}
+		shown := func() string {
+			list, err := s.Read("web/app.0")
+			all := s.All(2, func(string) bool { return true })
+			return fmt.Sprint(restarts(list), "/ ", restarts(all), err)
+		}
+		const want = "11 10 9 8 7 6 5 4 3 2 / 12 11 <nil>"
+		if got := shown(); got != want {
+			t.Errorf("shown while they wait: %s", got)
+		}
+		if err := os.Remove(inTheWay); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * retryPause)
+		synctest.Wait()
+		if got := shown(); got != want || s.waiting != nil || s.Lost() != 0 {
+			t.Errorf("shown when they are written: %s, %d wait", got, len(s.waiting))
+		}
+		if !strings.Contains(said.String(), "13 that had to wait, 0 lost") {
+			t.Errorf("said %s", said.String())
+		}
+		s.Close()
+	})
+	if list, err := Read(dir, "web/app.0"); err != nil || len(list) != Keep {
+		t.Errorf("%d kept, %v", len(list), err)
+	}
+}
+
+func TestDeathsThatCanNeverBeWrittenAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "web"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	for i := range waitBound {
+		s.Add(Entry{Death: death("web/app.0", i), From: -1})
+	}
+	for i := range 5 {
+		for len(s.queue) == cap(s.queue) {
+			time.Sleep(time.Millisecond)
+		}
+		s.Add(Entry{Death: death("web/app.0", i), From: -1})
+	}
+	s.Close()
+	if lost := s.Lost(); lost != waitBound+5 {
+		t.Errorf("%d are lost", lost)
 	}
 }

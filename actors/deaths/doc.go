@@ -12,5 +12,7 @@
 // that is dead.
 //
 // Writing is one goroutine's work, over a queue that an actor never waits for:
-// in a storm records are lost, and counted, rather than restarts delayed.
+// in a storm records are lost, and counted, rather than restarts delayed. What
+// can't be written (the disk is full or read-only, no descriptor is to be had)
+// is told with the rest from memory and tried again, the last 1024 of them.
 package deaths

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"lithos/actors/control/api"
 )
@@ -39,12 +38,10 @@ func (s *Store) survey() {
 const temporary = ".new"
 
 // write appends a line to the file of an instance.
-func (s *Store) write(name string, line []byte, at time.Time) error {
-	if !filepath.IsLocal(name) {
-		return errors.New("it has a strange name")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+//
+// Preconditions: mu is held.
+func (s *Store) write(r record) error {
+	name, line := r.name, r.line
 	f := s.files[name]
 	if f == nil {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(s.dir, name)), 0o700); err != nil {
@@ -64,7 +61,7 @@ func (s *Store) write(name string, line []byte, at time.Time) error {
 	}
 	f.lines++
 	f.bytes += int64(len(line))
-	f.last = at
+	f.last = r.at
 	s.bytes += int64(len(line))
 	s.bound(name)
 	return nil
@@ -128,7 +125,14 @@ func (s *Store) Read(name string) ([]api.Death, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Read(s.dir, name)
+	list, err := Read(s.dir, name)
+	for _, r := range s.waiting {
+		var d api.Death
+		if r.name == name && json.Unmarshal(r.line, &d) == nil {
+			list, err = append([]api.Death{d}, list...), nil
+		}
+	}
+	return list[:min(len(list), Keep)], err
 }
 
 // All gives at most limit deaths of those in the scope, the newest first.
@@ -145,6 +149,13 @@ func (s *Store) All(limit int, scope func(name string) bool) []api.Death {
 	}
 	// Only the files that were written to last can have the newest.
 	slices.SortFunc(names, func(a, b string) int { return s.files[b].last.Compare(s.files[a].last) })
+	for _, r := range slices.Backward(s.waiting) {
+		if i := slices.Index(names, r.name); i >= 0 {
+			names = slices.Delete(names, i, i+1)
+		}
+		names = slices.Insert(names, 0, r.name)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !scope(name) })
 	s.mu.Unlock()
 	var all []api.Death
 	for _, name := range names[:min(len(names), limit)] {

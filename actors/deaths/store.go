@@ -17,9 +17,11 @@ import (
 
 // Bounds.
 const (
-	Keep      = 10       // deaths of an instance
-	maxBytes  = 16 << 20 // of all files
-	queueSize = 1024     // records that wait to be written
+	Keep       = 10          // deaths of an instance
+	maxBytes   = 16 << 20    // of all files
+	queueSize  = 1024        // records that wait to be written
+	waitBound  = 1024        // records that could not be written, and are tried again
+	retryPause = time.Second // between two tries
 	// A file is cut down to the last ones when it has this many lines.
 	compactAt = 2 * Keep
 )
@@ -44,6 +46,16 @@ type Store struct {
 	mu    sync.Mutex
 	files map[string]*file
 	bytes int64
+	// waiting are those that could not be written: the disk was full or
+	// read-only, or no descriptor was to be had. The oldest is the first.
+	waiting []record
+}
+
+// record is a line of a file.
+type record struct {
+	name string
+	line []byte
+	at   time.Time
 }
 
 // file is one instance's.
@@ -82,7 +94,7 @@ func (s *Store) Add(e Entry) {
 	}
 }
 
-// Lost is how many were lost because too many came at a time.
+// Lost is how many were lost: too many came at a time, or could not be written.
 func (s *Store) Lost() int64 {
 	if s == nil {
 		return 0
@@ -116,8 +128,22 @@ func (s *Store) Close() {
 
 func (s *Store) run() {
 	defer close(s.done)
-	for e := range s.queue {
-		s.keep(e)
+	var again <-chan time.Time
+	for {
+		if len(s.waiting) > 0 && again == nil {
+			again = time.After(retryPause)
+		}
+		select {
+		case e, open := <-s.queue:
+			if !open {
+				s.giveUp()
+				return
+			}
+			s.keep(e)
+		case <-again:
+			again = nil
+			s.catchUp()
+		}
 	}
 }
 
@@ -131,11 +157,53 @@ func (s *Store) keep(e Entry) {
 	}()
 	e.Death.Output = tail(e.Log, e.From, e.To)
 	line, err := json.Marshal(e.Death)
-	if err == nil {
-		err = s.write(e.Death.Name, append(line, '\n'), e.Death.At)
+	if err == nil && !filepath.IsLocal(e.Death.Name) {
+		err = errors.New("it has a strange name")
 	}
 	if err != nil {
 		s.lost.Add(1)
 		s.log.Warn().Msgf("Cannot keep how %q died: %v", e.Death.Name, err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := record{e.Death.Name, append(line, '\n'), e.Death.At}
+	if len(s.waiting) == 0 {
+		if err = s.write(r); err == nil {
+			return
+		}
+		s.log.Error().Msgf("Cannot keep how %q died, and who dies next, until this is better: %v", r.name, err)
+	}
+	if len(s.waiting) == waitBound {
+		s.waiting = s.waiting[1:]
+		s.lost.Add(1)
+	}
+	s.waiting = append(s.waiting, r)
+}
+
+// catchUp writes what waits, up to what can't be written still.
+func (s *Store) catchUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.waiting)
+	for len(s.waiting) > 0 {
+		if s.write(s.waiting[0]) != nil {
+			return
+		}
+		s.waiting = s.waiting[1:]
+	}
+	s.waiting = nil
+	s.log.Warn().Msgf("Deaths are kept again: %d that had to wait, %d lost since the daemon's start", n, s.lost.Load())
+}
+
+// giveUp is the last try.
+func (s *Store) giveUp() {
+	if len(s.waiting) == 0 {
+		return
+	}
+	s.catchUp()
+	if n := len(s.waiting); n > 0 {
+		s.lost.Add(int64(n))
+		s.log.Error().Msgf("How %d containers died is lost: it could not be written down", n)
 	}
 }

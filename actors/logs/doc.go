@@ -15,5 +15,9 @@
 // each reload, of which HUP is one. It can't do that to the output files of
 // programs that run: the descriptor is theirs. docs/logs.md says what to do.
 //
+// A line that can't be written, mostly because the disk is full, is lost, since
+// nobody can wait for that: standard error is told once, and the file has the
+// number of such lines when it can be written to again.
+//
 // What a program in a container writes does not pass through here.
 package logs

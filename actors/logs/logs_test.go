@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -222,6 +223,41 @@ func TestR1_LogStderr(t *testing.T) {
 	sayAll(web.Logger())
 	wantSaid(t, b.String(), "warn", "error")
 	wantSaid(t, read(t, filepath.Join(dir, "master.log")), "warn", "error")
+}
+
+// Two lines are not written at all, and half of a third, as it is where the disk
+// is full.
+func TestP5_LinesThatCannotBeWrittenAreCounted(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var console bytes.Buffer
+		f := &logFile{console: &console}
+		f.shape(FormatOf(format))
+		log := tee{f}.logger()
+		f.file = read // which nobody can write to
+		log.Error().Msg("error")
+		log.Error().Msg("error")
+		f.missed(3, os.ErrClosed)
+		f.file = write
+		log.Warn().Msg("warn")
+		log.Info().Msg("info")
+		f.close()
+		text, err := io.ReadAll(read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		if len(lines) != 5 || lines[0] != "" || !strings.Contains(lines[1], "3 log lines were lost") ||
+			!strings.Contains(lines[2], "warn") || !strings.Contains(lines[3], "info") {
+			t.Errorf("%s: %q", format, text)
+		}
+		if n := strings.Count(console.String(), "Log lines are lost until"); n != 1 {
+			t.Errorf("the console says %q", console.String())
+		}
+	}
 }
 
 // daemon is a syslog daemon; it returns its address and what it gets.

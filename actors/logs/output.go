@@ -48,9 +48,12 @@ func (s *stream) write(level zerolog.Level, e *entry, at time.Time) {
 // one that was renamed is let go.
 type logFile struct {
 	leveled
-	mu   sync.Mutex
-	path string
-	file *os.File
+	console io.Writer // where it is told that the file can't be written to; nil = nowhere
+	mu      sync.Mutex
+	path    string
+	file    *os.File
+	lost    int  // lines since the last one that was written
+	torn    bool // the last line in the file is only the half of one
 }
 
 func (f *logFile) open(path string) error {
@@ -60,7 +63,7 @@ func (f *logFile) open(path string) error {
 	}
 	f.mu.Lock()
 	old := f.file
-	f.path, f.file = path, file
+	f.path, f.file, f.torn = path, file, false
 	f.mu.Unlock()
 	if old != nil {
 		_ = old.Close()
@@ -76,8 +79,33 @@ func (f *logFile) write(level zerolog.Level, e *entry, at time.Time) {
 	line := e.in(format, level, at)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.file != nil {
-		_, _ = f.file.Write(line)
+	if f.file == nil {
+		return
+	}
+	if f.lost > 0 {
+		gap := entry{Message: fmt.Sprintf("%d log lines were lost: this file could not be written to", f.lost)}
+		line = append(gap.in(format, zerolog.ErrorLevel, at), line...)
+		if f.torn {
+			line = append([]byte{'\n'}, line...)
+		}
+	}
+	n, err := f.file.Write(line)
+	if err != nil {
+		f.missed(n, err)
+		return
+	}
+	f.lost, f.torn = 0, false
+}
+
+// missed notes that a line did not get into the file, most of all because its
+// disk is full. Nobody can wait for that: lines are counted until it is over.
+func (f *logFile) missed(n int, err error) {
+	if n > 0 {
+		f.torn = true
+	}
+	f.lost++
+	if f.lost == 1 && f.console != nil {
+		fmt.Fprintf(f.console, "Log lines are lost until this is better: %v\n", err)
 	}
 }
 

@@ -68,7 +68,7 @@ func Open(m *configs.Master, o Options) (*Set, error) {
 			fmt.Fprintf(o.Console, "%v. Logging to files instead.\n", err)
 		}
 	}
-	s.file = &logFile{}
+	s.file = &logFile{console: o.Console}
 	s.file.set(level)
 	s.file.shape(s.format)
 	if err := s.file.open(m.LogFile); err != nil {
@@ -211,7 +211,7 @@ func (s *Set) Sandbox(name string, c *configs.SandboxConfig) (*Sandbox, error) {
 	case s.file == nil: // made by To
 		sb.out = s.master
 	default:
-		sb.file = &logFile{}
+		sb.file = &logFile{console: s.options.Console}
 		sb.out = append(append(sb.out, s.master...), sb.file)
 	}
 	s.mu.Lock()

@@ -6,12 +6,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"lithos/configs"
 )
+
+// keepAgain is the pause after a plan could not be written.
+const keepAgain = 5 * time.Second
 
 // keptFile has the plan for the daemon after this one. It is root's only: the
 // containers' environment is in it.
@@ -65,9 +69,30 @@ func (k *keeper) close() {
 
 func (k *keeper) run() {
 	defer close(k.done)
-	for plan := range k.plans {
-		if err := k.write(plan); err != nil {
-			k.log.Error().Msgf("Cannot keep the plan in %s for the next daemon, which would end what is broken in the files by then: %v", k.path, err)
+	var failed *configs.Plan // to be written still
+	for {
+		var again <-chan time.Time
+		if failed != nil {
+			again = time.After(keepAgain)
+		}
+		plan, open := failed, true
+		select {
+		case plan, open = <-k.plans:
+		case <-again:
+		}
+		if !open {
+			return
+		}
+		err := k.write(plan)
+		switch {
+		case err == nil && failed != nil:
+			k.log.Warn().Msgf("The plan is kept in %s again", k.path)
+		case err != nil && failed == nil:
+			k.log.Error().Msgf("Cannot keep the plan in %s for the next daemon, which would end what is broken in the files by then (it is tried again): %v", k.path, err)
+		}
+		failed = nil
+		if err != nil {
+			failed = plan
 		}
 	}
 }

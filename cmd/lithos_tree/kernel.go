@@ -16,6 +16,8 @@ import (
 	"lithos/spawn"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
+	"lithos/sysx/spare"
+	"lithos/sysx/thread"
 )
 
 // kernel is the real one.
@@ -27,7 +29,16 @@ type kernel struct {
 	watcher func() (*proc.Watcher, error) // made when it is needed
 	knot    string
 	helpers helpers
+	spare   *spare.Files // for what must not be lost for want of one
 }
+
+// spareFiles and spareThreads are what the daemon holds back for the time when
+// the host has none to give: as many as its work takes at a time, with some to
+// spare (the clean-ups are eight at most).
+const (
+	spareFiles   = 4
+	spareThreads = 20
+)
 
 // newKernel opens the cgroups, if there are to be any, and readies the forks.
 func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, error) {
@@ -42,14 +53,17 @@ func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, err
 		}
 		config.Cgroups = tree
 	}
+	thread.Keep(spareThreads)
 	return &kernel{
 		master: m, spawner: spawn.NewSpawner(config), cgroups: config.Cgroups, log: log,
-		watcher: sync.OnceValues(proc.NewWatcher), knot: knot,
+		watcher: sync.OnceValues(proc.NewWatcher), knot: knot, spare: spare.Hold(spareFiles),
 	}, nil
 }
 
-// close removes the groups that hold the containers', if it made them.
+// close removes the groups that hold the containers', if it made them, and
+// lets go of what is held back.
 func (k *kernel) close() {
+	k.spare.Close()
 	if k.cgroups != nil {
 		k.cgroups.Close()
 	}
@@ -59,8 +73,8 @@ func (k *kernel) close() {
 func (k *kernel) functions() *actors.Kernel {
 	return &actors.Kernel{
 		Start:       k.spawner.Start,
-		Remove:      k.spawner.Remove,
-		ReadRecord:  spawn.ReadRecord,
+		Remove:      k.remove,
+		ReadRecord:  k.readRecord,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       k.spawner.Spent,
 		Check:       k.check,
@@ -82,6 +96,21 @@ func (k *kernel) functions() *actors.Kernel {
 		// Only an empty one can be removed, and only that is wanted.
 		RemoveDir: func(path string) { _ = os.Remove(path) },
 	}
+}
+
+// readRecord has the exit code of a program, which is not to be lost because
+// others have all descriptors.
+func (k *kernel) readRecord(path string) (record *spawn.Record, err error) {
+	err = k.spare.Do(func() error {
+		record, err = spawn.ReadRecord(path)
+		return err
+	})
+	return record, err
+}
+
+// remove needs one for each directory inside of another.
+func (k *kernel) remove(name, stateDir, record string, all bool) error {
+	return k.spare.Do(func() error { return k.spawner.Remove(name, stateDir, record, all) })
 }
 
 // appendLine writes at once, so that the line stays whole between others.
