@@ -7,12 +7,12 @@ import (
 	"lithos/spawn/wire"
 )
 
-// encode gives the encoded Spec, with the secrets in its environment, and what
-// wipes all that has them in it. The garbage collector clears no memory, so
+// encode gives the encoded Spec, with the secrets in its environment, in its
+// parts, and what wipes all that has them in it. The garbage collector clears no memory, so
 // they would stay in that of the supervisor for as long as it pleases.
 //
 // Postconditions: after wipe the result must not be used, nor the secrets.
-func (l *launch) encode() (encoded []byte, wipe func()) {
+func (l *launch) encode() (parts [][]byte, wipe func()) {
 	env := l.spec.Env
 	hidden := make([][]byte, 0, len(l.r.Secrets))
 	for _, s := range l.r.Secrets {
@@ -22,22 +22,21 @@ func (l *launch) encode() (encoded []byte, wipe func()) {
 		// A string that is wiped with b: nobody keeps it, see wipe.
 		l.spec.Env = append(l.spec.Env[:len(l.spec.Env):len(l.spec.Env)], unsafe.String(unsafe.SliceData(b), len(b)))
 	}
-	spec, list := wire.Encode(&l.spec), []byte(nil)
+	spec, list := wire.Encode(&l.spec), (*knot.List)(nil)
 	if !l.general {
 		list = knot.Compile(&l.spec)
 	}
-	encoded = wire.Wrap(spec, list)
+	parts = wire.Wrap(spec, list.Bytes())
 	if len(hidden) == 0 {
-		return encoded, func() {}
+		return parts, list.Free
 	}
-	return encoded, func() {
+	return parts, func() {
 		l.spec.Env = env
 		for _, b := range hidden {
 			clear(b)
 		}
 		l.r.Wipe()
-		clear(encoded)
 		clear(spec)
-		clear(list)
+		list.Free()
 	}
 }

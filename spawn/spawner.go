@@ -165,12 +165,16 @@ func (l *launch) run() (*Child, error) {
 	if err := l.isolate(); err != nil {
 		return nil, err
 	}
-	encoded, wipe := l.encode()
+	parts, wipe := l.encode()
 	defer wipe()
-	if len(encoded) > wire.MaxSpec {
-		return nil, fmt.Errorf("its arguments and variables take %d bytes, more than any program can get", len(encoded))
+	size := 0
+	for _, p := range parts {
+		size += len(p)
 	}
-	spec, err := l.opens(memfd.Sealed("spec of "+shorten(l.spec.Name), encoded))
+	if size > wire.MaxSpec {
+		return nil, fmt.Errorf("its arguments and variables take %d bytes, more than any program can get", size)
+	}
+	spec, err := l.opens(memfd.Sealed("spec of "+shorten(l.spec.Name), parts...))
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +232,13 @@ func (l *launch) files(spec *os.File) []*os.File {
 	return append(files, l.spaces...)
 }
 
+// freshSignals gives PID 1 its signals.
+var freshSignals = newSignals()
+
+func newSignals() *forkexec.Plan {
+	return new(forkexec.Plan).DefaultSignals().Sigmask(wire.Blocked)
+}
+
 func (l *launch) fork(files []*os.File) (*Child, error) {
 	a := &forkexec.Attr{
 		Path: l.knot,
@@ -238,7 +249,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 		Flags: namespaces,
 		PIDFD: true,
 		Steps: new(forkexec.Plan),
-		Last:  new(forkexec.Plan).DefaultSignals().Sigmask(wire.Blocked),
+		Last:  freshSignals,
 	}
 	for _, f := range files {
 		fd := rawFD(f)
@@ -262,7 +273,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 	// program's to put input into (TIOCSTI), and its Ctrl-C not for PID 1.
 	a.Steps.Setsid()
 	if l.spec.Terminal {
-		a.Last.Raw("take the terminal", syscall.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
+		a.Last = newSignals().Raw("take the terminal", syscall.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
 	}
 	pid, pidfd, err := forkexec.Start(a)
 	started := time.Now()

@@ -182,12 +182,16 @@ func (b *box) memfd() *os.File {
 	must(b.t, err)
 	f := os.NewFile(uintptr(fd), "spec")
 	b.spec.CgroupFDs = len(b.cgroups)
-	spec := wire.Encode(b.spec)
+	parts := [][]byte{wire.Encode(b.spec)}
 	if !general {
-		spec = wire.Wrap(spec, knot.Compile(b.spec))
+		list := knot.Compile(b.spec)
+		defer list.Free()
+		parts = wire.Wrap(parts[0], list.Bytes())
 	}
-	_, err = f.Write(spec)
-	must(b.t, err)
+	for _, p := range parts {
+		_, err = f.Write(p)
+		must(b.t, err)
+	}
 	_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	must(b.t, err)
 	return f

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,13 +22,52 @@ const maxList = 1 << 20
 // Compile writes down the system calls by which PID 1 makes the container of a
 // Spec, for the quick path; nil if it is one for the general path. It is the
 // supervisor that calls it, with the credentials that PID 1 will have.
-func Compile(spec *wire.Spec) []byte {
+func Compile(spec *wire.Spec) *List {
 	if !quickable(spec) {
 		return nil
 	}
-	c := &compiler{spec: spec, free: 1, data: make([]byte, unsafe.Sizeof(quickHead{}), 4*quickPage)}
-	return c.compile()
+	c := compilers.Get().(*compiler)
+	head := make([]byte, unsafe.Sizeof(quickHead{}))
+	*c = compiler{spec: spec, free: 1, data: append(c.data[:0], head...), steps: c.steps[:0], later: c.later[:0]}
+	l := &List{c}
+	if !c.compile() {
+		l.Free()
+		return nil
+	}
+	return l
 }
+
+// List is what [Compile] has written. No list is nil.
+type List struct{ c *compiler }
+
+// Bytes are its memory, until it is freed.
+func (l *List) Bytes() []byte {
+	if l == nil {
+		return nil
+	}
+	return l.c.data
+}
+
+// Free wipes the list, in which there may be secrets, and keeps its memory for
+// the next.
+func (l *List) Free() {
+	if l == nil {
+		return
+	}
+	clear(l.c.data)
+	clear(l.c.later)
+	l.c.spec = nil
+	if cap(l.c.data) <= maxKept {
+		compilers.Put(l.c)
+	}
+}
+
+// compilers are used again and again: at 60 kB for each start it was they that
+// had the garbage collector run, once for every other start.
+var compilers = sync.Pool{New: func() any { return new(compiler) }}
+
+// maxKept is how large a list may be whose memory is kept, bytes.
+const maxKept = 64 << 10
 
 // quickable is the choice between the two paths. What has to be made anew at
 // each start of a program, or looked at first, or is rare, is general.
@@ -81,19 +121,26 @@ var atCwd = num(unix.AT_FDCWD)
 
 // bytes puts b into the memory and gives its address.
 func (c *compiler) bytes(b []byte) arg {
+	at := c.align()
+	c.data = append(c.data, b...)
+	return arg{n: at}
+}
+
+// align gives the address of what is put into the memory next.
+func (c *compiler) align() uint64 {
 	for len(c.data)%8 != 0 {
 		c.data = append(c.data, 0)
 	}
-	at := quickBase + uint64(len(c.data))
-	c.data = append(c.data, b...)
-	return arg{n: at}
+	return quickBase + uint64(len(c.data))
 }
 
 func (c *compiler) str(s string) arg {
 	if strings.IndexByte(s, 0) >= 0 {
 		c.bad = true
 	}
-	return c.bytes(append([]byte(s), 0))
+	at := c.align()
+	c.data = append(append(c.data, s...), 0)
+	return arg{n: at}
 }
 
 // laterText is a string whose place is kept in the memory.
@@ -158,7 +205,8 @@ func (c *compiler) scratch() (back func()) {
 	return func() { c.free = free }
 }
 
-func (c *compiler) compile() []byte {
+// compile tells whether it could be done.
+func (c *compiler) compile() bool {
 	h := quickHead{
 		magic: quickMagic, log: uint64(firstFreeFD(c.spec)), sockets: uint64(len(c.spec.Sockets)),
 		killTimeout: int64(c.spec.KillTimeout),
@@ -174,18 +222,18 @@ func (c *compiler) compile() []byte {
 	h.process = c.text(string(appendProcess(nil, c.spec)))
 	h.killing = c.text("did not respond to SIGTERM in " + c.spec.KillTimeout.String())
 	if len(c.data) > quickPage || len(c.data) > quickBuf/2 {
-		return nil // they would not fit the memory that is kept
+		return false // they would not fit the memory that is kept
 	}
 	h.starting = c.text(startingText(c.spec))
 
 	c.build(&h)
 	h.build, h.buildLen = c.flush()
 	if !c.program(&h) {
-		return nil
+		return false
 	}
 	h.start, h.startLen = c.flush()
 	if c.bad || len(c.data) > maxList {
-		return nil
+		return false
 	}
 	for len(c.data)%quickPage != 0 || len(c.data) < 2*quickPage {
 		c.data = append(c.data, 0)
@@ -195,13 +243,13 @@ func (c *compiler) compile() []byte {
 	for _, l := range c.later {
 		copy(c.data[l.at:], l.text)
 	}
-	return c.data
+	return true
 }
 
 // flush puts the steps into the memory.
 func (c *compiler) flush() (at, n uint64) {
 	steps := c.steps
-	c.steps = nil
+	c.steps = steps[:0]
 	size := uintptr(len(steps)) * unsafe.Sizeof(quickStep{})
 	return c.bytes(unsafe.Slice((*byte)(unsafe.Pointer(&steps[0])), size)).n, uint64(len(steps))
 }
@@ -209,7 +257,7 @@ func (c *compiler) flush() (at, n uint64) {
 // program adds the steps of the program's process, which are those of the
 // general path, and its clone_args.
 func (c *compiler) program(h *quickHead) bool {
-	s, err := newStart(c.spec, int(h.log), c.spaces())
+	s, err := newStart(c.spec, int(h.log), c.spaces(), false)
 	if err != nil {
 		return false
 	}

@@ -23,8 +23,9 @@ type start struct {
 	ownLogs bool // 1 and 2 are opened anew at each start
 }
 
-// newStart lays out the steps between fork and exec.
-func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
+// newStart lays out the steps between fork and exec. A PID 1 without a runtime
+// has changed no signal that the supervisor had set to its default.
+func newStart(spec *wire.Spec, log int, spaces spaces, runtime bool) (*start, error) {
 	s := &start{stdio: [3]int{0, log, log}, ownLogs: spec.StdoutStderrFile != "" && !spec.Interactive}
 	if spec.Interactive || log < 0 {
 		s.stdio = inherited()
@@ -46,7 +47,9 @@ func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
 		first.Write("the cgroup's tasks file", cgroupFDs+i, []byte("0"))
 	}
 	first.Prctl("PR_SET_THP_DISABLE", unix.PR_SET_THP_DISABLE, 0, 0, 0, 0).IgnoreErr()
-	first.DefaultSignals()
+	if runtime {
+		first.DefaultSignals()
+	}
 	first.Sigmask(0)
 	if spec.Terminal {
 		// In PID 1's session, whose terminal it is: a session of its own

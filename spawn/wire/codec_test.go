@@ -54,7 +54,7 @@ func full(t testing.TB) *Spec {
 
 func TestWrappedSpecIsFound(t *testing.T) {
 	spec, list := Encode(full(t)), bytes.Repeat([]byte("list"), 3000)
-	wrapped := Wrap(spec, list)
+	wrapped := slices.Concat(Wrap(spec, list)...)
 	if len(wrapped) != wrappedSize+len(spec)+len(list) || !bytes.HasSuffix(wrapped, list) {
 		t.Fatalf("%d bytes", len(wrapped))
 	}
@@ -62,7 +62,7 @@ func TestWrappedSpecIsFound(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, full(t)) {
 		t.Errorf("%v, %+v", err, got)
 	}
-	if !bytes.Equal(Wrap(spec, nil), spec) {
+	if !bytes.Equal(slices.Concat(Wrap(spec, nil)...), spec) {
 		t.Error("without a list it is more than the Spec")
 	}
 	for n := range wrappedSize + len(spec) {
@@ -157,7 +157,7 @@ func TestDecode_LengthsAreNotBelieved(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(Encode(full(f)))
 	f.Add(Encode(&Spec{}))
-	f.Add(Wrap(Encode(full(f)), []byte("list")))
+	f.Add(slices.Concat(Wrap(Encode(full(f)), []byte("list"))...))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var s *Spec

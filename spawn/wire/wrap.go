@@ -16,15 +16,16 @@ type Wrapped struct {
 // wrappedSize is the size of Wrapped, bytes.
 const wrappedSize = 16
 
-// Wrap puts both into one; without a list it is the Spec alone.
-func Wrap(spec, list []byte) []byte {
+// Wrap gives the parts of a memfd with both, in their order; without a list it
+// is the Spec alone.
+func Wrap(spec, list []byte) [][]byte {
 	if len(list) == 0 {
-		return spec
+		return [][]byte{spec}
 	}
-	c := &coder{buf: make([]byte, 0, wrappedSize+len(spec)+len(list))}
+	c := &coder{buf: make([]byte, 0, wrappedSize)}
 	w := Wrapped{WrapMagic, uint32(len(spec)), uint64(len(list))}
 	w.code(c)
-	return append(append(c.buf, spec...), list...)
+	return [][]byte{c.buf, spec, list}
 }
 
 // unwrap is the Spec of what Wrap made.

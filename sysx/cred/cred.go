@@ -55,6 +55,7 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
 		return err
 	}
+	p.Grow(64)
 	for c := 0; c < 64; c++ {
 		has, err := bounded(c)
 		if err != nil {

@@ -1,6 +1,7 @@
 package forkexec
 
 import (
+	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -55,6 +56,12 @@ func (p *Plan) Bytes(b []byte) uintptr {
 // String is [Plan.Bytes] for a string, with a NUL at its end.
 func (p *Plan) String(s string) uintptr {
 	return p.Bytes(append([]byte(s), 0))
+}
+
+// Grow makes room for n more steps.
+func (p *Plan) Grow(n int) *Plan {
+	p.steps = slices.Grow(p.steps, n)
+	return p
 }
 
 // Raw adds any system call; name is for errors.
@@ -169,6 +176,7 @@ func (p *Plan) Sigmask(set uint64) *Plan {
 
 // DefaultSignals makes ignored signals have their default action again.
 func (p *Plan) DefaultSignals() *Plan {
+	p.Grow(signals + 8) // and some that follow
 	action := p.Bytes(make([]byte, sigactionSize))
 	for sig := uintptr(1); sig <= signals; sig++ {
 		if sig != uintptr(syscall.SIGKILL) && sig != uintptr(syscall.SIGSTOP) {

@@ -186,6 +186,13 @@ func (j *job) environ(env, names []string) error {
 // steps puts the caller's steps and ours in their order, see the package
 // comment.
 func (j *job) steps(a *Attr) {
+	room := 2*len(a.FDs) + len(a.Keep) + 3 // see descriptors, and ours
+	for _, p := range []*Plan{a.Steps, a.Last} {
+		if p != nil {
+			room += p.Len()
+		}
+	}
+	j.plan.Grow(room)
 	if a.Steps != nil {
 		j.plan.append(a.Steps)
 	}

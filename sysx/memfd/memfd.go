@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sealed makes a file with data as its content, which nobody can write to,
+// Sealed makes a file with the parts as its content, one after the other, which nobody can write to,
 // shrink, grow or execute; close-on-exec, its offset 0. The name is shown in
 // /proc/PID/fd.
-func Sealed(name string, data []byte) (*os.File, error) {
+func Sealed(name string, parts ...[]byte) (*os.File, error) {
 	f, err := create(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(f, data); err != nil {
+	if err := fill(f, parts); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("cannot write a file in memory: %w", err)
 	}
@@ -38,9 +38,13 @@ func create(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-func fill(f *os.File, data []byte) error {
-	if _, err := f.WriteAt(data, 0); err != nil {
-		return err
+func fill(f *os.File, parts [][]byte) error {
+	var at int64
+	for _, p := range parts {
+		if _, err := f.WriteAt(p, at); err != nil {
+			return err
+		}
+		at += int64(len(p))
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)

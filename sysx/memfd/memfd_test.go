@@ -13,7 +13,7 @@ import (
 
 func TestSealed(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	f, err := Sealed("name of it", data)
+	f, err := Sealed("name of it", data[:5], nil, data[5:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestSealed(t *testing.T) {
 }
 
 func TestSealed_Empty(t *testing.T) {
-	f, err := Sealed("empty", nil)
+	f, err := Sealed("empty")
 	if err != nil {
 		t.Fatal(err)
 	}
