@@ -340,12 +340,22 @@ func shortage(err error) string {
 	return ""
 }
 
-// Usage is what the cgroup of a container uses; all unknown without cgroups.
+// Usage is what the cgroup of a container uses, without how long it was held
+// up; all unknown without cgroups.
 func (s *Spawner) Usage(name string) cgroup.Usage {
 	if s.c.Cgroups == nil {
 		return cgroup.NoUsage
 	}
 	return s.c.Cgroups.Group(scope(name)).Usage()
+}
+
+// UsageAndWaits is Usage with how long it was held up.
+func (s *Spawner) UsageAndWaits(name string) cgroup.Usage {
+	u := s.Usage(name)
+	if s.c.Cgroups != nil {
+		s.c.Cgroups.Group(scope(name)).Waits(&u)
+	}
+	return u
 }
 
 // Spent is what the cgroup of a container has counted; all unknown without

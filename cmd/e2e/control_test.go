@@ -135,3 +135,36 @@ func TestControlSocketOfADeadDaemonIsReplaced(t *testing.T) {
 		t.Errorf("the socket is left: %v", err)
 	}
 }
+
+// The daemon remembers which process the program is, and notices that it is
+// another one, in the same container.
+func TestControlSocketFindsTheProgramAnew(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-process-only: true\nrestart-timeout: 0.1", "wait"))
+	h.start()
+	h.settled(api.Wait{Reload: 1, Sandbox: "box"})
+	want := h.running("box/app.0")["box/app.0"].program
+	for _, end := range []bool{false, true, false, true, false} {
+		if end {
+			must(t, syscall.Kill(want, syscall.SIGKILL))
+			before := want
+			eventually(t, "another program", 20*time.Second, func() error {
+				if want = h.running("box/app.0")["box/app.0"].program; want == before || want == 0 {
+					return fmt.Errorf("it is %d", want)
+				}
+				return nil
+			})
+		}
+		// PID 1 has to write down the start before it is known.
+		eventually(t, "the program on the control socket", 20*time.Second, func() error {
+			list, err := h.control().Instances(t.Context(), "box", true)
+			if err != nil {
+				return err
+			}
+			if in := list.Instances[0]; in.ProgramPID != want || in.ProgramStarted.IsZero() || in.Usage == nil || *in.Usage.Processes != 1 {
+				return fmt.Errorf("program %d since %s, want %d, usage %+v", in.ProgramPID, in.ProgramStarted, want, in.Usage)
+			}
+			return nil
+		})
+	}
+}

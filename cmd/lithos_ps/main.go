@@ -76,6 +76,9 @@ func show(o *options, master *configs.Master, stdout *os.File) error {
 
 // take finds out how everything is: from the daemon, or without it.
 func take(ctx context.Context, master *configs.Master) (*snapshot, error) {
+	// It takes as long as the daemon's answer.
+	scanned := make(chan processes, 1)
+	go func() { scanned <- scan("/proc") }()
 	client := api.NewClient(socket(master))
 	defer client.Close()
 	status, err := client.Status(ctx, true)
@@ -91,7 +94,7 @@ func take(ctx context.Context, master *configs.Master) (*snapshot, error) {
 	default:
 		return nil, fmt.Errorf("cannot ask the daemon: %w", err)
 	}
-	s.processes = scan("/proc")
+	s.processes = <-scanned
 	for _, r := range s.Instances {
 		s.processes.count(r)
 	}

@@ -3,13 +3,13 @@ package main
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"lithos/actors/control/api"
+	"lithos/sysx/proc"
 )
 
 // ticks of the kernel's user interface in a second: the same on every platform
@@ -43,7 +43,7 @@ func scan(dir string) processes {
 		if err != nil {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, e.Name(), "stat"))
+		text, err := proc.ReadFile(dir + "/" + e.Name() + "/stat")
 		if err != nil {
 			continue
 		}

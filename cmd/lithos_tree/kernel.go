@@ -22,14 +22,15 @@ import (
 
 // kernel is the real one.
 type kernel struct {
-	master  *configs.Master
-	spawner *spawn.Spawner
-	cgroups *cgroup.Tree // nil = off
-	log     zerolog.Logger
-	watcher func() (*proc.Watcher, error) // made when it is needed
-	knot    string
-	helpers helpers
-	spare   *spare.Files // for what must not be lost for want of one
+	master   *configs.Master
+	spawner  *spawn.Spawner
+	cgroups  *cgroup.Tree // nil = off
+	log      zerolog.Logger
+	watcher  func() (*proc.Watcher, error) // made when it is needed
+	knot     string
+	helpers  helpers
+	spare    *spare.Files // for what must not be lost for want of one
+	programs programs
 }
 
 // spareFiles and spareThreads are what the daemon holds back for the time when

@@ -21,10 +21,8 @@ import (
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/metrics"
-	"lithos/actors/root"
 	"lithos/actors/status"
 	"lithos/configs"
-	"lithos/spawn"
 	"lithos/sysx/proc"
 	"lithos/sysx/sock"
 )
@@ -51,7 +49,7 @@ func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kern
 	}
 	o.exporter = metrics.Start(metrics.Config{
 		Path: cmp.Or(os.Getenv(cantalPath), filepath.Join(m.RuntimeDir, metrics.FileName)), Board: o.board, Registry: o.registry, Deaths: o.records, Budget: o.budget, Log: o.log,
-		Version: version, Usage: k.spawner.Usage, Self: self,
+		Version: version, Usage: k.spawner.UsageAndWaits, Self: self,
 	})
 	if m.MetricsListen.IsValid() {
 		l, err := net.Listen("tcp", m.MetricsListen.String())
@@ -154,27 +152,4 @@ func groupID(name string) (int, error) {
 		return 0, fmt.Errorf("there is no group %q on this host", name)
 	}
 	return strconv.Atoi(group.Gid)
-}
-
-// probe looks at a living container for somebody who asks on the control
-// socket.
-func (k *kernel) probe(name string, pid int) control.Probe {
-	p := control.Probe{Usage: k.spawner.Usage(name)}
-	if pid == 0 {
-		return p
-	}
-	record, err := spawn.ReadRecord(filepath.Join(root.RecordsDir(k.master), name))
-	if err != nil || record.Started == nil || record.Forked == nil || record.Forked.PID != pid {
-		return p
-	}
-	children, err := proc.Children(pid)
-	if err != nil {
-		return p
-	}
-	for _, child := range children {
-		if inner, err := proc.InnerPID(child); err == nil && inner == record.Started.PID {
-			p.ProgramPID, p.ProgramStarted = child, record.Started.At
-		}
-	}
-	return p
 }

@@ -59,7 +59,8 @@ func read(file string) (string, error) {
 		return "", err
 	}
 	defer unix.Close(fd)
-	text := make([]byte, 0, 512)
+	var first [512]byte
+	text := first[:0]
 	for {
 		if len(text) == cap(text) {
 			text = append(text, 0)[:len(text)]

@@ -34,16 +34,17 @@ type Pressure struct{ Some, Full time.Duration }
 // NoUsage is a Usage of which nothing is known.
 var NoUsage = Usage{Memory: Unknown, MemoryPeak: Unknown, MemoryLimit: Unknown, OOMKills: Unknown, CPU: Unknown, Throttled: Unknown, Processes: Unknown}
 
-// Usage reads what the group uses. What can't be read is [Unknown].
+// Usage reads what the group uses, but for how long it was held up: that is
+// [Group.Waits]. What can't be read is [Unknown]. Somebody may ask it of a
+// thousand groups, so it opens no file that is not needed.
 func (g Group) Usage() Usage {
 	u := NoUsage
-	for _, b := range g.t.branches {
+	for _, b := range g.t.now() {
 		files := files{g.t.k, path.Join(b.dir, g.name)}
-		has := func(controller string) bool { return slices.Contains(b.limits, controller) }
 		switch {
 		case b.v2:
 			files.usageV2(&u)
-		case has("memory"):
+		case slices.Contains(b.limits, "memory"):
 			files.memoryV1(&u)
 		}
 		if !b.v2 && slices.Contains(b.controllers, "cpuacct") {
@@ -51,21 +52,39 @@ func (g Group) Usage() Usage {
 				u.CPU = time.Duration(n)
 			}
 		}
-		if !b.v2 && has("cpu") {
-			if n := files.field("cpu.stat", "throttled_time"); n != Unknown {
-				u.Throttled = time.Duration(n)
-			}
-		}
-		if has("pids") {
+		if slices.Contains(b.limits, "pids") {
 			u.Processes = files.number("pids.current")
 		}
 	}
 	if u.Processes == Unknown {
-		if pids, err := g.PIDs(); err == nil {
-			u.Processes = int64(len(pids))
-		}
+		u.Processes = g.count()
 	}
 	return u
+}
+
+// count is how many processes are in the group: in each hierarchy the same.
+func (g Group) count() int64 {
+	for _, dir := range g.dirs() {
+		if pids, err := g.t.k.words(path.Join(dir, "cgroup.procs")); err == nil {
+			return int64(len(pids))
+		}
+	}
+	return Unknown
+}
+
+// Waits adds Throttled and Pressure to a Usage.
+func (g Group) Waits(u *Usage) {
+	for _, b := range g.t.now() {
+		files := files{g.t.k, path.Join(b.dir, g.name)}
+		switch {
+		case b.v2:
+			files.waitsV2(u)
+		case slices.Contains(b.limits, "cpu"):
+			if n := files.field("cpu.stat", "throttled_time"); n != Unknown {
+				u.Throttled = time.Duration(n)
+			}
+		}
+	}
 }
 
 // files are those of a group in one hierarchy.
@@ -82,6 +101,9 @@ func (f files) usageV2(u *Usage) {
 	if usec := f.field("cpu.stat", "usage_usec"); usec != Unknown && u.CPU == Unknown {
 		u.CPU = time.Duration(usec) * time.Microsecond
 	}
+}
+
+func (f files) waitsV2(u *Usage) {
 	if usec := f.field("cpu.stat", "throttled_usec"); usec != Unknown && u.Throttled == Unknown {
 		u.Throttled = time.Duration(usec) * time.Microsecond
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"time"
@@ -29,23 +28,12 @@ type Stat struct {
 // Alive is false for a zombie, which runs no more but was not reaped yet.
 func (s *Stat) Alive() bool { return s.State != 'Z' && s.State != 'X' }
 
-// maxStat is more than the kernel writes, bytes.
-const maxStat = 4096
-
 // ReadStat reads /proc/PID/stat; the error is [ErrGone] if there is no such
 // process.
 func ReadStat(pid int) (*Stat, error) {
 	path := "/proc/" + strconv.Itoa(pid) + "/stat"
-	f, err := os.Open(path)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, ErrGone
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot look at process %d: %w", pid, err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxStat))
-	if errors.Is(err, unix.ESRCH) {
+	text, err := ReadFile(path)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return nil, ErrGone
 	}
 	if err != nil {
@@ -192,7 +180,7 @@ func Wait() (exit Exit, ok bool, err error) {
 
 // InnerPID is the pid that a process has in its own pid namespace.
 func InnerPID(pid int) (int, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	text, err := ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
 		return 0, ErrGone
 	}
@@ -221,7 +209,7 @@ func Children(pid int) ([]int, error) {
 	}
 	var pids []int
 	for _, task := range tasks {
-		text, err := os.ReadFile(dir + "/" + task.Name() + "/children")
+		text, err := ReadFile(dir + "/" + task.Name() + "/children")
 		if err != nil {
 			continue // the thread ended
 		}

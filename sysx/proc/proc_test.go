@@ -1,9 +1,12 @@
 package proc
 
 import (
+	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -161,5 +164,24 @@ func TestSignal_ClosedFile(t *testing.T) {
 	fd.Close()
 	if err := Signal(fd, 0); err == nil {
 		t.Error("a closed pidfd takes signals")
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	for _, size := range []int{0, 1, 2047, 2048, 2049, 100_000} {
+		file := filepath.Join(t.TempDir(), "file")
+		want := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
+		if err := os.WriteFile(file, want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadFile(file); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
+		}
+	}
+	if _, err := ReadFile("/proc/0/stat"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if _, err := ReadFile("/proc"); !errors.Is(err, unix.EISDIR) {
+		t.Errorf("a directory: %v", err)
 	}
 }

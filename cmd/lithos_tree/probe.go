@@ -1,0 +1,89 @@
+package main
+
+import (
+	"path/filepath"
+	"sync"
+	"time"
+
+	"lithos/actors/control"
+	"lithos/actors/root"
+	"lithos/spawn"
+	"lithos/sysx/proc"
+)
+
+// programs are those that were found below PID 1s, by the names of their
+// containers. To find one takes ten files of /proc, to look whether it is still
+// there takes one, and somebody may ask for all of a thousand each second.
+type programs struct {
+	mu    sync.Mutex
+	known map[string]program
+}
+
+type program struct {
+	knot, pid int
+	start     uint64 // clock ticks since boot
+	began     time.Time
+}
+
+// maxKnown bounds what is left of containers that are gone.
+const maxKnown = 10_000
+
+func (p *programs) get(name string) program {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.known[name]
+}
+
+func (p *programs) set(name string, found program) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known == nil || len(p.known) >= maxKnown {
+		p.known = make(map[string]program)
+	}
+	p.known[name] = found
+}
+
+// probe looks at a living container for somebody who asks on the control
+// socket.
+func (k *kernel) probe(name string, pid int) control.Probe {
+	p := control.Probe{Usage: k.spawner.Usage(name)}
+	if pid == 0 {
+		return p
+	}
+	found := k.programs.get(name)
+	if found.knot != pid || !found.alive() {
+		if found = k.find(name, pid); found.pid == 0 {
+			return p
+		}
+		k.programs.set(name, found)
+	}
+	p.ProgramPID, p.ProgramStarted = found.pid, found.began
+	return p
+}
+
+// alive tells whether it is still there, and PID 1's.
+func (p program) alive() bool {
+	stat, err := proc.ReadStat(p.pid)
+	return err == nil && stat.StartTime == p.start && stat.PPID == p.knot && stat.Alive()
+}
+
+// find looks for the program of a container below its PID 1.
+func (k *kernel) find(name string, knot int) program {
+	record, err := spawn.ReadRecord(filepath.Join(root.RecordsDir(k.master), name))
+	if err != nil || record.Started == nil || record.Forked == nil || record.Forked.PID != knot {
+		return program{}
+	}
+	children, err := proc.Children(knot)
+	if err != nil {
+		return program{}
+	}
+	for _, child := range children {
+		if inner, err := proc.InnerPID(child); err != nil || inner != record.Started.PID {
+			continue
+		}
+		if start, err := proc.StartTime(child); err == nil {
+			return program{knot, child, start, record.Started.At}
+		}
+	}
+	return program{}
+}

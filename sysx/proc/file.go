@@ -1,0 +1,42 @@
+package proc
+
+import (
+	"io/fs"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReadFile is os.ReadFile for a small file of /proc. Package os would have the
+// Go runtime try to poll each file, in vain; where thousands are read that is a
+// third of the system calls.
+func ReadFile(path string) ([]byte, error) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var first [2048]byte
+	text := first[:0]
+	for {
+		n, err := retry(func() (int, error) { return unix.Read(fd, text[len(text):cap(text)]) })
+		if err != nil {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return slices.Clone(text), nil
+		}
+		if text = text[:len(text)+n]; len(text) == cap(text) {
+			text = slices.Grow(text, len(text))
+		}
+	}
+}
+
+// retry repeats a call that a signal has interrupted.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
