@@ -102,6 +102,15 @@ func (s *Server) Close() error {
 	return s.http.Close()
 }
 
+// Leave ends all connections, with an answer to who waits for one, and leaves
+// the socket for the next program in this process.
+func (s *Server) Leave(limit time.Duration) {
+	close(s.done)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	_ = s.http.Shutdown(ctx)
+}
+
 // gate lets connections in, as many as there is room for.
 type gate struct {
 	net.Listener

@@ -36,11 +36,12 @@ type Entry struct {
 
 // Store keeps deaths. A nil Store takes everything and keeps nothing.
 type Store struct {
-	dir   string
-	log   zerolog.Logger
-	queue chan Entry
-	done  chan struct{}
-	lost  atomic.Int64
+	dir     string
+	log     zerolog.Logger
+	queue   chan Entry
+	done    chan struct{}
+	lost    atomic.Int64
+	pending atomic.Int64 // added, not yet looked at
 
 	// mu is held by who reads or changes the files.
 	mu    sync.Mutex
@@ -87,10 +88,23 @@ func (s *Store) Add(e Entry) {
 	if s == nil {
 		return
 	}
+	s.pending.Add(1)
 	select {
 	case s.queue <- e:
 	default:
+		s.pending.Add(-1)
 		s.lost.Add(1)
+	}
+}
+
+// Flush returns when what was added is written, or could not be, or the limit is
+// over.
+func (s *Store) Flush(limit time.Duration) {
+	if s == nil {
+		return
+	}
+	for end := time.Now().Add(limit); s.pending.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -140,6 +154,7 @@ func (s *Store) run() {
 				return
 			}
 			s.keep(e)
+			s.pending.Add(-1)
 		case <-again:
 			again = nil
 			s.catchUp()

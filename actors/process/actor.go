@@ -103,6 +103,8 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.handle(ctx, Event{Kind: Retire})
 	case *TerminateAgain:
 		p.handle(ctx, Event{Kind: Terminate})
+	case *Settle:
+		m.Done()
 	case *LeaveInstance:
 		p.handle(ctx, Event{Kind: Leave})
 	case *listener.SocketsLeased:

@@ -51,10 +51,16 @@ type Adopted struct {
 	// Dead says that it ended before anybody could adopt it. Child has no
 	// pidfd then; its death is noted, and the next start follows from it.
 	Dead bool
+	// Exit is how it ended, if it was a child of this process, as after an
+	// exec; nil = to be learnt.
+	Exit *actors.Exit
 	// Noted says that the daemon before has noted the death, too, and was
 	// waiting for restart-timeout.
 	Noted bool
 }
+
+// Settle asks for a call of Done: by then all that was sent before is dealt with.
+type Settle struct{ Done func() }
 
 // RetireInstance asks to end the container for good; the answer is
 // [InstanceRetired].

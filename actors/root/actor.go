@@ -65,6 +65,7 @@ type Root struct {
 	suspects  map[uint32][]actors.Child // lists that wait for the forks to settle
 	token     uint32
 
+	quiet     *beQuiet // another program is about to take over
 	stopping  bool
 	expired   bool // the stop's deadline is over
 	finishing bool // nothing is left but the listener
@@ -105,6 +106,9 @@ func newRoot(config Config, done chan<- error) *Root {
 
 // Receive implements actor.Actor.
 func (r *Root) Receive(ctx actor.Context) {
+	if r.quiet != nil && r.leave(ctx) {
+		return
+	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.start(ctx)
@@ -117,6 +121,9 @@ func (r *Root) Receive(ctx actor.Context) {
 	case *orphanExited:
 		r.exited(ctx, m.exit)
 		r.finishIfEmpty(ctx)
+	case *beQuiet:
+		r.quiet = m
+		ctx.Send(r.services.Spawner, &spawner.HoldForks{})
 	case *SignalReceived:
 		r.signal(ctx, m.Signal)
 	case *planLoaded:

@@ -96,6 +96,9 @@ func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 		}()
 		return
 	}
+	// What has died before an exec took this process over is still to be
+	// waited for, and tells exactly how.
+	r.reap(ctx)
 	r.adopting = make(map[int]bool)
 	r.orphans = make(map[string]map[string]*process.Adopted)
 	for _, a := range adopted {
@@ -106,7 +109,12 @@ func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 		if r.orphans[name] == nil {
 			r.orphans[name] = make(map[string]*process.Adopted)
 		}
-		r.orphans[name][a.left.Name] = a.toProcess()
+		orphan := a.toProcess()
+		if exit, dead := r.held[orphan.Child.PID]; dead && orphan.Dead && !orphan.Noted {
+			delete(r.held, orphan.Child.PID)
+			orphan.Exit = &exit
+		}
+		r.orphans[name][a.left.Name] = orphan
 		if a.pidfd != nil {
 			r.adopting[a.left.PID] = true
 		}
@@ -144,6 +152,12 @@ func (r *Root) adopted(ctx actor.Context, m *sandbox.ContainerAdopted) {
 	a := m.Adopted
 	child := a.Child
 	delete(r.adopting, child.PID)
+	// A child, after an exec: its death may have been seen already.
+	if exit, dead := r.held[child.PID]; dead {
+		delete(r.held, child.PID)
+		ctx.Send(m.Owner, &process.ProcessExited{Gen: process.AdoptedGen, Exit: exit})
+		return
+	}
 	r.table[child.PID] = entry{a.Name, m.Owner, process.AdoptedGen, child.PIDFD, a.KillTimeout}
 	send, self := ctx.ActorSystem().Root.Send, ctx.Self()
 	ended := func(exit actors.Exit) { send(self, &orphanExited{exit}) }

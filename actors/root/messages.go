@@ -21,6 +21,9 @@ type leftoversCleared struct{ adopted []adoptable }
 // orphanExited is the death of an adopted container.
 type orphanExited struct{ exit actors.Exit }
 
+// beQuiet asks for an end of all work, see [Daemon.Quiet].
+type beQuiet struct{ done chan struct{} }
+
 // planLoaded is the end of a reload's reading.
 type planLoaded struct {
 	plan     *configs.Plan

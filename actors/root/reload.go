@@ -117,19 +117,31 @@ func (r *Root) accept(ctx actor.Context, loaded *configs.Plan) {
 
 // warnOfFixed tells about options that are used at the daemon's start only.
 func (r *Root) warnOfFixed(m *configs.Master) {
-	for _, option := range []struct{ name, old, new string }{
-		{"runtime-dir", r.started.RuntimeDir, m.RuntimeDir},
-		{"state-dir", r.started.StateDir, m.StateDir},
-		{"mount-dir", r.started.MountDir, m.MountDir},
-		{"cgroup-name", r.started.CgroupName, m.CgroupName},
-		{"cgroup-controllers", fmt.Sprint(r.started.CgroupControllers), fmt.Sprint(m.CgroupControllers)},
-		{"syslog-facility", r.started.SyslogFacility, m.SyslogFacility},
-		{"syslog-name", r.started.SyslogName, m.SyslogName},
+	for _, o := range Fixed(r.started, m) {
+		r.log.Error().Msgf("%s stays %q: to use %q, stop and start lithos_tree", o.Name, o.Old, o.New)
+	}
+}
+
+// FixedOption is an option of the master config that was changed and can't be
+// while a daemon runs.
+type FixedOption struct{ Name, Old, New string }
+
+// Fixed lists those that were changed.
+func Fixed(started, now *configs.Master) (changed []FixedOption) {
+	for _, o := range []FixedOption{
+		{"runtime-dir", started.RuntimeDir, now.RuntimeDir},
+		{"state-dir", started.StateDir, now.StateDir},
+		{"mount-dir", started.MountDir, now.MountDir},
+		{"cgroup-name", started.CgroupName, now.CgroupName},
+		{"cgroup-controllers", fmt.Sprint(started.CgroupControllers), fmt.Sprint(now.CgroupControllers)},
+		{"syslog-facility", started.SyslogFacility, now.SyslogFacility},
+		{"syslog-name", started.SyslogName, now.SyslogName},
 	} {
-		if option.old != option.new {
-			r.log.Error().Msgf("%s stays %q: to use %q, stop and start lithos_tree", option.name, option.old, option.new)
+		if o.Old != o.New {
+			changed = append(changed, o)
 		}
 	}
+	return changed
 }
 
 // logProblems logs what is wrong with the configs, with file and line.

@@ -34,8 +34,6 @@ type Config struct {
 	Budget *budget.Budget
 	// Registry counts what happens.
 	Registry *actors.Registry
-	// Requests brings what the control socket asks for: a reload.
-	Requests <-chan struct{}
 	// Plan is the first one; its master config is not broken.
 	Plan     *configs.Plan
 	Problems configs.Problems // of the Plan
@@ -50,6 +48,9 @@ type Config struct {
 	// of which one may stand for several: it has a channel of its own, so
 	// that many deaths can't crowd out a TERM.
 	Signals, Deaths <-chan os.Signal
+	// TakeOver brings what has another program take this process over; it is
+	// called when nothing is under way, and does not return. nil = nothing.
+	TakeOver <-chan func()
 	// Prepare makes the directories of a master config, at a reload.
 	Prepare func(*configs.Master) error
 	// Settled is called some time after a plan was applied, when most of
@@ -116,8 +117,11 @@ func Run(config Config) error {
 			d.Signal(sig)
 		case sig := <-config.Deaths:
 			d.Signal(sig)
-		case <-config.Requests:
-			d.Signal(syscall.SIGQUIT)
+		case takeOver := <-config.TakeOver:
+			if !d.Quiet(quietPatience) {
+				d.root.log.Error().Msgf("Not all work has ended within %s: handing over all the same", quietPatience)
+			}
+			takeOver()
 		case err := <-d.Done:
 			if err == nil {
 				// The spawner's own stop runs on its thread, so that

@@ -53,6 +53,12 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 		for _, inst := range s.instances {
 			ctx.Send(inst.pid, &process.TerminateAgain{})
 		}
+	case *Settle:
+		for _, inst := range s.instances {
+			m.Group.Add(1)
+			ctx.Send(inst.pid, &process.Settle{Done: m.Group.Done})
+		}
+		m.Group.Done()
 	case *LeaveSandbox:
 		if s.ending && len(s.instances) == 0 {
 			ctx.Stop(ctx.Self())
@@ -179,6 +185,9 @@ func (s *Sandbox) adopt(ctx actor.Context, wanted *configs.Instance, adopted *pr
 	}
 	if adopted.Dead {
 		exit := actors.Exit{PID: adopted.Child.PID, Unknown: true}
+		if adopted.Exit != nil {
+			exit = *adopted.Exit
+		}
 		ctx.Send(pid, &process.ProcessExited{Gen: process.AdoptedGen, Exit: exit})
 		return
 	}

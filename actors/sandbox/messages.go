@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"sync"
+
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/scheduler"
 
@@ -46,6 +48,10 @@ type ApplySandbox struct {
 type EndSandbox struct {
 	Shutdown bool // lithos_tree ends
 }
+
+// Settle asks for a call of Group.Done: by then all that was sent before, to the
+// sandbox and its instances, is dealt with.
+type Settle struct{ Group *sync.WaitGroup }
 
 // TerminateAgain passes on a further TERM while containers are being ended.
 type TerminateAgain struct{}

@@ -18,6 +18,7 @@ type Spawner struct {
 	root   *actor.PID
 	queue  fair.Queue[*StartContainer]
 	turn   bool // a forkNext is under way
+	held   bool
 }
 
 // New makes the actor; it has to be started with a [Dispatcher].
@@ -37,6 +38,9 @@ func (s *Spawner) Receive(ctx actor.Context) {
 		s.next(ctx)
 	case *SettleForks:
 		ctx.Send(s.root, &ForksSettled{Token: m.Token})
+	case *HoldForks:
+		s.held = true
+		ctx.Send(s.root, &ForksHeld{})
 	}
 }
 
@@ -63,6 +67,9 @@ func (s *Spawner) next(ctx actor.Context) {
 
 func (s *Spawner) start(ctx actor.Context, m *StartContainer) {
 	defer m.Request.Wipe()
+	if s.held {
+		return
+	}
 	before := time.Now()
 	child, err := s.fork(m.Request)
 	if err != nil {

@@ -54,6 +54,15 @@ type ForkFailed struct {
 // before has been reported.
 type SettleForks struct{ Token uint32 }
 
+// HoldForks ends the forking for good, because another program is about to take
+// this process over; the answer is [ForksHeld]. Who asks for a start from then on
+// gets no answer.
+type HoldForks struct{}
+
+// ForksHeld answers [HoldForks], to the root: every fork that was begun has been
+// reported.
+type ForksHeld struct{}
+
 // ForksSettled answers [SettleForks], to the root.
 type ForksSettled struct{ Token uint32 }
 

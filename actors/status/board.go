@@ -38,6 +38,15 @@ func New() *Board {
 	}
 }
 
+// Continue has the generations go on from those of the daemon that this one has
+// taken over from, so that who waits for one there may wait for it here.
+// Preconditions: no reading was begun yet.
+func (b *Board) Continue(begun uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reload.Begun = begun
+}
+
 // ID tells this run of the daemon from all others: sequence numbers and
 // generations begin anew with each.
 func (b *Board) ID() string { return b.id }
@@ -75,7 +84,7 @@ type Object struct {
 type Reload struct {
 	// Begun and Done are generations: Begun is the reading that was begun
 	// last, Done the one that was applied, or refused, last. The daemon's
-	// start is 1.
+	// start is 1, or the next one if it has taken over by exec.
 	Begun, Done uint64
 	At          time.Time // of Done
 	// Refused says why Done changed nothing; "" = it was applied.

@@ -40,6 +40,7 @@ type watch struct {
 	generation uint64
 	shown      map[string]string // what was said of each instance last
 	line       int               // length of the line of progress on a terminal
+	lost       error             // why the daemon does not answer
 }
 
 // reloadAndWait has the daemon read the file and follows what that does, until
@@ -69,9 +70,14 @@ func (w *watch) follow(ctx context.Context) error {
 	defer w.endLine()
 	for {
 		result, err := w.client.Wait(ctx, api.Wait{Reload: generation, Sandbox: w.s.sandbox, Stable: stable, Timeout: look})
+		if refusal := (*api.Error)(nil); err != nil && !errors.As(err, &refusal) && ctx.Err() == nil {
+			// It is being upgraded, or was killed and is started anew.
+			generation = w.reconnect(ctx, generation, err)
+			continue
+		}
 		if err != nil {
 			if ctx.Err() != nil {
-				err = fmt.Errorf("not all came up within %s", w.s.timeout)
+				err = errors.Join(fmt.Errorf("not all came up within %s", w.s.timeout), w.lost)
 			}
 			return w.summarise(err)
 		}
@@ -84,6 +90,31 @@ func (w *watch) follow(ctx context.Context) error {
 			return w.summarise(nil)
 		}
 	}
+}
+
+// reconnect waits for the daemon to be back, until the context ends, and gives the
+// generation to wait for. One that has taken over in the same process counts on;
+// one that was started anew has read the new file at its start.
+func (w *watch) reconnect(ctx context.Context, generation uint64, reason error) uint64 {
+	if !w.s.json && w.lost == nil {
+		w.endLine()
+		fmt.Fprintf(w.s.stderr, "the daemon has gone, waiting for it to be back: %v\n", reason)
+	}
+	w.lost = reason
+	select {
+	case <-ctx.Done():
+	case <-time.After(100 * time.Millisecond):
+	}
+	status, err := w.client.Status(ctx, false)
+	if err != nil {
+		return generation
+	}
+	w.lost = nil
+	if status.Daemon.PID != w.s.daemon {
+		w.s.daemon, generation = status.Daemon.PID, 1
+	}
+	w.generation = generation
+	return generation
 }
 
 // outcomes say of each instance whether it is up.

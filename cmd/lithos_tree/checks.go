@@ -61,12 +61,24 @@ func (h *helpers) start(fork func() (int, error)) (pid int, ended <-chan syscall
 	if pid, err = fork(); err != nil {
 		return 0, nil, err
 	}
+	return pid, h.enter(pid), nil
+}
+
+// add enters one that runs already, before anybody waits for children.
+func (h *helpers) add(pid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.enter(pid)
+}
+
+// enter is for who holds the lock.
+func (h *helpers) enter(pid int) <-chan syscall.WaitStatus {
 	c := make(chan syscall.WaitStatus, 1)
 	if h.waiting == nil {
 		h.waiting = make(map[int]chan syscall.WaitStatus)
 	}
 	h.waiting[pid] = c
-	return pid, c, nil
+	return c
 }
 
 // ended takes the end of a child, if it is one of them.

@@ -23,18 +23,22 @@ func keptFile(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "pl
 
 // keptPlan reads what the daemon before this one kept, nil if there is nothing.
 func keptPlan(m *configs.Master, log zerolog.Logger) *configs.Plan {
-	data, err := os.ReadFile(keptFile(m))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	plan := (*configs.Plan)(nil)
-	if err == nil {
-		plan, err = configs.Kept(data)
-	}
+	plan, err := readKeptPlan(m)
 	if err != nil {
 		log.Error().Msgf("Cannot use the plan of an earlier daemon in %s, what is broken in the files now will not run: %v", keptFile(m), err)
 	}
 	return plan
+}
+
+func readKeptPlan(m *configs.Master) (*configs.Plan, error) {
+	data, err := os.ReadFile(keptFile(m))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return configs.Kept(data)
 }
 
 // keeper writes plans on a goroutine of its own: nobody waits for the disk. Of

@@ -33,34 +33,67 @@ const (
 const gcPercent = 30
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole program; it returns the exit code.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == holdSignals {
+		return holdForParent(stdin, stdout, stderr)
+	}
 	o, code, done := parseOptions(args, stdout, stderr)
 	if done {
 		return code
 	}
+	left, err := takeHandover()
+	if err != nil {
+		fmt.Fprintf(stderr, "Going on without it: %v\n", err)
+	}
 	knot, err := setup.FindKnot()
 	if err != nil {
+		if left != nil {
+			err = errors.Join(err, left.handBack(err))
+		}
 		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
 		return exitBinaries
 	}
-	if err := daemon(o, knot, stderr); err != nil {
+	if err := o.daemon(knot, stderr, left); err != nil {
 		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
 		return exitFatal
+	}
+	if o.canStart {
+		fmt.Fprintln(stdout, canStart)
 	}
 	return exitOK
 }
 
+// daemon is what this program is for. One that has taken over from another and
+// can't start hands back to it.
+func (o *options) daemon(knot string, stderr io.Writer, left *handover) (err error) {
+	if left == nil {
+		return daemon(o, knot, stderr, nil)
+	}
+	programName()
+	defer left.close()
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("internal error, please report it: %v\n%s", reason, debug.Stack())
+		}
+		if err != nil && left.files[fileProgram] != nil {
+			fmt.Fprintf(stderr, "Handing back to lithos_tree %s: %v\n", left.Release, err)
+			err = errors.Join(err, left.handBack(err))
+		}
+	}()
+	return daemon(o, knot, stderr, left)
+}
+
 // daemon checks and prepares everything, and then supervises until it is told
 // to stop.
-func daemon(o *options, knot string, stderr io.Writer) error {
+func daemon(o *options, knot string, stderr io.Writer, left *handover) error {
 	if os.Geteuid() != 0 {
 		return errors.New("lithos_tree must be run as root: it makes containers")
 	}
-	if m, _ := configs.LoadMaster(o.config); m != nil {
+	if m, _ := configs.LoadMaster(o.config); m != nil && left == nil && !o.canStart {
 		if err := announceMetrics(m); err != nil {
 			fmt.Fprintf(stderr, "Agents will not find the metrics: %v\n", err)
 		}
@@ -83,6 +116,11 @@ func daemon(o *options, knot string, stderr io.Writer) error {
 	if err := setup.CheckDevfs(plan.Master); err != nil {
 		return err
 	}
+	if o.canStart {
+		if _, err := readKeptPlan(plan.Master); err != nil {
+			return err
+		}
+	}
 	if err := setup.MakeDirs(plan.Master); err != nil {
 		return err
 	}
@@ -91,8 +129,11 @@ func daemon(o *options, knot string, stderr io.Writer) error {
 		return err
 	}
 	defer set.Close()
+	if o.canStart {
+		return nil
+	}
 	log := set.Master()
-	err = supervise(o, knot, plan, problems, set)
+	err = supervise(o, knot, plan, problems, set, left)
 	if err != nil {
 		log.Error().Msgf("Fatal error: %v", err)
 	}
@@ -100,7 +141,7 @@ func daemon(o *options, knot string, stderr io.Writer) error {
 }
 
 // supervise holds the pid file while the actors live.
-func supervise(o *options, knot string, plan *configs.Plan, problems configs.Problems, set *logs.Set) (err error) {
+func supervise(o *options, knot string, plan *configs.Plan, problems configs.Problems, set *logs.Set, left *handover) (err error) {
 	// Before the pid file is there for others to find: a signal that comes
 	// then must not end the daemon with its file left behind.
 	signals := make(chan os.Signal, 16)
@@ -110,7 +151,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	// A reader of --log-stderr that goes away must not end the daemon.
 	// The signal is caught, not ignored: that would be inherited.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	pidFile, err := takePIDFile(plan.Master)
+	pidFile, err := takePIDFile(plan.Master, left)
 	if err != nil {
 		return err
 	}
@@ -123,16 +164,32 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	debug.SetGCPercent(gcPercent)
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
+	upgrade := newUpgrader(o, plan.Master, &kernel.helpers, log, signals, left)
 	requests := make(chan struct{})
-	shown := observe(plan.Master, set, requests, kernel)
+	shown := observe(plan.Master, set, requests, kernel, left)
 	defer shown.close()
 	keeper := newKeeper(plan.Master, log)
 	defer keeper.close()
+	handled, takeOver := make(chan os.Signal, cap(signals)), make(chan func())
+	upgrade.requests, upgrade.handled, upgrade.takeOver = requests, handled, takeOver
+	upgrade.leave = func() map[string]*os.File {
+		keeper.close()
+		return map[string]*os.File{filePID: pidFile.Handle(), fileControl: shown.leave()}
+	}
+	upgrade.board = shown.board
+	// Those of children that have died before an exec were for the program
+	// before.
+	select {
+	case childEnds <- syscall.SIGCHLD:
+	default: // one has come by itself
+	}
 	// From here on signals are handled, and others find the pid file and the
 	// control socket.
 	if err := tellSystemd(); err != nil {
 		log.Error().Msgf("%v", err)
 	}
+	left.close()
+	go upgrade.run()
 	return root.Run(root.Config{
 		Kernel:       kernel.functions(),
 		Logs:         set,
@@ -140,14 +197,14 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		Registry:     shown.registry,
 		DeathRecords: shown.records,
 		Budget:       shown.budget,
-		Requests:     requests,
 		Plan:         plan,
 		Problems:     problems,
 		Kept:         keptPlan(plan.Master, set.Master()),
 		Keep:         keeper.keep,
 		Knot:         knot,
 		Term:         os.Getenv("TERM"),
-		Signals:      signals,
+		Signals:      handled,
+		TakeOver:     takeOver,
 		Deaths:       childEnds,
 		Prepare:      setup.MakeDirs,
 		Settled:      debug.FreeOSMemory,

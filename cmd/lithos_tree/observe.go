@@ -37,12 +37,16 @@ type observers struct {
 	budget   *budget.Budget
 	exporter *metrics.Exporter
 	control  *control.Server
+	socket   *sock.Unix // of control
 	listener *http.Server
 }
 
 // observe opens all of them.
-func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel) *observers {
+func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel, left *handover) *observers {
 	o := &observers{log: set.Master(), board: status.New(), registry: actors.NewRegistry(), budget: budget.New(set.Master())}
+	if left != nil {
+		o.board.Continue(left.Generation)
+	}
 	var err error
 	if o.records, err = deaths.New(deaths.Dir(m.RuntimeDir), o.log); err != nil {
 		o.log.Error().Msgf("How containers die is not kept: %v", err)
@@ -59,11 +63,12 @@ func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kern
 			o.listener = o.exporter.Serve(l)
 		}
 	}
-	o.serveControl(m, set, requests, k)
+	o.serveControl(m, set, requests, k, left.take(fileControl))
 	return o
 }
 
-func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel) {
+// serveControl goes on with the socket that this process had before an exec.
+func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel, socket *os.File) {
 	gid, mode := -1, fs.FileMode(0o600)
 	if m.ControlGroup != "" {
 		id, err := groupID(m.ControlGroup)
@@ -73,12 +78,21 @@ func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan
 			gid, mode = id, 0o660
 		}
 	}
-	listener, err := sock.ListenUnix(filepath.Join(m.RuntimeDir, api.SocketName), mode, gid)
+	path := filepath.Join(m.RuntimeDir, api.SocketName)
+	var err error
+	if socket != nil {
+		if o.socket, err = sock.InheritUnix(path, socket, mode, gid); err != nil {
+			o.log.Warn().Msgf("Making another control socket: %v", err)
+		}
+	}
+	if o.socket == nil {
+		o.socket, err = sock.ListenUnix(path, mode, gid)
+	}
 	if err != nil {
 		o.log.Error().Msgf("There is no control socket: %v", err)
 		return
 	}
-	o.control = control.Serve(listener, control.Config{
+	o.control = control.Serve(o.socket, control.Config{
 		Board:      o.board,
 		Deaths:     o.records,
 		Log:        o.log,
@@ -92,6 +106,25 @@ func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan
 		Metrics:    o.exporter.WriteText,
 		Probe:      k.probe,
 	})
+}
+
+// leave writes what is to be written and ends all answers, for the next program
+// in this process. It gives the control socket, nil if there is none: who
+// connects from here on waits in its queue.
+func (o *observers) leave() *os.File {
+	o.records.Flush(flushPatience)
+	o.exporter.Close()
+	if o.control == nil {
+		return nil
+	}
+	file, err := o.socket.File()
+	if err != nil {
+		o.log.Warn().Msgf("The next lithos_tree has to make another control socket: %v", err)
+		return nil
+	}
+	o.socket.KeepName()
+	o.control.Leave(answerPatience)
+	return file
 }
 
 func (o *observers) close() {

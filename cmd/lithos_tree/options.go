@@ -14,6 +14,7 @@ type options struct {
 	config    string
 	logStderr bool
 	logLevel  string
+	canStart  bool
 }
 
 const help = `Usage: lithos_tree [-C FILE] [--log-stderr] [--log-level LEVEL]
@@ -27,6 +28,8 @@ Options:
       --log-stderr     log to standard error too
       --log-level L    error, warn, info, debug, trace or off; overrides the
                        log-level of all configs
+      --can-start      see whether it could start, say why not, and end. A
+                       running daemon asks this of a new release
       --version        print the version
       --help           print this
 
@@ -40,7 +43,9 @@ Signals:
   QUIT                 read the configs again: what changed is replaced, what
                        did not runs on. What is broken stays as it was, and
                        the log says where the mistake is. Log files are opened
-                       anew. (HUP, USR1 and USR2 do the same.)
+                       anew. (HUP, USR1 and USR2 do the same.) If lithos_tree
+                       was replaced on disk and the new one could start, it
+                       takes over: same pid, same containers.
   TERM, INT            end all containers and exit. They get their
                        kill-timeout. A second one is passed on to them.
 
@@ -73,6 +78,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	}
 	flags.BoolVar(&o.logStderr, "log-stderr", false, "")
 	flags.StringVar(&o.logLevel, "log-level", "", "")
+	flags.BoolVar(&o.canStart, "can-start", false, "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	err := flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {

@@ -11,9 +11,13 @@ import (
 	"lithos/sysx/lockfile"
 )
 
-// takePIDFile makes sure that no other daemon uses this runtime-dir (N12).
-func takePIDFile(m *configs.Master) (*lockfile.File, error) {
+// takePIDFile makes sure that no other daemon uses this runtime-dir (N12). After
+// an exec this process has it already: there is no moment without the lock.
+func takePIDFile(m *configs.Master, left *handover) (*lockfile.File, error) {
 	path := filepath.Join(m.RuntimeDir, "master.pid")
+	if handle := left.take(filePID); handle != nil {
+		return lockfile.Inherit(path, handle)
+	}
 	file, err := lockfile.Acquire(path, fmt.Sprintf("%d\n", os.Getpid()))
 	if held := (*lockfile.HeldError)(nil); errors.As(err, &held) {
 		return nil, fmt.Errorf("another lithos_tree runs with the runtime-dir %s (pid %s, see %s); stop it first, or give this one a runtime-dir of its own",

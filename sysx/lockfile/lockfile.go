@@ -89,6 +89,29 @@ func (f *File) write(content string) error {
 	return err
 }
 
+// Handle is the open file, with the lock. Who has it after an exec goes on with
+// [Inherit].
+func (f *File) Handle() *os.File { return f.file }
+
+// Inherit goes on with a lock that this process held before an exec. It takes
+// the handle, also with an error.
+func Inherit(path string, handle *os.File) (*File, error) {
+	err := flock(handle)
+	if err == nil {
+		var locked, there os.FileInfo
+		if locked, err = handle.Stat(); err == nil {
+			there, err = os.Stat(path)
+		}
+		if err == nil && !os.SameFile(locked, there) {
+			err = errors.New("another file is in its place")
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot go on with the lock of %s: %w", path, err), handle.Close())
+	}
+	return &File{path, handle}, nil
+}
+
 // Remove removes the file and then lets go of the lock.
 func (f *File) Remove() error {
 	return errors.Join(os.Remove(f.path), f.file.Close())

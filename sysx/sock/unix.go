@@ -13,6 +13,7 @@ type Unix struct {
 	*net.UnixListener
 	path string
 	file fs.FileInfo
+	keep bool // the name stays
 }
 
 // maxUnixPath is the longest name that the kernel takes, less what is added to
@@ -63,9 +64,41 @@ func ListenUnix(path string, mode fs.FileMode, gid int) (*Unix, error) {
 	return u, nil
 }
 
+// InheritUnix goes on with a socket that this process had before an exec, by
+// the name that it has. It takes the file, also with an error.
+func InheritUnix(path string, socket *os.File, mode fs.FileMode, gid int) (*Unix, error) {
+	defer socket.Close()
+	l, err := net.FileListener(socket)
+	if err != nil {
+		return nil, fmt.Errorf("cannot go on with the socket %s: %w", path, err)
+	}
+	u := &Unix{path: path}
+	ok := false
+	if u.UnixListener, ok = l.(*net.UnixListener); !ok || u.Addr().String() != path+unixTemporary {
+		return nil, errors.Join(fmt.Errorf("cannot go on with the socket %s: it is another one, %s", path, l.Addr()), l.Close())
+	}
+	u.SetUnlinkOnClose(false)
+	if u.file, err = os.Lstat(path); err == nil {
+		err = os.Chmod(path, mode)
+	}
+	if err == nil && gid >= 0 {
+		err = os.Chown(path, -1, gid)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot go on with the socket %s: %w", path, err), l.Close())
+	}
+	return u, nil
+}
+
+// KeepName has Close leave the name: another has the socket, too.
+func (u *Unix) KeepName() { u.keep = true }
+
 // Close closes the socket and removes its name, unless it is another's by now.
 func (u *Unix) Close() error {
 	err := u.UnixListener.Close()
+	if u.keep {
+		return err
+	}
 	if now, statErr := os.Lstat(u.path); statErr == nil && os.SameFile(now, u.file) {
 		err = errors.Join(err, os.Remove(u.path))
 	}

@@ -216,11 +216,19 @@ func (c *Client) call(ctx context.Context, method, path string, question, answer
 }
 
 func (c *Client) open(ctx context.Context, method, path string, question []byte) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://lithos"+path, bytes.NewReader(question))
-	if err != nil {
-		return nil, err
+	ask := func() (*http.Response, error) {
+		request, err := http.NewRequestWithContext(ctx, method, "http://lithos"+path, bytes.NewReader(question))
+		if err != nil {
+			return nil, err
+		}
+		return c.http.Do(request)
 	}
-	answer, err := c.http.Do(request)
+	answer, err := ask()
+	if method == http.MethodGet && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
+		// Another lithos_tree is just taking over, and the question was the
+		// old one's to answer. It has the same socket.
+		answer, err = ask()
+	}
 	if err != nil {
 		return nil, c.explain(err)
 	}

@@ -1,0 +1,52 @@
+package root
+
+import (
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors/sandbox"
+	"lithos/actors/spawner"
+)
+
+// quietPatience is what work that is under way gets before another program
+// takes over.
+const quietPatience = 5 * time.Second
+
+// Quiet ends all work, for good: another program is about to take this process
+// over, and to go on from the records as after a kill. Nothing is forked from
+// here on and no child is waited for, so that whoever dies is the next one's to
+// learn of; what was waited for has been noted. It tells whether that was done
+// within the limit.
+func (d *Daemon) Quiet(limit time.Duration) bool {
+	m := &beQuiet{done: make(chan struct{})}
+	d.system.Root.Send(d.pid, m)
+	select {
+	case <-m.done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// leave drops what would begin something new, or note something that the next
+// one has to note; it tells whether that was all there is to the message.
+func (r *Root) leave(ctx actor.Context) bool {
+	switch ctx.Message().(type) {
+	case *SignalReceived, *planLoaded, *leftoversCleared, *orphanExited, *childrenListed, *stopDeadlineElapsed:
+		return true
+	case *spawner.ForksHeld:
+		var all sync.WaitGroup
+		for _, c := range r.sandboxes {
+			all.Add(1)
+			ctx.Send(c.pid, &sandbox.Settle{Group: &all})
+		}
+		go func() {
+			all.Wait()
+			close(r.quiet.done)
+		}()
+		return true
+	}
+	return false
+}

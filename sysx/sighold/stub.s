@@ -1,0 +1,1 @@
+// The functions of package syscall that have no body here need this file to be.
