@@ -119,7 +119,7 @@ var foreign = map[string][]string{
 	"lithos_clean":  {"-h"},                                      // du
 	"lithos_cmd":    {"--table", "--dry-run"},                    // of the commands in its examples
 	"lithos_crypt":  {"-t", "-N", "-f", "-P", "-rs", "-p", "-r"}, // ssh-keygen, xxd, read
-	"lithos_tree":   {"--timeline"},                              // lithos_check
+	"lithos_tree":   {"--timeline", "--wait", "--why"},           // lithos_check, lithos_switch, lithos_ps
 	"lithos_exec":   {"-l"},                                      // ls
 	"lithos_import": {"--check-container"},                       // lithos_check
 	"lithos_ps":     {"-r"},                                      // jq

@@ -89,13 +89,14 @@ func TestO2_ATrialSaysWhyItFailed(t *testing.T) {
 		return h.path("bin/new")
 	}
 	children := new(helpers)
-	stop := make(chan struct{})
-	defer close(stop)
+	stop, reaped := make(chan struct{}), make(chan struct{})
+	defer func() { close(stop); <-reaped }()
 	go func() { // as the root actor does
-		for {
+		defer close(reaped)
+		for stopped := false; !stopped || len(children.ended) > 0; {
 			select {
 			case <-stop:
-				return
+				stopped = true
 			case <-time.After(time.Millisecond):
 			}
 			if exit, ok, _ := proc.Wait(); ok {

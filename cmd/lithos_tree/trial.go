@@ -60,6 +60,7 @@ func (h *helpers) try(ctx context.Context, path string, patience time.Duration) 
 	case status := <-ended:
 		return judge(strings.TrimSpace(string(text)), status)
 	case <-ctx.Done():
+		_ = process.Kill()
 		return fmt.Errorf("%w (%s)", errSilent, patience)
 	}
 }
