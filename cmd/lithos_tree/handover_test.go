@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors"
 	"lithos/sysx/proc"
 )
 
@@ -77,6 +76,12 @@ func TestO2_TheReleaseBeforeAndAfterUnderstandAHandover(t *testing.T) {
 	}
 }
 
+func (h *helpers) some() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiting) > 0
+}
+
 func itoa(n int) string { text, _ := json.Marshal(n); return string(text) }
 
 func TestO2_ATrialSaysWhyItFailed(t *testing.T) {
@@ -93,14 +98,14 @@ func TestO2_ATrialSaysWhyItFailed(t *testing.T) {
 	defer func() { close(stop); <-reaped }()
 	go func() { // as the root actor does
 		defer close(reaped)
-		for stopped := false; !stopped || len(children.ended) > 0; {
+		for stopped := false; !stopped || children.some(); {
 			select {
 			case <-stop:
 				stopped = true
 			case <-time.After(time.Millisecond):
 			}
 			if exit, ok, _ := proc.Wait(); ok {
-				children.took(actors.Exit{PID: exit.PID, Status: syscall.WaitStatus(exit.Status)})
+				children.ended(exit.PID, syscall.WaitStatus(exit.Status))
 			}
 		}
 	}()

@@ -143,6 +143,7 @@ func (k *kernel) wait() (actors.Exit, bool) {
 	if err != nil {
 		k.log.Error().Msgf("%v", err)
 	}
+	return actors.Exit{PID: exit.PID, Status: syscall.WaitStatus(exit.Status), At: time.Now()}, ok
 }
 
 func (k *kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {
