@@ -31,6 +31,10 @@ type Kernel struct {
 	// Check asks a container whether it serves, until the context is done; nil
 	// = yes. ErrNotAsked says that nothing is known of it.
 	Check func(ctx context.Context, name, record string, check *configs.Check) error
+	// AwaitNotice waits until a program has told that it is ready; TakeNotice
+	// copies what it does that by from a container that another daemon started.
+	AwaitNotice func(*os.File) error
+	TakeNotice  func(pid int, pidfd *os.File, inode uint64) (*os.File, error)
 	// AppendLine appends to a log of programs' output, where PID 1 itself
 	// could not, and to a record.
 	AppendLine func(path, line string) error

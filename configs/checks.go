@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ const (
 	CheckTCP     CheckKind = "tcp"     // a connection is accepted
 	CheckHTTP    CheckKind = "http"    // GET is answered with a status of 200 to 399
 	CheckCommand CheckKind = "command" // a program in the container exits with 0
+	CheckFD      CheckKind = "fd"      // of ready: the program writes a line to a descriptor
 )
 
 // Check is how to ask a container whether it serves, from inside its network.
@@ -25,6 +27,7 @@ type Check struct {
 	Addr    netip.AddrPort `json:",omitzero"`  // tcp, http
 	Path    string         `json:",omitempty"` // http
 	Command []string       `json:",omitempty"` // command, argv
+	FD      int            `json:",omitempty"` // fd: what the program has it as
 	// Interval is from the end of one check to the next, Timeout what one may
 	// take.
 	Interval, Timeout time.Duration
@@ -66,6 +69,9 @@ func (c *Check) What() string {
 	case CheckHTTP:
 		return "GET http://" + c.Addr.String() + c.Path
 	}
+	if c.Kind == CheckFD {
+		return "a line written to descriptor " + strconv.Itoa(c.FD)
+	}
 	return "command " + strings.Join(c.Command, " ")
 }
 
@@ -95,6 +101,9 @@ func (h *Healthcheck) String() string {
 
 func (c *Check) written() string {
 	text := string(c.Kind) + ": "
+	if c.Kind == CheckFD {
+		return text + strconv.Itoa(c.FD)
+	}
 	switch c.Kind {
 	case CheckCommand:
 		text += marshal(c.Command)
@@ -122,7 +131,7 @@ type checkConfig struct {
 
 var (
 	checkKeys  = []string{"tcp", "http", "path", "host", "command", "interval", "timeout"}
-	readyKeys  = append(slices.Clone(checkKeys), "within")
+	readyKeys  = append(slices.Clone(checkKeys), "fd", "within")
 	healthKeys = append(slices.Clone(checkKeys), "failures", "start-period")
 )
 
@@ -135,7 +144,11 @@ func (t *template) readReady(v value) {
 	if !ok {
 		return
 	}
-	t.ready = readCheck(v, &o, defaultReadyInterval)
+	if !o.get("fd").null() {
+		t.ready = t.readNotice(&o)
+	} else {
+		t.ready = readCheck(v, &o, defaultReadyInterval, "tcp, http, command and fd")
+	}
 	t.within = o.get("within").seconds(0)
 	t.checkDaemon(v)
 }
@@ -149,10 +162,40 @@ func (t *template) readHealthcheck(v value) {
 	if !ok {
 		return
 	}
-	t.health = readCheck(v, &o, defaultHealthInterval)
+	t.health = readCheck(v, &o, defaultHealthInterval, "tcp, http and command")
 	t.failures = int(o.get("failures").integer(defaultFailures, 1, maxFailures))
 	t.startPeriod = o.get("start-period").seconds(0)
 	t.checkDaemon(v)
+}
+
+// readNotice reads `ready: {fd: N}`: nobody is asked, the program tells.
+func (t *template) readNotice(o *object) *checkConfig {
+	v := o.get("fd")
+	before := v.c.errors
+	for _, key := range checkKeys {
+		if other := o.get(key); !other.null() {
+			other.errorf("can't be together with fd: with that nobody asks, the program tells")
+		}
+	}
+	if t.fixed.RestartProcessOnly {
+		v.errorf("can't be together with restart-process-only: the second program would not be heard")
+	}
+	fd := int(v.integer(3, 3, math.MaxInt32))
+	if uint64(fd) >= t.fixed.FilenoLimit {
+		v.errorf("%d is beyond fileno-limit %d", fd, t.fixed.FilenoLimit)
+	}
+	for _, p := range t.ports {
+		if p.FD == fd {
+			v.errorf("descriptor %d is that of port %s already", fd, clip(p.key))
+		}
+	}
+	if i := fd - firstActivationFD; i < len(t.activated()) {
+		v.errorf("descriptor %d is that of variable %q by its activation", fd, clip(t.activated()[i].name))
+	}
+	if v.c.errors > before {
+		return nil
+	}
+	return &checkConfig{Check: Check{Kind: CheckFD, FD: fd}}
 }
 
 // checkDaemon: nobody watches over a command.
@@ -163,7 +206,7 @@ func (t *template) checkDaemon(v value) {
 }
 
 // readCheck reads what both options have; nil if there is an error.
-func readCheck(v value, o *object, interval time.Duration) *checkConfig {
+func readCheck(v value, o *object, interval time.Duration, ways string) *checkConfig {
 	before := v.c.errors
 	c := &checkConfig{host: loopback}
 	for _, kind := range []CheckKind{CheckTCP, CheckHTTP, CheckCommand} {
@@ -176,7 +219,7 @@ func readCheck(v value, o *object, interval time.Duration) *checkConfig {
 		}
 	}
 	if c.Kind == "" {
-		v.errorf("needs one of tcp, http and command")
+		v.errorf("needs one of %s", ways)
 		return nil
 	}
 	c.readWay(o)
@@ -257,6 +300,14 @@ func (c *checkConfig) readCommand(v value) {
 	}
 }
 
+// seen is what of ready the program sees: the descriptor.
+func (r *Ready) seen() *Ready {
+	if r == nil || r.Kind != CheckFD {
+		return nil
+	}
+	return &Ready{Check: Check{Kind: CheckFD, FD: r.FD}}
+}
+
 // substituted are the texts with variables in them.
 func (c *checkConfig) substituted() []sourced[string] {
 	if c == nil {
@@ -269,7 +320,7 @@ func (c *checkConfig) substituted() []sourced[string] {
 // them.
 func (r *resolver) checkChecks(ports []TCPPort) {
 	for _, c := range []*checkConfig{r.t.ready, r.t.health} {
-		if c == nil || c.Kind == CheckCommand {
+		if c == nil || c.Kind == CheckCommand || c.Kind == CheckFD {
 			continue
 		}
 		replaced := func(s sourced[string]) string {
@@ -308,7 +359,7 @@ func (r *recipe) check(t *checkConfig, name string) Check {
 	for _, a := range t.argv {
 		c.Command = append(c.Command, replaced(a))
 	}
-	if c.Kind == CheckCommand {
+	if c.Kind == CheckCommand || c.Kind == CheckFD {
 		return c
 	}
 	port, _ := parsePort(replaced(t.port))

@@ -25,6 +25,8 @@ func TestChecksAreRead(t *testing.T) {
 		"ready: {http: 80, path: '/@{lithos:name}'}\n": {
 			ready: &Ready{Check: Check{Kind: CheckHTTP, Addr: at("127.0.0.1:80"), Path: "/web/app.0", Interval: s / 2, Timeout: 5 * s}},
 			words: `{http: 80, path: "/web/app.0", interval: 0.5, timeout: 5}`},
+		"ready: {fd: 5, within: 60}\n": {
+			ready: &Ready{Check: Check{Kind: CheckFD, FD: 5}, Within: 60 * s}, words: "{fd: 5, within: 60}"},
 		"healthcheck: {http: 80, path: '/up?a=1', host: '::1', interval: 1.5, timeout: 0.1, failures: 1, start_period: 60}\n": {
 			health: &Healthcheck{Check: Check{Kind: CheckHTTP, Addr: at("[::1]:80"), Path: "/up?a=1", Interval: 3 * s / 2, Timeout: s / 10}, Failures: 1, StartPeriod: 60 * s},
 			words:  `{http: 80, path: "/up?a=1", host: '::1', interval: 1.5, timeout: 0.1, failures: 1, start-period: 60}`},
@@ -64,12 +66,28 @@ func TestC23_ChecksAreNoReasonToReplace(t *testing.T) {
 	a, b := full(), full()
 	b.Ready, b.Healthcheck = nil, nil
 	equal(t, "the fingerprint", instanceOf(a).Fingerprint, instanceOf(b).Fingerprint)
+	// But for a descriptor, which the program has to get.
+	a.Ready = &Ready{Check: Check{Kind: CheckFD, FD: 5}}
+	equal(t, "with a descriptor", instanceOf(a).Fingerprint == instanceOf(b).Fingerprint, false)
+	b.Ready = &Ready{Check: a.Ready.Check, Within: time.Minute}
+	equal(t, "its other options", instanceOf(a).Fingerprint, instanceOf(b).Fingerprint)
 }
 
 func TestChecksThatMakeNoSense(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "nothing to ask", host: hostConfig{container: "ready: {interval: 1}\n"},
-			want: []string{"app.yaml:1:8: error: ready: needs one of tcp, http and command"}},
+			want: []string{"app.yaml:1:8: error: ready: needs one of tcp, http, command and fd"}},
+		{name: "nothing to ask for health", host: hostConfig{container: "healthcheck: {}\n"},
+			want: []string{"app.yaml:1:14: error: healthcheck: needs one of tcp, http and command"}},
+		{name: "no descriptor for health", host: hostConfig{container: "healthcheck: {fd: 5}\n"}, want: []string{"app.yaml:1:15: error: healthcheck.fd: unknown key"}},
+		{name: "both ask and tell", host: hostConfig{container: "ready: {fd: 5, tcp: 80, interval: 1}\n"},
+			want: []string{"app.yaml:1:21: error: ready.tcp: can't be together with fd", "app.yaml:1:35: error: ready.interval: can't be together with fd"}},
+		{name: "stdout", host: hostConfig{container: "ready: {fd: 1}\n"}, want: []string{"app.yaml:1:13: error: ready.fd: 1 is"}},
+		{name: "E5 beyond the limit", host: hostConfig{container: "fileno-limit: 10\nready: {fd: 10}\n"}, want: []string{"app.yaml:2:13: error: ready.fd: 10 is beyond fileno-limit 10"}},
+		{name: "G1 that of a port", host: hostConfig{container: "tcp-ports: {80: {fd: 4}}\nready: {fd: 4}\n"}, want: []string{"app.yaml:2:13: error: ready.fd: descriptor 4 is that of port 80 already"}},
+		{name: "F9 that of an activation", host: hostConfig{entry: "variables: {p: 80}\n", container: "variables:\n  p: !TcpPort {activation: systemd}\nready: {fd: 3}\n"},
+			want: []string{`app.yaml:3:13: error: ready.fd: descriptor 3 is that of variable "p" by its activation`}},
+		{name: "E18 told once", host: hostConfig{container: "restart-process-only: true\nready: {fd: 5}\n"}, want: []string{"app.yaml:2:13: error: ready.fd: can't be together with restart-process-only"}},
 		{name: "two ways", host: hostConfig{container: "ready: {tcp: 80, http: 80}\n"},
 			want: []string{"app.yaml:1:24: error: ready.http: tcp is given already"}},
 		{name: "a word", host: hostConfig{container: "healthcheck: tcp\n"}, want: []string{"app.yaml:1:14: error: healthcheck: expected a mapping"}},

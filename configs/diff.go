@@ -159,7 +159,7 @@ func effective(in *Instance) []option {
 		{name: "seccomp", value: c.Seccomp},
 		{name: "restart-timeout", value: c.RestartTimeout.String(), later: !c.RestartProcessOnly},
 		{name: "restart-backoff", value: c.RestartBackoff.String(), later: true},
-		{name: "ready", value: c.Ready.String(), later: true},
+		{name: "ready", value: c.Ready.String(), later: c.Ready.seen() == nil},
 		{name: "healthcheck", value: c.Healthcheck.String(), later: true},
 		{name: "kill-timeout", value: c.KillTimeout.String(), later: true},
 		{name: "restart-process-only", value: strconv.FormatBool(c.RestartProcessOnly)},

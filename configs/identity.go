@@ -75,7 +75,7 @@ func fingerprint(c *Container, m *Master) string {
 	seen.KillTimeout = 0
 	seen.NormalExitCodes = nil
 	seen.RestartBackoff = RestartBackoff{}
-	seen.Ready, seen.Healthcheck = nil, nil
+	seen.Ready, seen.Healthcheck = c.Ready.seen(), nil
 	if !c.RestartProcessOnly {
 		// PID 1 restarts the program itself only with that option.
 		seen.RestartTimeout = 0

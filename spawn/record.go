@@ -65,6 +65,9 @@ type Created struct {
 	KillTimeout float64   `json:"kill_timeout"` // seconds
 	// Interface is the host's end of its connection to a bridge, "" = none.
 	Interface string `json:"interface,omitempty"`
+	// Notice is the inode of the pipe by which the program tells that it is
+	// ready, 0 = none.
+	Notice uint64 `json:"notice,omitempty"`
 	// Identity is for who joins the container later, see package enter; nil
 	// in a record of a lithos that had none.
 	Identity *Identity `json:"identity,omitempty"`

@@ -30,6 +30,9 @@ type Request struct {
 	// of their names. The start wipes them.
 	Secrets []Secret
 	Inside  map[int]Socket // by index in Sockets
+	// NoticeFD is the descriptor by which the program tells that it is ready;
+	// 0 = it does not.
+	NoticeFD int
 	// UIDMap and GIDMap are those of a user namespace for the program; empty =
 	// none.
 	UIDMap, GIDMap []IDMap
@@ -117,4 +120,7 @@ type Child struct {
 	// Degraded has a sentence for each limit that could not be applied
 	// (checklist M3).
 	Degraded []string
+	// Notice is what the program of Request.NoticeFD writes, see [AwaitNotice];
+	// nil = nothing is heard of it.
+	Notice *os.File
 }

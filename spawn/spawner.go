@@ -103,6 +103,8 @@ type launch struct {
 	spaces   []*os.File // the program's namespaces
 	sockets  []*os.File
 	degraded []string
+	// The ends of the pipe for its readiness, nil = none, see notice.go.
+	notice, noticeOfProgram *os.File
 }
 
 func (l *launch) close() {
@@ -159,12 +161,16 @@ func (l *launch) run() (*Child, error) {
 	if l.null, err = l.opens(os.OpenFile(os.DevNull, os.O_RDWR, 0)); err != nil {
 		return nil, err
 	}
+	if err := l.makeNotice(); err != nil {
+		return nil, err
+	}
 	if err := l.createRecord(); err != nil {
 		return nil, err
 	}
 	if err := l.isolate(); err != nil {
 		return nil, err
 	}
+	l.addNotice()
 	parts, wipe := l.encode()
 	defer wipe()
 	size := 0
@@ -189,7 +195,7 @@ func (l *launch) run() (*Child, error) {
 	if err != nil {
 		l.degraded = append(l.degraded, fmt.Sprintf("another daemon would not find it: cannot write its record: %v", err))
 	}
-	child.Degraded = l.degraded
+	child.Degraded, child.Notice = l.degraded, l.keepNotice()
 	return child, nil
 }
 

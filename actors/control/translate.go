@@ -127,7 +127,7 @@ func checkWords(t *api.Instance, in *status.Instance) string {
 	case in.Unhealthy != "":
 		return "; " + in.Unhealthy
 	case t.Ready != nil && !t.Ready.Ready && t.Ready.Why == "":
-		return "; not asked yet whether it is ready"
+		return "; it is not ready yet (" + t.Ready.Check + ")"
 	case t.Ready != nil && !t.Ready.Ready:
 		return fmt.Sprintf("; it is not ready (%s: %s)", t.Ready.Check, t.Ready.Why)
 	case t.Health != nil && t.Health.Failures > 0:

@@ -69,6 +69,7 @@ type Process struct {
 
 	checks    checking
 	unhealthy string // why it is being ended, "" = it is not
+	listening bool   // for what its program tells
 
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
@@ -134,6 +135,8 @@ func (p *Process) Receive(ctx actor.Context) {
 	case *checkDone:
 		p.checks.answer = m.Err
 		p.handle(ctx, Event{Checked, m.Gen})
+	case *noticeHeard:
+		p.heard(ctx, m)
 	case *readyOverdue:
 		p.overdue(ctx, m)
 	case *restartTimeoutElapsed:
@@ -296,12 +299,15 @@ func (p *Process) returnSockets(ctx actor.Context) {
 func (p *Process) fork(ctx actor.Context) {
 	p.current = p.desired
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
-	p.asked, p.killed, p.unhealthy = false, false, ""
+	p.asked, p.killed, p.unhealthy, p.listening = false, false, "", false
 	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
 	if err != nil {
 		p.failure = err
 		p.raise(ForkRefused, p.state.Start)
 		return
+	}
+	if ready := p.current.Container.Ready; ready != nil && ready.Kind == configs.CheckFD {
+		request.NoticeFD = ready.FD
 	}
 	p.restarts++
 	p.cancelled = new(atomic.Bool)

@@ -23,6 +23,11 @@ func (p *Process) adopt(m *AdoptInstance) {
 	p.pace = p.pace.Started(a.Created)
 	p.leasing = a.Leased
 	p.checks = checking{since: time.Now(), ready: a.Ready}
+	if a.Deaf != "" && a.Ready.IsZero() {
+		// Nobody will ever hear of it, and it has had its time.
+		p.env.Log.Error().Msgf("Taking container %q for ready: %s", p.name, a.Deaf)
+		p.checks.ready = time.Now()
+	}
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
 }
 

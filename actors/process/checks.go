@@ -73,7 +73,47 @@ func (p *Process) startChecks(ctx actor.Context) {
 			p.checks.within = p.env.After(time.Until(p.checks.since.Add(ready.Within)), ctx.Self(), &readyOverdue{p.state.Check})
 		}
 	}
+	if check.Kind == configs.CheckFD {
+		p.awaitNotice(ctx)
+		return
+	}
 	p.checks.timer = p.env.After(first, ctx.Self(), &checkDue{p.state.Check})
+}
+
+// awaitNotice waits on a goroutine, one for each container, until the program
+// tells that it is ready. Closing the file ends that.
+func (p *Process) awaitNotice(ctx actor.Context) {
+	file := p.child.Notice
+	if file == nil || p.listening {
+		return
+	}
+	p.listening = true
+	env, gen, self, name := p.env, p.state.Start, ctx.Self(), p.name
+	send := ctx.ActorSystem().Root.Send
+	go func() {
+		done := &noticeHeard{Gen: gen}
+		defer func() { send(self, done) }()
+		defer actors.Recover(env.Log, "readiness of "+name, func(err error) { done.Err = err })
+		done.Err = env.Kernel.AwaitNotice(file)
+	}()
+}
+
+// heard takes what the program has told for the answer to a check.
+func (p *Process) heard(ctx actor.Context, m *noticeHeard) {
+	ready := p.desired.Container.Ready
+	if m.Gen != p.state.Start || p.state.Phase != Running || ready == nil || ready.Kind != configs.CheckFD || !p.checks.ready.IsZero() {
+		return
+	}
+	p.checks.answer = m.Err
+	p.handle(ctx, Event{Checked, p.state.Check})
+}
+
+// closeNotice: nobody listens any more.
+func (p *Process) closeNotice() {
+	if p.child != nil && p.child.Notice != nil {
+		_ = p.env.Kernel.Close(p.child.Notice)
+		p.child.Notice = nil
+	}
 }
 
 // stopChecks stops them; what is known stays.
@@ -161,6 +201,7 @@ func (p *Process) judge(ctx actor.Context) {
 	switch v {
 	case isReady:
 		p.cancel(&p.checks.within)
+		p.closeNotice()
 		p.noteReady(check)
 		check = p.check()
 	case isUnhealthy:
@@ -170,7 +211,7 @@ func (p *Process) judge(ctx actor.Context) {
 	case goOn:
 		p.noteChecked(&before, check)
 	}
-	if check != nil {
+	if check != nil && check.Kind != configs.CheckFD {
 		p.checks.timer = p.env.After(check.Interval, ctx.Self(), &checkDue{p.state.Check})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/spawner"
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
@@ -292,6 +293,83 @@ func TestAPanicOfACheckIsNoFailure(t *testing.T) {
 		c.fork(7)
 		if in := c.after(time.Minute); in.State != status.Running || !strings.Contains(in.Health.Why, "could not be asked") {
 			t.Errorf("%+v, %+v", in, in.Health)
+		}
+	})
+}
+
+func notice(version string, within time.Duration) *configs.Instance {
+	return withChecks(version, &configs.Ready{Check: configs.Check{Kind: configs.CheckFD, FD: 5}, Within: within}, nil)
+}
+
+// tells is a stage whose programs tell that they are ready.
+func tells(t *testing.T) (c *checked, tell chan error, closed *int) {
+	c, tell, closed = newChecked(t), make(chan error), new(int)
+	c.env.Kernel.AwaitNotice = func(*os.File) error { return <-tell }
+	c.env.Kernel.Close = func(*os.File) error { *closed++; return nil }
+	return c, tell, closed
+}
+
+func TestProgramTellsThatItIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tell, closed := tells(t)
+		c.tell(&RunInstance{Instance: notice("1", 0), Env: c.env})
+		var start *spawner.StartContainer
+		for _, m := range c.take() {
+			if s, ok := m.(*spawner.StartContainer); ok {
+				start = s
+			}
+		}
+		if start == nil || start.Request.NoticeFD != 5 {
+			t.Fatalf("the start: %+v", start)
+		}
+		c.system.Root.Send(c.process, &spawner.ContainerForked{Gen: start.Gen, Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Notice: new(os.File), Started: time.Now()}})
+		if in := c.after(time.Hour); !in.NotReady() || in.State != status.Running {
+			t.Errorf("before: %+v", in)
+		}
+		// Other options leave one listener, which is heard.
+		c.system.Root.Send(c.process, &UpdateInstance{Instance: notice("1", time.Hour), Env: c.env})
+		time.Sleep(time.Minute)
+		tell <- nil
+		in := c.after(0)
+		if in.NotReady() || *closed != 1 || len(c.appended) != 1 {
+			t.Errorf("after: %+v, closed %d, noted %q", in.Ready, *closed, c.appended)
+		}
+		if in := c.after(2 * time.Hour); in.State != status.Running {
+			t.Errorf("much later: %+v", in)
+		}
+		if len(c.asked) != 0 {
+			t.Errorf("it was asked at %v", c.asked)
+		}
+	})
+}
+
+func TestProgramTellsNonsense(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tell, closed := tells(t)
+		c.system.Root.Send(c.process, &AdoptInstance{Instance: notice("1", 0), Env: c.env, Adopted: &Adopted{
+			Name: "web/app.0", Fingerprint: "1", Created: time.Now(), Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Notice: new(os.File), Started: time.Now()},
+		}})
+		time.Sleep(time.Second)
+		tell <- errors.New("its program wrote 4096 bytes without a newline")
+		if in := c.after(time.Hour); !in.NotReady() || in.Ready.Why != "its program wrote 4096 bytes without a newline" || in.State != status.Running {
+			t.Errorf("%+v, %+v", in, in.Ready)
+		}
+		c.tell(&ProcessExited{Gen: AdoptedGen, Exit: actors.Exit{PID: 7, At: time.Now()}})
+		if *closed != 2 { // its pidfd, too
+			t.Errorf("closed %d", *closed)
+		}
+	})
+}
+
+// One that can't be heard is not waited for, nor ended.
+func TestAdoptedThatCannotBeHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChecked(t)
+		c.tell(&AdoptInstance{Instance: notice("1", time.Second), Env: c.env, Adopted: &Adopted{
+			Name: "web/app.0", Fingerprint: "1", Created: time.Now(), Deaf: "no pipe", Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Started: time.Now()},
+		}})
+		if in := c.after(time.Hour); in.NotReady() || in.State != status.Running {
+			t.Errorf("%+v, %+v", in, in.Ready)
 		}
 	})
 }

@@ -54,6 +54,7 @@ func (p *Process) noteFailedStart(effect Effect) {
 
 // noteDeath logs (P3: at error) and counts a death, and lets go of the pid.
 func (p *Process) noteDeath() {
+	p.closeNotice()
 	child := p.child
 	p.child = nil
 	p.counters.Running.Add(-1)

@@ -18,6 +18,9 @@
 // judges the answers. A container is asked whether it is ready until it is, once;
 // only from then on its healthcheck counts. What could not be asked is no
 // failure. What was ready stays so for the next daemon, by the record; it counts
-// failures, within and start-period anew. An unhealthy container is ended and
+// failures, within and start-period anew. With `ready: {fd: N}` nobody asks: a pipe
+// is read, which the container keeps open itself, so that neither writing to it
+// fails nor what was written is lost while no daemon is there; one that can't be
+// taken over then counts as ready, since nobody would ever hear of it. An unhealthy container is ended and
 // goes the way of one that failed by itself.
 package process

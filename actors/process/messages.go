@@ -48,6 +48,7 @@ type Adopted struct {
 	Restarts    int           // starts before that one
 	Leased      bool          // it has listening sockets of the daemon's
 	Ready       time.Time     // since when it was ready; zero = it was not yet
+	Deaf        string        // why its program can't be heard to say that it is, "" = it can
 	// Dead says that it ended before anybody could adopt it. Child has no
 	// pidfd then; its death is noted, and the next start follows from it.
 	Dead bool
@@ -90,6 +91,12 @@ type killTimeoutElapsed struct{ Gen uint32 }
 
 // restartAllowed says that the restart that waited for restart-budget is due.
 type restartAllowed struct{ Gen uint32 }
+
+// noticeHeard is what a program tells of its own accord; Gen is of the start.
+type noticeHeard struct {
+	Gen uint32
+	Err error // nil = it is ready
+}
 
 // checkDue and readyOverdue are the timers of the checks, checkDone the answer
 // to one.

@@ -23,6 +23,10 @@ type adoptable struct {
 	pidfd   *os.File
 	sockets []actors.Socket
 	files   []*os.File
+	// notice is what its program tells by that it is ready; deaf is why that
+	// can't be heard.
+	notice *os.File
+	deaf   string
 }
 
 // instances are a plan's by their names, without those of commands.
@@ -60,6 +64,11 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 		return adoptable{left: l}, true
 	}
 	a := adoptable{left: l, pidfd: pidfd}
+	if inode := l.Info.Created.Notice; inode != 0 && l.Info.Ready.IsZero() {
+		if a.notice, err = kernel.TakeNotice(l.PID, pidfd, inode); err != nil {
+			a.deaf = err.Error()
+		}
+	}
 	asked := process.Sockets(wanted.Container)
 	if len(asked) == 0 {
 		return a, true
@@ -127,7 +136,7 @@ func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 }
 
 func (a *adoptable) close(kernel *actors.Kernel) {
-	for _, file := range append(a.files, a.pidfd) {
+	for _, file := range append(a.files, a.pidfd, a.notice) {
 		if file != nil {
 			_ = kernel.Close(file)
 		}
@@ -136,14 +145,14 @@ func (a *adoptable) close(kernel *actors.Kernel) {
 
 func (a *adoptable) toProcess() *process.Adopted {
 	created := a.left.Info.Created
-	child := &spawn.Child{PID: a.left.PID, PIDFD: a.pidfd, Started: created.At}
+	child := &spawn.Child{PID: a.left.PID, PIDFD: a.pidfd, Started: created.At, Notice: a.notice}
 	if forked := a.left.Info.Forked; forked != nil {
 		child.PID, child.Degraded = forked.PID, forked.Degraded
 	}
 	return &process.Adopted{
 		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image,
 		KillTimeout: a.left.KillTimeout, Created: created.At, Restarts: created.Restarts, Leased: len(a.files) > 0,
-		Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready,
+		Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready, Deaf: a.deaf,
 	}
 }
 

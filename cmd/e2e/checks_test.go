@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,4 +223,66 @@ func TestChecks_NotReadyInTime(t *testing.T) {
 		!strings.HasPrefix(in.LastExit.Words, "was ended, since it was not ready within 1.5s (TCP connection to 127.0.0.1:") {
 		t.Errorf("it ended by %+v, asked by %+v", in.LastExit, deaths)
 	}
+}
+
+// tells writes a text to a descriptor when there is a file, and waits. Then it
+// writes again: that somebody has heard the first is nothing to it.
+func tells(args []string) {
+	for {
+		if _, err := os.Stat(args[1]); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	fd, err := strconv.Atoi(args[0])
+	check(err)
+	f := os.NewFile(uintptr(fd), "notice")
+	for range 2 {
+		_, err = f.WriteString(strings.ReplaceAll(args[2], "LINE", "ready\n"))
+		check(err)
+		time.Sleep(100 * time.Millisecond)
+	}
+	check(os.WriteFile(args[1]+".told", nil, 0o644))
+	wait()
+}
+
+// A program tells that it is ready by a pipe: what it tells while no daemon is
+// there is heard by the next one.
+func TestChecks_ProgramTellsThatItIsReady(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.image("app", map[string]string{
+		"app":    simple(dataVolume+"ready: {fd: 5}\n", "tells", "5", "/out/go", "LINE"),
+		"silent": simple(dataVolume+"ready: {fd: 3}\n", "tells", "3", "/out/go", strings.Repeat("no line ", 1000)),
+		"opens":  simple(dataVolume+"ready: {fd: 9}\n"+"tcp-ports: {"+strconv.Itoa(h.port())+": {fd: 3}}\n", "tells", "9", "/out/go", "LINE"),
+	})
+	h.sandbox("box", "writable-paths: {/data: "+h.path("data")+"}\n",
+		"app: {image: app, config: /config/app.yaml}\nsilent: {image: app, config: /config/silent.yaml}\nopens: {image: app, config: /config/opens.yaml}\n")
+	must(t, os.Chmod(h.path("data"), 0o777))
+	h.start()
+	before := h.running("box/app.0", "box/silent.0", "box/opens.0")
+	h.is("box/app.0", "not ready", func(in *api.Instance) bool {
+		return in.Ready != nil && !in.Ready.Ready && strings.Contains(in.Words, "it is not ready yet (a line written to descriptor 5)")
+	})
+	h.killDaemon()
+	h.up("go", true)
+	eventually(t, "what is told to nobody", 60*time.Second, func() error {
+		_, err := os.Stat(h.path("data/go.told"))
+		return err
+	})
+	h.start()
+	h.is("box/app.0", "ready", isReady)
+	h.is("box/opens.0", "ready", isReady)
+	h.is("box/silent.0", "not ready", func(in *api.Instance) bool {
+		return isNotReady(in) && in.Ready.Why == "its program wrote 4096 bytes without a newline"
+	})
+	for name, i := range h.running("box/app.0", "box/silent.0", "box/opens.0") {
+		if i.knot != before[name].knot || i.program != before[name].program {
+			t.Errorf("%s was restarted", name)
+		}
+	}
+	// One that is started anew tells anew, to the daemon that started it.
+	kill(t, before["box/app.0"].program, killSignal)
+	after := h.successor("box/app.0", before["box/app.0"], 60*time.Second)
+	h.is("box/app.0", "ready again", func(in *api.Instance) bool { return isReady(in) && in.PID == after.knot })
 }

@@ -37,6 +37,7 @@ var programs = map[string]func(args []string){
 	"inject":   inject,
 	"healthy":  healthy,
 	"exists":   exists,
+	"tells":    tells,
 }
 
 // init runs the program before anything of the testing package sees its

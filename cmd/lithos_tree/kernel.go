@@ -79,6 +79,8 @@ func (k *kernel) functions() *actors.Kernel {
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       k.spawner.Spent,
 		Check:       k.check,
+		AwaitNotice: spawn.AwaitNotice,
+		TakeNotice:  spawn.TakeNotice,
 		AppendLine:  appendLine,
 		Listen:      listen,
 		Close:       (*os.File).Close,
