@@ -180,7 +180,7 @@ func (m *model) late(d *daemon, name, kind string) {
 			d.s.fail("a restart timer of %s fires, which does not wait", name)
 		}
 	case "*process.killTimeoutElapsed":
-		if in == nil || in.State != status.Replacing && in.State != status.Stopping {
+		if in == nil || in.State != status.Restarting && in.State != status.Replacing && in.State != status.Stopping {
 			d.s.fail("a kill timer of %s fires, which is not being ended", name)
 		}
 	}
@@ -280,7 +280,7 @@ func (s *sim) checkInstance(in *status.Instance, p *fakekernel.Proc) {
 		if !in.NextTry.After(now) && !under {
 			s.broken("%s waits for a time that is over since %s: no timer", in.Name, now.Sub(in.NextTry))
 		}
-	case status.Replacing, status.Stopping:
+	case status.Restarting, status.Replacing, status.Stopping:
 		if !ended && !under {
 			s.broken("%s is %s and nothing brings that to an end", in.Name, in.State)
 		}
@@ -358,7 +358,7 @@ func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]
 		switch in.State {
 		case status.Starting, status.Replacing:
 			holders = append(holders, in.Desired, in.Current)
-		case status.Running, status.Stopping:
+		case status.Running, status.Restarting, status.Stopping:
 			if living[name] != nil || in.State == status.Stopping && s.daemon.busy > 0 {
 				holders = append(holders, in.Current)
 			}

@@ -175,7 +175,10 @@ func (w *world) judge(d *daemon, p *fakekernel.Proc, sig syscall.Signal) {
 	if p == nil || p.Stray || sig != spawn.StopSignal && sig != syscall.SIGKILL {
 		return
 	}
-	if d.model.steady(p.Name, p.Request.RecordHead.Fingerprint) {
+	w.mu.Lock()
+	sick := w.sick[p.Name]
+	w.mu.Unlock()
+	if !sick && d.model.steady(p.Name, p.Request.RecordHead.Fingerprint) {
 		w.s.fail("%s (pid %d) gets %v, and is what was wanted all the time", p.Name, p.PID, sig)
 	}
 }

@@ -15,7 +15,7 @@
 //
 // A step is one action: an edit of the files and a reload, the end of a program
 // or of its PID 1, forks or ports that fail for a while, a child that nobody
-// knows, time that goes by, a stop of the daemon and the start of the next, a
+// knows, time that goes by, in which programs fail their checks, a stop of the daemon and the start of the next, a
 // SIGKILL of the daemon after any message, in a reload, a stop, an adoption or
 // in between, with deaths until the next daemon has adopted what is left. The
 // files are edited into broken ones as well. What is expected of a reload is

@@ -134,9 +134,26 @@ func (e *processEntry) instance(sandbox, name string, index int) *configs.Instan
 			})
 		}
 	}
+	addChecks(c, rand.New(rand.NewPCG(hash(sandbox, name, print, "checks"), uint64(e.tweak))))
 	return &configs.Instance{
 		Sandbox: sandbox, Process: name, Index: index, Name: fmt.Sprintf("%s/%s.%d", sandbox, name, index),
 		JSON: fmt.Sprint(e.tweak), Fingerprint: print, Container: c,
+	}
+}
+
+// addChecks has some containers checked; they are no part of the fingerprint.
+func addChecks(c *configs.Container, random *rand.Rand) {
+	check := func() configs.Check {
+		return configs.Check{Kind: configs.CheckTCP, Interval: upTo(random, 20*time.Second), Timeout: upTo(random, 5*time.Second)}
+	}
+	if random.IntN(4) == 0 {
+		c.Ready = &configs.Ready{Check: check()}
+		if random.IntN(3) == 0 {
+			c.Ready.Within = time.Second + upTo(random, time.Minute)
+		}
+	}
+	if random.IntN(4) == 0 {
+		c.Healthcheck = &configs.Healthcheck{Check: check(), Failures: 1 + random.IntN(3)}
 	}
 }
 

@@ -23,6 +23,7 @@ type world struct {
 
 	killTimeouts map[int]time.Duration // by pid, as the files have them
 	refuse       map[string]bool       // ports that can't be opened
+	sick         map[string]bool       // by name: it failed a check since its start, and may be ended
 	starve       error                 // why forks fail at present
 	ill          int                   // of 100 starts, how many fail
 	removing     map[string]int        // clean-ups under way
@@ -40,7 +41,7 @@ func (w *world) init(s *sim) {
 	w.s = s
 	w.books.init()
 	w.killTimeouts = make(map[int]time.Duration)
-	w.refuse = make(map[string]bool)
+	w.refuse, w.sick = make(map[string]bool), make(map[string]bool)
 	w.removing = make(map[string]int)
 	w.open = make(map[*os.File]actors.Socket)
 	s.kernel.Behave = w.behave
@@ -79,6 +80,20 @@ func (w *world) behave(name string, n int) fakekernel.Behaviour {
 	if r.IntN(8) == 0 {
 		b.ReportTime = upTo(r, 100*time.Millisecond)
 	}
+	// What it answers when it is asked whether it serves.
+	good := 14 + w.chance(name, n, 3).IntN(8)
+	b.Check = func(asked int) error {
+		if w.chance(name, n<<16|asked, 4).IntN(20) <= good {
+			return nil
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sick[name] = true
+		return errors.New("it does not serve")
+	}
+	w.mu.Lock()
+	delete(w.sick, name)
+	w.mu.Unlock()
 	w.mu.Lock()
 	ill, starve := w.ill, w.starve
 	w.mu.Unlock()
