@@ -32,9 +32,10 @@ func (p *Process) adopt(m *AdoptInstance) {
 }
 
 // madeFrom is the instance that a container was made from, as far as it is
-// known: all of it if nothing has changed since.
+// known: all of it if nothing has changed since. Its PID 1 has the kill-timeout of
+// its start, which is no part of the fingerprint.
 func madeFrom(wanted *configs.Instance, a *Adopted) *configs.Instance {
-	if wanted.Fingerprint == a.Fingerprint {
+	if wanted.Fingerprint == a.Fingerprint && wanted.Container.KillTimeout == a.KillTimeout {
 		return wanted
 	}
 	in, c := *wanted, *wanted.Container

@@ -3,7 +3,6 @@ package root
 import (
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -81,30 +80,9 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 	return a, true
 }
 
-// leftoversCleared has the containers that go on running adopted, or ended if
-// the daemon is to stop already.
+// leftoversCleared has the containers adopted that go on running, and then ended
+// if the daemon is to stop already.
 func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
-	if r.stopping && len(adopted) > 0 {
-		longest := time.Duration(0)
-		for _, a := range adopted {
-			longest = max(longest, a.left.KillTimeout)
-		}
-		r.leftoversFound(ctx, longest)
-		send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
-		go func() {
-			defer send(self, &leftoversCleared{})
-			var all sync.WaitGroup
-			for _, a := range adopted {
-				all.Go(func() {
-					defer actors.Recover(log, "clearing of "+a.left.Name, nil)
-					a.close(kernel)
-					clearLeftover(kernel, log, a.left)
-				})
-			}
-			all.Wait()
-		}()
-		return
-	}
 	// What has died before an exec took this process over is still to be
 	// waited for, and tells exactly how.
 	r.reap(ctx)
@@ -129,18 +107,57 @@ func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 		}
 	}
 	r.ready = true
+	if r.stopping && !r.finished {
+		r.endOrphans(ctx, adopted)
+	}
 	r.advance(ctx)
 	// Not sooner: what is adopted may be a child of this process, if that has
 	// taken over by exec.
 	r.listChildren(ctx)
 }
 
-func (a *adoptable) close(kernel *actors.Kernel) {
-	for _, file := range append(a.files, a.pidfd, a.notice) {
-		if file != nil {
-			_ = kernel.Close(file)
+// endOrphans ends what could have gone on running, as a stop ends all that runs:
+// so that how it ended is told, too.
+func (r *Root) endOrphans(ctx actor.Context, adopted []adoptable) {
+	r.plan = &configs.Plan{Master: r.first.Master}
+	for _, sb := range r.first.Sandboxes {
+		orphans := r.orphans[sb.Name]
+		if orphans == nil {
+			continue
+		}
+		only := onlyOrphans(sb, orphans)
+		r.plan.Sandboxes = append(r.plan.Sandboxes, only)
+		r.want(ctx, sb.Name, &sandbox.ApplySandbox{Sandbox: only, Paths: r.paths(sb.Name), Adopted: orphans})
+		if c := r.sandboxes[sb.Name]; c != nil {
+			c.wanted = nil
+			ctx.Send(c.pid, &sandbox.EndSandbox{Shutdown: true})
 		}
 	}
+	longest := r.longestKillTimeout()
+	for _, a := range adopted {
+		longest = max(longest, a.left.KillTimeout)
+	}
+	r.expired = false // that was before anything of this could be ended
+	r.stopWithin(ctx, longest+stopGrace)
+}
+
+// onlyOrphans is a sandbox without what would have to be started.
+func onlyOrphans(sb *configs.Sandbox, orphans map[string]*process.Adopted) *configs.Sandbox {
+	only := *sb
+	only.Processes = nil
+	for _, p := range sb.Processes {
+		copied := *p
+		copied.Instances = nil
+		for _, in := range p.Instances {
+			if orphans[in.Name] != nil {
+				copied.Instances = append(copied.Instances, in)
+			}
+		}
+		if len(copied.Instances) > 0 {
+			only.Processes = append(only.Processes, &copied)
+		}
+	}
+	return &only
 }
 
 func (a *adoptable) toProcess() *process.Adopted {

@@ -216,6 +216,9 @@ func TestN4_M6_AStopWaitsForWhatADeadDaemonLeft(t *testing.T) {
 			if took := h.endAt.Sub(began); took != 32*time.Second || old.Ended.IsZero() {
 				t.Errorf("%s: the stop took %s, want the second until it was found, its kill-timeout and a second\n%s", name, took, h.log)
 			}
+			if name == "web/app.0" { // known to this daemon: its death is told
+				h.wantLog(`"web/app.0" (pid 101) was killed`)
+			}
 		})
 	}
 }

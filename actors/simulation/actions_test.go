@@ -201,6 +201,11 @@ func (s *sim) stop() {
 		return
 	}
 	d, began := s.daemon, time.Now()
+	// What is cleaned up, twice, comes on top of the timeouts.
+	limit := longest + 25*time.Second
+	if !d.model.ready {
+		limit *= 2 // first goes what nobody wants, then what does not go on
+	}
 	s.signal(syscall.SIGTERM)
 	s.pass(0)
 	s.world.mu.Lock()
@@ -220,8 +225,7 @@ func (s *sim) stop() {
 			return
 		default:
 		}
-		// What is cleaned up, twice, comes on top of the timeouts.
-		if time.Since(began) > longest+25*time.Second {
+		if time.Since(began) > limit {
 			s.fail("the daemon does not end: %v live", len(s.kernel.Living()))
 		}
 		s.pass(500 * time.Millisecond)

@@ -147,8 +147,7 @@ func (m *model) see(d *daemon, b *box, message any) {
 	}
 	switch fmt.Sprintf("%T", message) {
 	case "*root.leftoversCleared":
-		// In a stop, what could have been adopted is ended first.
-		m.ready = !m.stopping
+		m.ready = true
 	case "*root.planLoaded":
 		w := &d.s.world
 		w.mu.Lock()

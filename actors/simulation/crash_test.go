@@ -215,7 +215,7 @@ func (w *world) removed(d *daemon, name string, all bool) {
 	if all && !d.model.steady(name, b.starts[name].fingerprint) {
 		delete(b.starts, name)
 	}
-	if p != nil && !b.noted[p.PID] && !d.model.ready && (d.model.stopping || d.model.wanted[name] == nil) {
+	if p != nil && !b.noted[p.PID] && !d.model.ready && d.model.wanted[name] == nil {
 		b.cleared[p.PID] = true
 	}
 }
