@@ -7,9 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -89,52 +89,65 @@ func fingerprint(c *Container, m *Master) string {
 		}
 		seen.SecretEnviron = append(seen.SecretEnviron, s)
 	}
-	h := sha256.New()
-	writeSet(h, reflect.ValueOf(seen))
-	fmt.Fprintf(h, "%q", m.DevfsDir)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	text := appendSet(make([]byte, 0, 1024), reflect.ValueOf(seen))
+	sum := sha256.Sum256(strconv.AppendQuote(text, m.DevfsDir))
+	return hex.EncodeToString(sum[:16])
 }
 
-// writeSet writes what is set in a value: a field that is zero is left out. So
+// appendSet appends what is set in a value: a field that is zero is left out. So
 // a release that has more options gives a container that uses none of them the
-// fingerprint that it had, and an upgrade replaces nothing.
-func writeSet(w io.Writer, v reflect.Value) {
-	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
-		b, err := text.MarshalText()
-		if err != nil {
-			panic("configs: " + err.Error())
+// fingerprint that it had, and an upgrade replaces nothing. It runs for each of
+// a thousand instances at each reload, so there is no package fmt in it.
+func appendSet(to []byte, v reflect.Value) []byte {
+	named := v.Type().PkgPath() != "" // else it has no methods
+	if named {
+		if text, ok := v.Interface().(encoding.TextMarshaler); ok {
+			b, err := text.MarshalText()
+			if err != nil {
+				panic("configs: " + err.Error())
+			}
+			return strconv.AppendQuote(to, string(b))
 		}
-		fmt.Fprintf(w, "%q", b)
-		return
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		io.WriteString(w, "{")
+		to = append(to, '{')
 		for i := range v.NumField() {
 			f := v.Field(i)
 			if f.IsZero() || f.Kind() == reflect.Slice && f.Len() == 0 {
 				continue
 			}
-			io.WriteString(w, v.Type().Field(i).Name+":")
-			writeSet(w, f)
+			to = append(append(to, v.Type().Field(i).Name...), ':')
+			to = appendSet(to, f)
 		}
-		io.WriteString(w, "}")
+		return append(to, '}')
 	case reflect.Slice:
-		fmt.Fprintf(w, "[%d:", v.Len())
+		to = append(strconv.AppendInt(append(to, '['), int64(v.Len()), 10), ':')
 		for i := range v.Len() {
-			writeSet(w, v.Index(i))
+			to = appendSet(to, v.Index(i))
 		}
-		io.WriteString(w, "]")
+		return append(to, ']')
 	case reflect.Pointer:
-		io.WriteString(w, "&")
-		writeSet(w, v.Elem())
+		return appendSet(append(to, '&'), v.Elem())
 	case reflect.String:
-		fmt.Fprintf(w, "%q,", v.String())
-	case reflect.Bool, reflect.Int, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		fmt.Fprintf(w, "%v,", v.Interface())
+		return append(strconv.AppendQuote(to, v.String()), ',')
+	}
+	if named {
+		if words, ok := v.Interface().(fmt.Stringer); ok { // such as a time.Duration
+			return append(append(to, words.String()...), ',')
+		}
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		to = strconv.AppendBool(to, v.Bool())
+	case reflect.Int, reflect.Int64:
+		to = strconv.AppendInt(to, v.Int(), 10)
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		to = strconv.AppendUint(to, v.Uint(), 10)
 	default:
 		panic("configs: no fingerprint for a " + v.Kind().String())
 	}
+	return append(to, ',')
 }
 
 // WithName is the instance under another name: a command's is only known when

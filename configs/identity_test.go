@@ -150,3 +150,30 @@ func TestC23_O4_WhatChangesTheEffectiveContainer(t *testing.T) {
 	external.container += "tcp-ports: {80: {fd: 3, external: true}}\n"
 	equal(t, "G8 external without a bridge", print(with), print(external))
 }
+
+// What is hashed must not change: an upgrade would replace all containers.
+func TestO2_WhatIsHashedStaysTheSame(t *testing.T) {
+	yes := true
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{struct {
+			S    string
+			Kind Kind
+			B, C bool
+			I    int
+			D    time.Duration
+			U    []uint32
+			A    netip.Addr
+			P    *bool
+			R    []Range
+			None []string
+			Zero uint8
+		}{"a\"\n", "Daemon", true, false, -5, 1500 * time.Millisecond, []uint32{1, 2}, netip.MustParseAddr("10.0.0.1"), &yes, []Range{{1, 2}}, []string{}, 0},
+			`{S:"a\"\n",Kind:"Daemon",B:true,I:-5,D:1.5s,U:[2:1,2,]A:"10.0.0.1"P:&true,R:[1:{First:1,Last:2,}]}`},
+		{struct{ U64 uint64 }{1 << 63}, "{U64:9223372036854775808,}"},
+	} {
+		equal(t, "what is hashed", string(appendSet(nil, reflect.ValueOf(c.value))), c.want)
+	}
+}

@@ -88,9 +88,7 @@ func (k *kernel) functions() *actors.Kernel {
 		Wait:        k.wait,
 		Children:    k.children,
 		SignalChild: signalChild,
-		Load: func() (*configs.Plan, configs.Problems) {
-			return configs.Load(configs.Options{MasterFile: k.master.File})
-		},
+		Load:        func() (*configs.Plan, configs.Problems) { return loadConfigs(k.master.File) },
 		Leftovers:   k.leftovers,
 		OpenProcess: proc.OpenSame,
 		AwaitEnd:    k.awaitEnd,

@@ -28,10 +28,6 @@ const (
 	exitBinaries = 127
 )
 
-// gcPercent keeps the heap small. The daemon makes little garbage and has all
-// the time in the world: memory is what it competes for with the programs.
-const gcPercent = 30
-
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -207,6 +203,6 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		TakeOver:     takeOver,
 		Deaths:       childEnds,
 		Prepare:      setup.MakeDirs,
-		Settled:      debug.FreeOSMemory,
+		Settled:      giveBack,
 	})
 }
