@@ -275,9 +275,10 @@ func TestO2_N4_TermInTheMiddleOfAnUpgrade(t *testing.T) {
 		// from the QUIT on, half of them from the point of no return on.
 		late := rand.IntN(2) == 0
 		pause := time.Duration(rand.IntN(50_000)) * time.Microsecond
+		before := strings.Count(h.read("log/master.log"), "it takes over from this one")
 		d.signal(syscall.SIGQUIT)
 		if late {
-			h.saidTimes(strings.Count(h.read("log/master.log"), "it takes over from this one")+1, "it takes over from this one")
+			h.saidTimes(before+1, "it takes over from this one")
 		}
 		time.Sleep(pause)
 		d.signal(syscall.SIGTERM)

@@ -97,6 +97,32 @@ func TestClose_RemovesWhatAnEarlierLifeMade(t *testing.T) {
 	}
 }
 
+// A process that has executed another program is in its leaf when it opens the
+// tree again.
+func TestClose_RemovesWhatThisProcessMadeBeforeAnExec(t *testing.T) {
+	f := newFake()
+	f.v2("/cg", "cpu io memory")
+	f.files["/cg"]["cgroup.procs"] = strconv.Itoa(os.Getpid())
+	want := dirsOf(f)
+	config := Config{Name: "lithos.slice", Controllers: []string{"memory"}}
+	const mounts = "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n"
+	before, err := open(f.kernel(), config, mounts, "0::/\n", "0::/\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range before.made {
+		f.own[dir] = true
+	}
+	after, err := open(f.kernel(), config, mounts, "0::/\n", "0::/lithos.slice/supervisor\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after.Close()
+	if got := dirsOf(f); !slices.Equal(got, want) {
+		t.Errorf("there are %q, want %q", got, want)
+	}
+}
+
 // The kernel does not move a thread that is ending: for a moment the leaf is
 // still busy.
 func TestClose_WaitsForTheLastThread(t *testing.T) {

@@ -231,7 +231,9 @@ func (o *opening) placeV2() {
 	h := o.all[at]
 	own := h.path(o.ownGroups.group(h))
 	if above, ok := strings.CutSuffix(own, "/"+path.Join(o.c.Name, Leaf)); ok {
-		o.parent = above // an earlier life of this process made it
+		// An earlier life of this process is where it has been put: the leaf
+		// is gone over once more, so that it is known who made it.
+		o.parent, o.move = above, true
 	} else if own != h.mount && o.k.delegated(own) {
 		o.parent, o.move = own, true
 	} else {
