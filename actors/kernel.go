@@ -46,9 +46,13 @@ type Kernel struct {
 	// Signal sends a signal by pidfd. A process that is dead already is no
 	// error.
 	Signal func(pidfd *os.File, sig syscall.Signal) error
-	// Wait reaps one dead child; false if there is none at the moment.
-	// Only the root calls it.
+	// Wait reaps one dead child, or tells of a living one that was stopped
+	// by a signal or goes on (Status.Stopped, Status.Continued); false if
+	// there is none at the moment. Only the root calls it.
 	Wait func() (Exit, bool)
+	// OOMKilled tells whether the kernel has killed that process, which is
+	// dead and had been forked then, for want of memory.
+	OOMKilled func(pid int, forked time.Time) bool
 	// Children lists the daemon's living children, and SignalChild sends
 	// one of them a signal if it is still the same process.
 	Children    func() ([]Child, error)

@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -117,6 +118,10 @@ func (s *Server) probe(in *api.Instance) {
 	p := s.c.Probe(in.Name, in.PID)
 	if in.PID != 0 {
 		in.ProgramPID, in.ProgramStarted = p.ProgramPID, p.ProgramStarted
+	}
+	if p.Stopped && !slices.Contains(in.Conditions, api.ConditionSuspended) {
+		in.Conditions = append(in.Conditions, api.ConditionSuspended)
+		in.Words = words(in, time.Now())
 	}
 	in.Usage = usageOf(p.Usage)
 }

@@ -63,6 +63,7 @@ type Probe struct {
 	Usage          cgroup.Usage
 	ProgramPID     int // on the host; 0 = none
 	ProgramStarted time.Time
+	Stopped        bool // PID 1 or the program is stopped by a signal
 }
 
 // Server answers on the control socket.

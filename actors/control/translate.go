@@ -71,6 +71,9 @@ func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []s
 	if in.Ailing() {
 		list = append(list, api.ConditionUnhealthy)
 	}
+	if in.PID != 0 && in.Stopped {
+		list = append(list, api.ConditionSuspended)
+	}
 	if sandbox, process, _ := split(in.Name); frozen(config, sandbox, process) {
 		list = append(list, api.ConditionFrozen)
 	}

@@ -141,6 +141,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Close:       k.close,
 		Signal:      k.signal,
 		Wait:        k.wait,
+		OOMKilled:   func(int, time.Time) bool { return false },
 		Children:    k.children,
 		SignalChild: k.signalChild,
 		Load:        func() (*configs.Plan, configs.Problems) { return k.LoadFunc() },
@@ -386,7 +387,7 @@ func (k *Kernel) signal(pidfd *os.File, sig syscall.Signal) error {
 
 // deliver does what a signal does. The lock is held.
 func (k *Kernel) deliver(p *Proc, sig syscall.Signal) {
-	if !p.Ended.IsZero() {
+	if !p.Ended.IsZero() || sig == syscall.SIGCONT { // nothing is stopped here
 		return
 	}
 	p.Signals = append(p.Signals, Signal{sig, time.Now()})

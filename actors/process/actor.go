@@ -45,6 +45,7 @@ type Process struct {
 	child    *spawn.Child // nil while there is none
 	asked    bool         // TERM was sent to it
 	killed   bool         // its PID 1 was killed: it took too long
+	stopped  bool         // its PID 1 was stopped by a signal
 	shutdown bool         // it is retired because the daemon ends
 	exit     actors.Exit
 	failure  error // of the lease or the fork
@@ -125,6 +126,11 @@ func (p *Process) Receive(ctx actor.Context) {
 	case *ProcessExited:
 		p.exit = m.Exit
 		p.handle(ctx, Event{Exited, m.Gen})
+	case *ProcessStopped:
+		if m.Gen == p.state.Start && p.child != nil {
+			p.noteStopped(m)
+			p.publish()
+		}
 	case *containerCleaned:
 		if m.Err != nil {
 			p.env.Log.Error().Msgf("Cannot clean up after %q: %v", p.name, m.Err)
@@ -228,6 +234,8 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 	case SendTerm:
 		p.asked = true
 		p.signal(spawn.StopSignal)
+		// One that somebody has stopped must be able to do it.
+		p.signal(syscall.SIGCONT)
 	case SendKill:
 		p.env.Log.Error().Msgf("Container %q (pid %d) did not end within its kill-timeout of %s and %s more; killing its PID 1",
 			p.name, p.child.PID, p.current.Container.KillTimeout, killGrace)
@@ -299,7 +307,7 @@ func (p *Process) returnSockets(ctx actor.Context) {
 func (p *Process) fork(ctx actor.Context) {
 	p.current = p.desired
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
-	p.asked, p.killed, p.unhealthy, p.listening = false, false, "", false
+	p.asked, p.killed, p.stopped, p.unhealthy, p.listening = false, false, false, "", false
 	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
 	if err != nil {
 		p.failure = err

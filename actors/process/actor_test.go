@@ -89,10 +89,13 @@ func newStage(t *testing.T) *stage {
 			s.removed = append(s.removed, all)
 			return nil
 		},
-		Close: func(*os.File) error { return nil },
+		Close:     func(*os.File) error { return nil },
+		OOMKilled: func(int, time.Time) bool { return false },
 		Signal: func(_ *os.File, sig syscall.Signal) error {
 			s.mu.Lock()
-			s.signals = append(s.signals, sig)
+			if sig != syscall.SIGCONT { // which comes with each TERM
+				s.signals = append(s.signals, sig)
+			}
 			s.mu.Unlock()
 			return s.signal(sig)
 		},

@@ -88,6 +88,18 @@ func (p *Process) noteDeath() {
 	}
 }
 
+// noteStopped logs that nothing watches over the program for the moment.
+func (p *Process) noteStopped(m *ProcessStopped) {
+	p.stopped = m.Stopped
+	if !m.Stopped {
+		p.env.Log.Warn().Msgf("PID 1 of container %q (pid %d) goes on", p.name, p.child.PID)
+		return
+	}
+	p.env.Log.Error().Str("event", "stopped").Str("container", p.name).Int("pid", p.child.PID).
+		Msgf("PID 1 of container %q (pid %d) was stopped by %s: the program runs on, but its end goes unnoticed until `kill -CONT %[2]d`",
+			p.name, p.child.PID, signalName(m.Signal))
+}
+
 func (p *Process) writeDeathLine(exit *status.Exit) {
 	line := fmt.Sprintf("%s: ----- Process %q %s, uptime %ds -----\n",
 		exit.At.Format(time.RFC3339), p.name, exit.Words, int(exit.Uptime.Seconds()))
@@ -176,6 +188,7 @@ var signalNames = map[syscall.Signal]string{
 	syscall.SIGTRAP: "SIGTRAP", syscall.SIGABRT: "SIGABRT", syscall.SIGBUS: "SIGBUS", syscall.SIGFPE: "SIGFPE",
 	syscall.SIGKILL: "SIGKILL", syscall.SIGUSR1: "SIGUSR1", syscall.SIGSEGV: "SIGSEGV", syscall.SIGUSR2: "SIGUSR2",
 	syscall.SIGPIPE: "SIGPIPE", syscall.SIGALRM: "SIGALRM", syscall.SIGTERM: "SIGTERM", syscall.SIGSYS: "SIGSYS",
+	syscall.SIGSTOP: "SIGSTOP", syscall.SIGTSTP: "SIGTSTP", syscall.SIGTTIN: "SIGTTIN", syscall.SIGTTOU: "SIGTTOU",
 	syscall.SIGXCPU: "SIGXCPU", syscall.SIGXFSZ: "SIGXFSZ", syscall.SIGPWR: "SIGPWR",
 }
 

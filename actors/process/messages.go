@@ -1,6 +1,7 @@
 package process
 
 import (
+	"syscall"
 	"time"
 
 	"lithos/actors"
@@ -62,6 +63,13 @@ type Adopted struct {
 
 // Settle asks for a call of Done: by then all that was sent before is dealt with.
 type Settle struct{ Done func() }
+
+// ProcessStopped is a fact: its PID 1 was stopped by a signal, or goes on.
+type ProcessStopped struct {
+	Gen     uint32
+	Signal  syscall.Signal // that stopped it; 0 = it goes on
+	Stopped bool
+}
 
 // RetireInstance asks to end the container for good; the answer is
 // [InstanceRetired].

@@ -26,7 +26,12 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 	p.spent = now
 	asked, wasAsked := p.askedBy(record)
 	sick := wasAsked && asked == actors.CauseHealth
-	f := facts{exit: p.exit, record: record, killed: p.killed, asked: asked, wasAsked: wasAsked, oom: spent.OOMKills > 0}
+	oomPID1 := !p.killed && p.exit.Status.Signaled() && p.exit.Status.Signal() == syscall.SIGKILL &&
+		p.env.Kernel.OOMKilled(child.PID, child.Started)
+	f := facts{
+		exit: p.exit, record: record, killed: p.killed, asked: asked, wasAsked: wasAsked,
+		oom: spent.OOMKills > 0, oomPID1: oomPID1,
+	}
 	exit := &status.Exit{
 		At:      p.exit.At,
 		PID:     child.PID,
@@ -35,8 +40,11 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 		Failure: sick || failed(p.exit, record, p.asked),
 		Uptime:  p.exit.At.Sub(child.Started),
 	}
-	if sick {
+	switch {
+	case sick:
 		exit.Words = "was ended, since " + p.whyUnhealthy(record) + ": it " + exit.Words
+	case oomPID1 && exit.Cause == actors.CauseOOM:
+		exit.Words = "was killed: the kernel had no memory left, not for its program but for all, and chose its PID 1"
 	}
 	exit.Code, exit.Signal = programStatus(p.exit, record)
 	d := p.newDeath(p.current)
@@ -80,6 +88,7 @@ type facts struct {
 	asked    actors.Cause
 	wasAsked bool
 	oom      bool // the kernel killed something in it for want of memory
+	oomPID1  bool // the kernel killed its PID 1 for want of memory
 }
 
 func (f *facts) cause() actors.Cause {
@@ -93,6 +102,8 @@ func (f *facts) cause() actors.Cause {
 		return actors.CauseKillTimeout
 	case f.wasAsked:
 		return f.asked
+	case f.oomPID1:
+		return actors.CauseOOM
 	case f.exit.Status.Signaled():
 		return actors.CauseOperator
 	case r.Exited == nil && f.exit.Status.ExitStatus() == spawn.ExitNormal:

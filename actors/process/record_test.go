@@ -19,6 +19,7 @@ func TestCauseOfADeath(t *testing.T) {
 		shutdown bool
 		killed   bool
 		oom      bool
+		oomPID1  bool
 		status   syscall.WaitStatus
 		record   spawn.Record
 		want     actors.Cause
@@ -33,6 +34,8 @@ func TestCauseOfADeath(t *testing.T) {
 		{name: "TERM to PID 1 by hand", phase: Cleaning, status: exited0, record: program(0, 0, true), want: actors.CauseOperator, asked: "operator"},
 		{name: "TERM to PID 1 before the program", phase: Cleaning, status: exited0, want: actors.CauseOperator},
 		{name: "KILL to PID 1 by hand", phase: Cleaning, status: killed9, want: actors.CauseOperator},
+		{name: "KILL to PID 1 by the kernel", phase: Cleaning, oomPID1: true, status: killed9, want: actors.CauseOOM},
+		{name: "KILL to PID 1 by the kernel, at a reload", phase: CleaningToReplace, oomPID1: true, status: killed9, want: actors.CauseReplaced, asked: "replaced"},
 		{name: "a reload", phase: CleaningToReplace, status: exited0, record: program(-1, 15, true), want: actors.CauseReplaced, asked: "replaced"},
 		{name: "out of the configs", phase: Leaving, status: exited0, record: program(0, 0, true), want: actors.CauseRemoved, asked: "removed"},
 		{name: "the daemon's end", phase: Leaving, shutdown: true, status: exited0, record: program(0, 0, true), want: actors.CauseShutdown, asked: "shutdown"},
@@ -48,7 +51,7 @@ func TestCauseOfADeath(t *testing.T) {
 		asked, was := p.askedBy(&test.record)
 		f := facts{
 			exit: actors.Exit{Status: test.status}, record: &test.record, killed: test.killed,
-			asked: asked, wasAsked: was, oom: test.oom,
+			asked: asked, wasAsked: was, oom: test.oom, oomPID1: test.oomPID1,
 		}
 		if got := f.cause(); got != test.want {
 			t.Errorf("%s: the cause is %s, want %s", test.name, got, test.want)

@@ -48,6 +48,7 @@ func (p *Process) publish() {
 	}
 	if p.child != nil {
 		in.PID, in.Started, in.Degraded = p.child.PID, p.child.Started, p.child.Degraded
+		in.Stopped = p.stopped
 	}
 	if p.queued != nil {
 		in.NextTry, in.Backoff = p.queued.Next()

@@ -46,6 +46,16 @@ func (r *Root) reap(ctx actor.Context) {
 }
 
 func (r *Root) exited(ctx actor.Context, exit actors.Exit) {
+	if status := exit.Status; status.Stopped() || status.Continued() {
+		if e, ok := r.table[exit.PID]; ok {
+			m := &process.ProcessStopped{Gen: e.gen, Stopped: status.Stopped()}
+			if m.Stopped {
+				m.Signal = status.StopSignal()
+			}
+			ctx.Send(e.owner, m)
+		}
+		return
+	}
 	if e, ok := r.table[exit.PID]; ok {
 		delete(r.table, exit.PID)
 		ctx.Send(e.owner, &process.ProcessExited{Gen: e.gen, Exit: exit})

@@ -44,6 +44,7 @@ type Instance struct {
 	Started  time.Time // when PID was forked
 	Starts   int       // tries to start it, since the daemon started
 	Degraded []string
+	Stopped  bool      // PID 1 is stopped by a signal
 	NextTry  time.Time // while it waits
 	Backoff  string    // how NextTry comes about, in words
 	// Queued tells both as they are now; nil = they don't change by themselves.

@@ -36,7 +36,7 @@ func troubleHost(t *testing.T, fileSystems ...string) (h *troubled, steady insta
 	h = &troubled{host: newHost(t)}
 	h.client = h.control()
 	for _, dir := range fileSystems {
-		h.tmpfs(dir)
+		h.tmpfs(dir, "512k")
 	}
 	h.image("app", map[string]string{
 		"steady": simple("", "wait"),
@@ -53,10 +53,10 @@ func troubleHost(t *testing.T, fileSystems ...string) (h *troubled, steady insta
 }
 
 // tmpfs mounts a small file system on a directory of the host.
-func (h *troubled) tmpfs(dir string) {
+func (h *troubled) tmpfs(dir, size string) {
 	h.t.Helper()
 	must(h.t, mkdir(h.path(dir)))
-	must(h.t, unix.Mount("tmpfs", h.path(dir), "tmpfs", 0, "size=512k,mode=0755"))
+	must(h.t, unix.Mount("tmpfs", h.path(dir), "tmpfs", 0, "mode=0755,size="+size))
 	h.t.Cleanup(func() {
 		if h.daemon != nil && h.daemon.alive() {
 			h.stop()

@@ -165,6 +165,9 @@ func recorded(name string, record *spawn.Record, now time.Time) *row {
 		if len(f.Degraded) > 0 {
 			r.Degraded, r.Conditions = f.Degraded, []string{api.ConditionDegraded}
 		}
+		if stat, err := proc.ReadStat(f.PID); err == nil && stat.Stopped() {
+			r.Conditions = append(r.Conditions, api.ConditionSuspended)
+		}
 		return r
 	}
 	if r.Command {

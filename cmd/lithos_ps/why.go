@@ -157,6 +157,8 @@ func waits(s *snapshot, r *row) string {
 		return "the old container to end; the new version follows at once"
 	case r.State == api.StateStopping:
 		return "its container to end; it is not wanted any more"
+	case slices.Contains(r.Conditions, api.ConditionSuspended):
+		return fmt.Sprintf("a signal to go on: kill -CONT %d, its PID 1, or %d, its program", r.PID, r.ProgramPID)
 	case r.Command:
 		return "nothing: it is a command of lithos_cmd and ends by itself"
 	case r.Ready != nil && !r.Ready.Ready:

@@ -86,6 +86,7 @@ func (k *kernel) functions() *actors.Kernel {
 		Close:       (*os.File).Close,
 		Signal:      signalProcess,
 		Wait:        k.wait,
+		OOMKilled:   proc.OOMKilled,
 		Children:    k.children,
 		SignalChild: signalChild,
 		Load:        func() (*configs.Plan, configs.Problems) { return loadConfigs(k.master.File) },
@@ -136,9 +137,9 @@ func signalProcess(pidfd *os.File, sig syscall.Signal) error {
 }
 
 func (k *kernel) wait() (actors.Exit, bool) {
-	exit, ok, err := proc.Wait()
-	for ok && k.helpers.ended(exit.PID, syscall.WaitStatus(exit.Status)) {
-		exit, ok, err = proc.Wait()
+	exit, ok, err := proc.WaitChange()
+	for ok && !exit.Alive() && k.helpers.ended(exit.PID, syscall.WaitStatus(exit.Status)) {
+		exit, ok, err = proc.WaitChange()
 	}
 	if err != nil {
 		k.log.Error().Msgf("%v", err)

@@ -51,20 +51,25 @@ func (k *kernel) probe(name string, pid int) control.Probe {
 		return p
 	}
 	found := k.programs.get(name)
-	if found.knot != pid || !found.alive() {
+	alive, stopped := found.look()
+	if found.knot != pid || !alive {
 		if found = k.find(name, pid); found.pid == 0 {
 			return p
 		}
 		k.programs.set(name, found)
+		_, stopped = found.look()
 	}
+	p.Stopped = stopped // of a stopped PID 1 its actor is told
 	p.ProgramPID, p.ProgramStarted = found.pid, found.began
 	return p
 }
 
-// alive tells whether it is still there, and PID 1's.
-func (p program) alive() bool {
+// look tells whether it is still there, and PID 1's, and whether a signal keeps
+// it from running.
+func (p program) look() (alive, stopped bool) {
 	stat, err := proc.ReadStat(p.pid)
-	return err == nil && stat.StartTime == p.start && stat.PPID == p.knot && stat.Alive()
+	alive = err == nil && stat.StartTime == p.start && stat.PPID == p.knot && stat.Alive()
+	return alive, alive && stat.Stopped()
 }
 
 // find looks for the program of a container below its PID 1.

@@ -25,6 +25,9 @@ type Stat struct {
 	WaitStatus unix.WaitStatus
 }
 
+// Stopped says that a signal keeps it from running, or a debugger.
+func (s *Stat) Stopped() bool { return s.State == 'T' || s.State == 't' }
+
 // Alive is false for a zombie, which runs no more but was not reaped yet.
 func (s *Stat) Alive() bool { return s.State != 'Z' && s.State != 'X' }
 
@@ -155,13 +158,24 @@ type Exit struct {
 	MaxRSS            int64 // bytes
 }
 
+// Alive says that it did not end: it was stopped, or goes on ([WaitChange]).
+func (e *Exit) Alive() bool { return e.Status.Stopped() || e.Status.Continued() }
+
 // Wait reaps one child that ended, whichever; ok is false if there is none to
 // reap now. It does not block. There must be one caller only, which knows all
 // the children.
-func Wait() (exit Exit, ok bool, err error) {
+func Wait() (exit Exit, ok bool, err error) { return wait(unix.WNOHANG) }
+
+// WaitChange is [Wait], and tells of a child that was stopped, or that goes on,
+// as well: Status.Stopped and Status.Continued.
+func WaitChange() (exit Exit, ok bool, err error) {
+	return wait(unix.WNOHANG | unix.WUNTRACED | unix.WCONTINUED)
+}
+
+func wait(options int) (exit Exit, ok bool, err error) {
 	var usage unix.Rusage
 	for {
-		exit.PID, err = unix.Wait4(-1, &exit.Status, unix.WNOHANG, &usage)
+		exit.PID, err = unix.Wait4(-1, &exit.Status, options, &usage)
 		if err != unix.EINTR {
 			break
 		}

@@ -33,6 +33,9 @@ const (
 	ConditionUnhealthy = "unhealthy"
 	// ConditionOutdated: what runs is not what is wanted.
 	ConditionOutdated = "outdated"
+	// ConditionSuspended: its PID 1, or its program, is stopped by a signal, or
+	// a debugger; SIGCONT lets it go on.
+	ConditionSuspended = "suspended"
 )
 
 // Status is everything: GET /v1/status.
