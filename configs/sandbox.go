@@ -8,7 +8,7 @@ import (
 
 // sandboxKeys are the options of a sandbox config (seeds/000 chapter 3).
 var sandboxKeys = []string{
-	"config-file", "image-dir", "image-dir-levels", "log-file", "log-level",
+	"config-file", "image-dir", "image-dir-levels", "log-file", "log-level", "stdio-log-max-size", "stdio-log-keep",
 	"readonly-paths", "writable-paths",
 	"allow-users", "default-user", "allow-groups", "default-group", "allow-tcp-ports",
 	"additional-hosts", "uid-map", "gid-map", "used-images-list", "auto-clean",
@@ -45,6 +45,7 @@ func readSandbox(v value, name string, m *Master) *SandboxConfig {
 		SecretsPrivateKey: o.get("secrets-private-key").absolutePath(""),
 		SecretsNamespaces: readNamespaces(o.get("secrets-namespaces"), []string{""}),
 	}
+	readRotation(&o, sb)
 	readLimits(&o, sb)
 	readLoosened(&o, sb)
 	if id := o.get("default-group").optionalID(); id != nil {
@@ -52,6 +53,20 @@ func readSandbox(v value, name string, m *Master) *SandboxConfig {
 	}
 	checkIdentities(&o, sb)
 	return sb
+}
+
+// What stdio-log-max-size can be at least, bytes: each part is a copy, and takes a
+// few writes to the disk. And how many parts are kept.
+const (
+	leastStdioLog = 64 << 10
+	defaultKeep   = 3
+	maxKeep       = 1000
+)
+
+// readRotation reads what becomes of the programs' output.
+func readRotation(o *object, sb *SandboxConfig) {
+	sb.StdioLogMaxSize = o.get("stdio-log-max-size").integer(0, leastStdioLog, math.MaxInt64/(maxKeep+2))
+	sb.StdioLogKeep = int(o.get("stdio-log-keep").integer(defaultKeep, 1, maxKeep))
 }
 
 // checkIdentities holds the rules between the ids of a sandbox (C10-C13).

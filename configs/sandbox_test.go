@@ -56,6 +56,7 @@ func TestC2_C3_C4_C6_C7_C8_C9_C13_C14_C15_C16_C17_C18_C19_C20_C21_C22_DefaultsOf
 		AllowGroups:       []Range{{0, 0}},
 		AllowTCPPorts:     []Range{},
 		AutoClean:         true,
+		StdioLogKeep:      3,
 		ResolvConf:        "/etc/resolv.conf",
 		HostsFile:         "/etc/hosts",
 		SecretsNamespaces: []string{""},

@@ -73,6 +73,11 @@ type SandboxConfig struct {
 	SecretsPrivateKey string
 	SecretsNamespaces []string
 
+	// StdioLogMaxSize is what the file of the programs' output may take, bytes,
+	// 0 = no limit; StdioLogKeep is how many parts are kept beside it (ours).
+	StdioLogMaxSize int64
+	StdioLogKeep    int
+
 	// The most that a container may have, and what it has if it says nothing.
 	PIDsLimit, CPUQuota int64 // as in Container; 0 = no limit
 	CPUSet              string

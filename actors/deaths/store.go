@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors/control/api"
+	"lithos/sysx/rotate"
 )
 
 // Bounds.
@@ -30,7 +31,8 @@ const (
 type Entry struct {
 	Death *api.Death
 	Log   string
-	// From and To are offsets in the log; From < 0: there is no output.
+	// From and To are offsets in the log, as [Store.Size] counts them; From < 0:
+	// there is no output.
 	From, To int64
 }
 
@@ -116,16 +118,13 @@ func (s *Store) Lost() int64 {
 	return s.lost.Load()
 }
 
-// Size is the length of a log, 0 if there is none.
+// Size is how much was ever written to a log, also what was rotated since; 0 if
+// there is none.
 func (s *Store) Size(log string) int64 {
 	if s == nil || log == "" {
 		return 0
 	}
-	info, err := os.Stat(log)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
+	return rotate.End(log)
 }
 
 // Close writes what waits, and does not wait for long.

@@ -1,11 +1,10 @@
 package deaths
 
 import (
-	"io"
-	"os"
 	"strings"
-	"syscall"
 	"unicode/utf8"
+
+	"lithos/sysx/rotate"
 )
 
 // What is kept of a container's output.
@@ -14,7 +13,8 @@ const (
 	tailBytes = 4 << 10
 )
 
-// tail gives the last lines of a part of a log.
+// tail gives the last lines of a part of a log, between offsets as Store.Size
+// counts them.
 func tail(path string, from, to int64) []string {
 	if from < 0 || path == "" {
 		return nil
@@ -22,19 +22,11 @@ func tail(path string, from, to int64) []string {
 	if to < from {
 		from = 0 // it was cut off meanwhile, by logrotate
 	}
-	in, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-	if err != nil {
-		return nil
-	}
-	defer in.Close()
-	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
 	cut := to-from > tailBytes
 	if cut {
 		from = to - tailBytes
 	}
-	text, err := io.ReadAll(io.NewSectionReader(in, from, to-from))
+	text, err := rotate.Read(path, from, to)
 	if err != nil || len(text) == 0 {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/budget"
 	"lithos/actors/deaths"
+	"lithos/actors/rotation"
 	"lithos/actors/status"
 	"lithos/sysx/cgroup"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	Registry *actors.Registry
 	Deaths   *deaths.Store
 	Budget   *budget.Budget
+	Rotation *rotation.Keeper
 	Log      zerolog.Logger
 	Version  string
 	// Usage reads what a container uses.

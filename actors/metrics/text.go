@@ -90,6 +90,9 @@ func (e *Exporter) daemonText(t *text) {
 	t.one("lithos_restarts_waiting", gauge, "Restarts that wait for restart-budget.", float64(budget.Waiting))
 	t.one("lithos_restarts_delayed_total", counter, "Restarts that had to wait for restart-budget, since lithos_tree started.", float64(budget.Delayed))
 	t.one("lithos_restart_delay_seconds_total", counter, "Time that restarts have waited for restart-budget, all together, since lithos_tree started.", budget.Waited.Seconds())
+	moved, dropped := e.c.Rotation.Totals()
+	t.one("lithos_stdio_rotated_bytes_total", counter, "Output of programs that went from its file to another because of stdio-log-max-size.", float64(moved))
+	t.one("lithos_stdio_dropped_bytes_total", counter, "Output of programs that came faster than stdio-log-max-size and stdio-log-keep can hold, and was dropped.", float64(dropped))
 	if e.c.Self == nil {
 		return
 	}

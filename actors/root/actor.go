@@ -171,6 +171,7 @@ func (r *Root) start(ctx actor.Context) {
 		Deaths:   r.config.DeathRecords,
 		Budget:   r.config.Budget,
 		Registry: r.config.Registry,
+		Rotation: r.config.Rotation,
 		Cleaners: make(chan struct{}, cleaners),
 		Checkers: make(chan struct{}, checkers),
 		Commands: make(chan struct{}, commands),

@@ -12,6 +12,7 @@ import (
 	"lithos/actors/budget"
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
+	"lithos/actors/rotation"
 	"lithos/actors/status"
 	"lithos/configs"
 )
@@ -32,6 +33,8 @@ type Config struct {
 	DeathRecords *deaths.Store
 	// Budget bounds the restarts; nil = nothing does.
 	Budget *budget.Budget
+	// Rotation keeps the programs' output within its limits; nil = nobody does.
+	Rotation *rotation.Keeper
 	// Registry counts what happens.
 	Registry *actors.Registry
 	// Plan is the first one; its master config is not broken.

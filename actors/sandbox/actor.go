@@ -11,6 +11,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/logs"
 	"lithos/actors/process"
+	"lithos/actors/rotation"
 	"lithos/configs"
 )
 
@@ -70,6 +71,7 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 	case *actor.Terminated:
 		s.instanceLeft(ctx, m.Who)
 	case *actor.Stopped:
+		s.services.Rotation.Forget(s.name)
 		if s.logFile != nil {
 			s.logFile.Close()
 		}
@@ -95,6 +97,9 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		Commands: s.services.Commands,
 		Paths:    m.Paths,
 	}
+	s.services.Rotation.Set(s.name, rotation.Limit{
+		Path: m.Paths.StdioLog, Max: m.Sandbox.Config.StdioLogMaxSize, Keep: m.Sandbox.Config.StdioLogKeep,
+	}, s.log)
 	if m.ConfigLogDir != "" {
 		if err := logConfig(m.ConfigLogDir, m.Sandbox); err != nil {
 			s.log.Error().Msgf("Cannot write the config log of sandbox %q: %v", s.name, err)

@@ -11,6 +11,7 @@ import (
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/process"
+	"lithos/actors/rotation"
 	"lithos/actors/status"
 	"lithos/configs"
 )
@@ -26,6 +27,7 @@ type Services struct {
 	Deaths   *deaths.Store
 	Budget   *budget.Budget
 	Registry *actors.Registry
+	Rotation *rotation.Keeper
 	// Cleaners, Checkers and Commands bound what goes on at a time, see
 	// [process.Env].
 	Cleaners, Checkers, Commands chan struct{}

@@ -19,6 +19,7 @@ var (
 	binDir    = directory("LITHOS_BIN", "../../bin")
 	imagesDir = directory("LITHOS_IMAGES", "../../build/images")
 	slow      = number("LITHOS_E2E_SLOW", 1)
+	kills     = int(number("LITHOS_E2E_KILLS", 8))
 	howMany   = int(number("LITHOS_E2E_COUNT", 200))
 )
 

@@ -38,6 +38,8 @@ var programs = map[string]func(args []string){
 	"healthy":  healthy,
 	"exists":   exists,
 	"tells":    tells,
+	"shout":    shout,
+	"dies":     dies,
 }
 
 // init runs the program before anything of the testing package sees its

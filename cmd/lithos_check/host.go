@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lithos/configs"
+	"lithos/sysx/rotate"
 )
 
 // beside are the programs that the daemon needs in its own directory (N11).
@@ -102,6 +103,29 @@ func checkCopied(plan *configs.Plan) configs.Problems {
 					}
 				}
 			}
+		}
+	}
+	return problems
+}
+
+// checkRotation looks whether the programs' output can be kept within its
+// stdio-log-max-size.
+func checkRotation(plan *configs.Plan) configs.Problems {
+	var problems configs.Problems
+	dir := plan.Master.StdioLogDir
+	for _, s := range plan.Sandboxes {
+		if s.Config == nil || s.Config.StdioLogMaxSize == 0 {
+			continue
+		}
+		// Of the directory that will be made it is the parent that can be asked.
+		for ; ; dir = filepath.Dir(dir) {
+			if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+				break
+			}
+		}
+		if err := rotate.Supported(dir); err != nil {
+			problems = append(problems, configs.Problem{File: s.File, Path: "stdio-log-max-size", Sandbox: s.Name, Severity: configs.SeverityWarning, Text: fmt.Sprintf(
+				"the programs' output will grow without a limit, since the file system of %s can't do what is needed: %v; use ext4, XFS, btrfs or tmpfs for the stdio-log-dir", dir, err)})
 		}
 	}
 	return problems

@@ -82,6 +82,7 @@ func (r *result) checkHost(o *options) {
 		r.problems = append(r.problems, plan.Inspect()...)
 		r.problems = append(r.problems, checkDirectories(plan.Master)...)
 		r.problems = append(r.problems, checkCopied(plan)...)
+		r.problems = append(r.problems, checkRotation(plan)...)
 		r.summary = counts(plan)
 	}
 	n := <-name

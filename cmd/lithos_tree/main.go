@@ -193,6 +193,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		Registry:     shown.registry,
 		DeathRecords: shown.records,
 		Budget:       shown.budget,
+		Rotation:     shown.rotation,
 		Plan:         plan,
 		Problems:     problems,
 		Kept:         keptPlan(plan.Master, set.Master()),

@@ -21,6 +21,7 @@ import (
 	"lithos/actors/deaths"
 	"lithos/actors/logs"
 	"lithos/actors/metrics"
+	"lithos/actors/rotation"
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/sysx/proc"
@@ -35,6 +36,7 @@ type observers struct {
 	registry *actors.Registry
 	records  *deaths.Store
 	budget   *budget.Budget
+	rotation *rotation.Keeper
 	exporter *metrics.Exporter
 	control  *control.Server
 	socket   *sock.Unix // of control
@@ -47,13 +49,14 @@ func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kern
 	if left != nil {
 		o.board.Continue(left.Generation)
 	}
+	o.rotation = rotation.New(o.board)
 	var err error
 	if o.records, err = deaths.New(deaths.Dir(m.RuntimeDir), o.log); err != nil {
 		o.log.Error().Msgf("How containers die is not kept: %v", err)
 	}
 	o.exporter = metrics.Start(metrics.Config{
-		Path: cmp.Or(os.Getenv(cantalPath), filepath.Join(m.RuntimeDir, metrics.FileName)), Board: o.board, Registry: o.registry, Deaths: o.records, Budget: o.budget, Log: o.log,
-		Version: version, Usage: k.spawner.UsageAndWaits, Self: self,
+		Path: cmp.Or(os.Getenv(cantalPath), filepath.Join(m.RuntimeDir, metrics.FileName)), Board: o.board, Registry: o.registry, Deaths: o.records,
+		Budget: o.budget, Rotation: o.rotation, Log: o.log, Version: version, Usage: k.spawner.UsageAndWaits, Self: self,
 	})
 	if m.MetricsListen.IsValid() {
 		l, err := net.Listen("tcp", m.MetricsListen.String())
@@ -136,6 +139,7 @@ func (o *observers) close() {
 	if o.listener != nil {
 		_ = o.listener.Close()
 	}
+	o.rotation.Close()
 	o.exporter.Close()
 	o.records.Close()
 }

@@ -39,6 +39,8 @@ var Sandbox = []Option{
 	{Name: "image-dir-levels", Type: number("1 to 16", 1, 16), Default: "1", Example: "2", Manual: "3", Text: "How many directories the name of an image is deep below `image-dir`."},
 	{Name: "log-file", Type: path, Example: "web.log", Manual: "3", Text: "Log of the supervision of this sandbox. Relative to `default-log-dir`; by default it has the sandbox's name."},
 	{Name: "log-level", Type: level, Example: "info", Manual: "3", Text: "What is logged there; by default as in the master config."},
+	{Name: "stdio-log-max-size", Type: number("bytes, 65536 and more, with `k` `M` `G` (powers of 1000) or `ki` `Mi` `Gi` (of 1024)", 65536, nil), Example: "10M", Text: "How large the file of the programs' output may grow until its older part is [moved away](logs.md#the-programs-output). By default it grows without a limit."},
+	{Name: "stdio-log-keep", Type: number("1 to 1000", 1, 1000), Default: "3", Example: "5", Text: "How many such parts are kept, `SANDBOX.log.1` being the newest."},
 	{Name: "readonly-paths", Type: mapping("from a virtual directory to one of the host", absolute), Example: "{/timezones: /usr/share/zoneinfo}", Manual: "3", Text: "What containers may mount by `!Readonly`."},
 	{Name: "writable-paths", Type: mapping("from a virtual directory to one of the host", absolute), Example: "{/db: /var/lib/app1-database}", Manual: "3", Text: "What containers may mount by `!Persistent`, and by `!Readonly`."},
 	{Name: "allow-users", Type: ranges("user ids"), Example: "[1, 99, 1000-2000]", Manual: "3", Need: true, Text: "Whom programs may run as. With a `uid-map` here these are ids inside; with one in the container config it bounds the ids outside."},

@@ -1,0 +1,132 @@
+package rotation
+
+import (
+	"io/fs"
+	"strings"
+	"time"
+
+	"lithos/sysx/proc"
+)
+
+// maxProcesses is how many processes of one container are looked at.
+const maxProcesses = 4096
+
+// noise is who wrote how much since the option is on: all of a process that began
+// after that, of an older one what it wrote since it was first seen.
+type noise struct {
+	begun     bool
+	since     uint64 // as proc.Now counts; when the option began to hold
+	size      int64  // of the file at the last look
+	processes map[process]*written
+}
+
+// process is one for good: a pid is used again.
+type process struct {
+	pid   int
+	start uint64
+}
+
+type written struct {
+	container, comm string
+	pid             int
+	last            int64 // as the kernel counted at the last look
+	bytes           int64 // since the last line of the log
+	seen            bool  // at the last look
+}
+
+// sample looks who writes into the file, if it has grown and the last look is some
+// time ago.
+func (k *Keeper) sample(t *target, info fs.FileInfo) {
+	now := time.Now()
+	rest := now.Sub(t.rotated.sampledAt)
+	if rest < longest/4 || t.noise.begun && (info.Size() == t.noise.size || rest < longest && info.Size() <= t.limit.Max) {
+		return
+	}
+	t.rotated.sampledAt, t.noise.size = now, info.Size()
+	if t.rotated.since.IsZero() {
+		t.rotated.since = now
+	}
+	for _, w := range t.noise.processes {
+		w.seen = false
+	}
+	for _, in := range k.board.View().Instances {
+		if in.PID == 0 || !strings.HasPrefix(in.Name, t.sandbox+"/") {
+			continue
+		}
+		for _, pid := range family(in.PID) {
+			if proc.Prints(pid, info) {
+				t.noise.count(in.Name, pid)
+			}
+		}
+	}
+	t.noise.begun = true
+	for key, w := range t.noise.processes {
+		if !w.seen && w.bytes == 0 {
+			delete(t.noise.processes, key)
+		}
+	}
+}
+
+// family is a process and all below it.
+func family(pid int) []int {
+	all := []int{pid}
+	for i := 0; i < len(all) && len(all) < maxProcesses; i++ {
+		if children, err := proc.Children(all[i]); err == nil {
+			all = append(all, children...)
+		}
+	}
+	return all
+}
+
+func (n *noise) count(container string, pid int) {
+	stat, err := proc.ReadStat(pid)
+	if err != nil {
+		return
+	}
+	total, err := proc.Written(pid)
+	if err != nil {
+		return
+	}
+	key := process{pid, stat.StartTime}
+	w := n.processes[key]
+	if w == nil {
+		if n.processes == nil {
+			n.processes = make(map[process]*written)
+		}
+		w = &written{container: container, pid: pid}
+		if stat.StartTime < n.since {
+			w.last = total
+		}
+		n.processes[key] = w
+	}
+	w.comm, w.seen = stat.Comm, true
+	w.bytes += total - w.last
+	w.last = total
+}
+
+// loudest is the process that wrote the most, of the container that did.
+func (n *noise) loudest() (most written, ok bool) {
+	sums := make(map[string]int64)
+	for _, w := range n.processes {
+		sums[w.container] += w.bytes
+	}
+	for _, w := range n.processes {
+		if w.bytes == 0 {
+			continue
+		}
+		a, b := sums[w.container], sums[most.container]
+		if a > b || w.container == most.container && (w.bytes > most.bytes || w.bytes == most.bytes && w.pid < most.pid) {
+			most, ok = *w, true
+		}
+	}
+	return most, ok
+}
+
+func (n *noise) clear() {
+	for key, w := range n.processes {
+		w.bytes = 0
+		if !w.seen {
+			delete(n.processes, key)
+		}
+	}
+}

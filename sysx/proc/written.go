@@ -1,0 +1,55 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Written is how many bytes a process has handed to write(2) and its kin in all
+// its life, for whatever file, pipe or socket (wchar of /proc/PID/io); the error
+// is [ErrGone] if there is no such process.
+func Written(pid int) (int64, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/io")
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+		return 0, ErrGone
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot look at what process %d writes: %w", pid, err)
+	}
+	for line := range bytes.Lines(text) {
+		if rest, ok := bytes.CutPrefix(line, []byte("wchar:")); ok {
+			return strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("the kernel does not tell what process %d writes", pid)
+}
+
+// Prints tells whether standard output or error of a process are this file.
+func Prints(pid int, file fs.FileInfo) bool {
+	for _, fd := range []string{"1", "2"} {
+		info, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/fd/" + fd)
+		if err == nil && os.SameFile(info, file) {
+			return true
+		}
+	}
+	return false
+}
+
+// ticks a second are what the kernel counts start times in, for whoever asks
+// (USER_HZ, which is 100 on all that Go knows).
+const ticks = 100
+
+// Now is the present as [Stat] has start times: in ticks since the boot.
+func Now() uint64 {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return 0
+	}
+	return uint64(ts.Nano()) / (1e9 / ticks)
+}
