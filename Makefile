@@ -54,6 +54,10 @@ soak: ## simulate the daemon's actors, seed after seed, on all cores: SEEDS, STE
 	GOGC=400 go test -count=1 -timeout=0 -run '^TestSoak$$' ./actors/simulation -first $(or $(FIRST),1) \
 		-seeds $(or $(SEEDS),0) -steps $(or $(STEPS),1000) -duration $(or $(DURATION),$(if $(SEEDS),0,10m))
 
+.PHONY: upgrades
+upgrades: build ## upgrade the daemon in place ROUNDS times (200) with 100 containers, and as often with a TERM in the middle
+	LITHOS_E2E_UPGRADES=$(or $(ROUNDS),200) go test -count=1 -timeout=0 -v -run '^TestO2_(G12|N4)' ./cmd/e2e
+
 .PHONY: attack-mutations
 attack-mutations: ## take one defence after the other out and see that the attacks succeed: minutes, by hand
 	go test -count=1 -timeout=60m -tags mutations -v -run TestMutations ./cmd/e2e/attack
