@@ -43,7 +43,8 @@ func Connect(ctx context.Context, network *os.File, to netip.AddrPort) (conn net
 	if deadline, ok := ctx.Deadline(); ok {
 		err = conn.SetDeadline(deadline)
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	opened := conn // what is returned may be set while this one is closed
+	stop := context.AfterFunc(ctx, func() { opened.Close() })
 	defer stop()
 	if err == nil {
 		err = connect(conn, to)
