@@ -61,7 +61,7 @@ func before() error {
 	if err != nil {
 		return err
 	}
-	return held.Exec("/proc/self/exe", os.Args, []string{"SIGHOLD_TEST=after", "FD=" + strconv.Itoa(fd)})
+	return held.Exec("/proc/self/exe", os.Args, []string{"SIGHOLD_TEST=after", "GORACE=" + os.Getenv("GORACE"), "FD=" + strconv.Itoa(fd)})
 }
 
 func after() error {
