@@ -6,17 +6,26 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Bounds of a [Read]: bytes; how many parts; how often it begins anew because the
-// file is being rotated.
+// file is being rotated, with pauses that together are as long as a slow sync.
 const (
 	maxRead  = 1 << 20
 	maxParts = 1000
-	tries    = 10
+	tries    = 12
 )
+
+// pause is how long to leave the file alone before the nth try: nothing at first,
+// then from a millisecond on, up to half a second.
+func pause(n int) {
+	if n > 2 {
+		time.Sleep(time.Millisecond << (n - 3))
+	}
+}
 
 // End is how much was ever written to a file: its length, and what was taken out
 // of it. 0 if there is none.
@@ -24,7 +33,9 @@ func End(path string) int64 {
 	// A file that was never rotated costs two calls.
 	buf := make([]byte, maxAttribute)
 	_, err := unix.Getxattr(path, attribute, buf)
+	var end int64
 	for n := 0; err == nil && n < tries; n++ {
+		pause(n)
 		f, problem := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		if problem != nil {
 			return 0
@@ -33,9 +44,16 @@ func End(path string) int64 {
 		info, problem := f.Stat()
 		after := look(f)
 		f.Close()
-		if problem == nil && before == after {
-			return before.base + info.Size()
+		if problem != nil {
+			continue
 		}
+		end = after.base + info.Size()
+		if before == after {
+			return end
+		}
+	}
+	if err == nil {
+		return end // rotated without a pause: it may be off by what was taken out meanwhile
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -58,37 +76,41 @@ func Read(path string, from, to int64) ([]byte, error) {
 	}
 	from = max(from, to-maxRead, 0)
 	var text []byte
-	for range tries {
+	for n := range tries {
+		pause(n)
 		s := look(f)
 		begin := max(from, s.base+s.start) // of what is in no other file
 		var rotated []byte
-		found := true
 		if from < s.base+s.start {
-			rotated, found = readParts(path, s.id, from, min(to, begin))
+			rotated = readParts(path, s.id, from, min(to, begin))
 		}
 		own, err := io.ReadAll(io.NewSectionReader(f, begin-s.base, max(0, to-begin)))
 		if err != nil {
 			return nil, err
 		}
 		text = append(rotated, own...)
-		if found && look(f) == s {
-			return text, nil
+		if look(f) == s {
+			break // else it is of a moment in between
 		}
 	}
 	return text, nil
 }
 
-// readParts reads from the parts what was between two offsets. found says that
-// all was there; else the oldest is missing, or the parts were being renamed.
-func readParts(path, id string, from, to int64) (text []byte, found bool) {
+// readParts reads from the parts what was between two offsets, as far as it is there.
+// The parts may be on their way to the next number, maybe a second time by then: a
+// number or two are free meanwhile. None is missed, as they go the same way.
+func readParts(path, id string, from, to int64) (text []byte) {
+	missing := 0
 	for n := 1; n <= maxParts && to > from; n++ {
 		f, err := os.OpenFile(path+"."+strconv.Itoa(n), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
-		if errors.Is(err, fs.ErrNotExist) && n == 1 {
-			continue // between two renames
+		if errors.Is(err, fs.ErrNotExist) && missing < 2 {
+			missing++
+			continue
 		}
 		if err != nil {
-			return text, false
+			return text
 		}
+		missing = 0
 		buf := make([]byte, maxAttribute)
 		length, _ := unix.Fgetxattr(int(f.Fd()), attribute, buf)
 		p := parseSpan(string(buf[:max(length, 0)]))
@@ -101,7 +123,7 @@ func readParts(path, id string, from, to int64) (text []byte, found bool) {
 		}
 		f.Close()
 	}
-	return text, to <= from
+	return text
 }
 
 // look tells the state of a file as if blocks that were being taken out were out,

@@ -188,6 +188,58 @@ func TestAKillAtEachStep(t *testing.T) {
 	}
 }
 
+// TestReadAtEachStep reads the last lines at each step of a rotation, also when the
+// head of the file was dropped: no moment hides them, and nobody waits for the next.
+func TestReadAtEachStep(t *testing.T) {
+	for kind, dir := range places(t) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := &noise{t: t, path: filepath.Join(dir, "log")}
+			f, read, from := (*File)(nil), map[string]int{}, int64(0)
+			at := func(point string) {
+				w.write(200)
+				to := End(w.path)
+				var want strings.Builder
+				for n := range w.n {
+					want.WriteString(line(n))
+				}
+				if to != int64(want.Len()) {
+					t.Fatalf("at %q the end is %d, not %d", point, to, want.Len())
+				}
+				for _, back := range []int64{100, 2 * small, 7 * small} {
+					begin := max(from, to-back)
+					got, err := Read(w.path, begin, to)
+					if err != nil || string(got) != want.String()[begin:] {
+						t.Fatalf("at %q the last %d bytes are %d: %.100q, %v", point, back, len(got), got, err)
+					}
+				}
+				read[point]++
+			}
+			for round := range 5 {
+				w.write(4 * small)
+				var err error
+				if f, err = open(w.path, 9); err != nil {
+					t.Fatal(err)
+				}
+				f.at = at
+				if round == 2 {
+					from = f.state.base + f.state.start + small // of what stays
+					if _, err = f.Drop(small); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, n, err := f.Rotate(small, 2); err != nil || n != 2 {
+					t.Fatalf("%d parts, %v", n, err)
+				}
+				f.Close()
+			}
+			if read["shift"] < 5 || read["publish"] < 10 {
+				t.Errorf("read at %v", read)
+			}
+		})
+	}
+}
+
 // collapses tells whether blocks can be taken out of files of a directory.
 func collapses(t *testing.T, dir string) bool {
 	t.Helper()
