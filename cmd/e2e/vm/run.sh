@@ -100,7 +100,7 @@ images_disk() {
 # What a reader of a long log looks for, once more at its end.
 summarise() {
 	grep -aE '^guest: (ok  |FAIL|failed)' "$vm/output.log" || :
-	sed -nE 's/^ *--- FAIL: ([^ ]*).*/\1/p' "$vm/output.log" | sed 's/^/test-vm: failing: /'
+	sed -nE 's/^ *--- FAIL: ([^ ]*).*/\1/p' "$vm/output.log" | sort | uniq -c | sed -E 's/^ *([0-9]+) /test-vm: failed \1 times: /; s/ 1 times/ once/'
 	! grep -aE 'WARNING:|BUG:|rcu_.*detected stalls|blocked for more than' "$vm/kernel.log" ||
 		say "the guest's kernel complains: see $vm/kernel.log"
 }
