@@ -15,18 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// places are file systems that can take blocks out of a file, and that can't:
-// one of them is a tmpfs.
-func places(t *testing.T) map[string]string {
-	t.Helper()
-	shm, err := os.MkdirTemp("/dev/shm", "rotate-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(shm) })
-	return map[string]string{"temp": t.TempDir(), "shm": shm}
-}
-
 const most = 64 << 10
 
 // noise appends numbered lines of different lengths.
