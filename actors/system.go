@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
+	cmap "github.com/orcaman/concurrent-map"
 	"github.com/rs/zerolog"
 )
 
@@ -16,11 +17,16 @@ var resuming = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive {
 	return actor.ResumeDirective
 })
 
+// The library's table of actors is 1024 maps, of which each would be 32 more,
+// with a lock each. The number is a variable that has to be set before the
+// first of them is made; nothing else in our programs uses these maps.
+func init() { cmap.SHARD_COUNT = 1 }
+
 // NewSystem makes an actor system that logs through log.
 //
-// The library's table of actors is 1024 maps of 32 shards each, three
-// megabytes that would stay for ever: it is cut down to one such map, which
-// holds a host's few hundred actors as well (docs/adr/0001).
+// The library's table of actors is 1024 maps, memory that would stay for ever:
+// it is cut down to one of them, which holds a host's few hundred actors as
+// well (docs/adr/0001).
 func NewSystem(log zerolog.Logger) *actor.ActorSystem {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slogHandler{log})
@@ -28,6 +34,9 @@ func NewSystem(log zerolog.Logger) *actor.ActorSystem {
 	all := system.ProcessRegistry.LocalPIDs.LocalPIDs
 	keep := all[0]
 	for _, bucket := range all[1:] {
+		if bucket.IsEmpty() {
+			continue // Keys has goroutines do it
+		}
 		for _, key := range bucket.Keys() {
 			if value, ok := bucket.Get(key); ok {
 				keep.Set(key, value)

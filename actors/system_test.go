@@ -134,10 +134,22 @@ func TestRecoverGivesThePanicAsAnError(t *testing.T) {
 	}()
 }
 
+// BenchmarkNewSystem is what each start of the daemon begins with, after a kill
+// as well.
+func BenchmarkNewSystem(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		NewSystem(zerolog.Nop())
+	}
+}
+
 func TestTheLibrarysTableIsCutDown(t *testing.T) {
 	system := NewSystem(zerolog.Nop())
 	if n := len(system.ProcessRegistry.LocalPIDs.LocalPIDs); n != 1 {
 		t.Errorf("%d maps", n)
+	}
+	if n := len(system.ProcessRegistry.LocalPIDs.LocalPIDs[0]); n != 1 {
+		t.Errorf("the map is %d", n)
 	}
 	// What was in it before still is, and new ones are found.
 	for _, id := range []string{"eventstream", "deadletter"} {
