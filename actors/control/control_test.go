@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors/control/api"
+	"lithos/actors/deaths"
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/sysx/sock"
@@ -31,6 +32,7 @@ type stage struct {
 	path   string
 	client *api.Client
 	reload chan struct{}
+	deaths *deaths.Store
 	mu     sync.Mutex
 	level  string
 }
@@ -46,6 +48,10 @@ func newStage(t *testing.T, group int) *stage {
 		t.Fatal(err)
 	}
 	s := &stage{t: t, board: status.New(), path: filepath.Join(dir, api.SocketName), reload: make(chan struct{}, 1), level: "warn"}
+	if s.deaths, err = deaths.New(deaths.Dir(dir), zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.deaths.Close)
 	// The mode lets everybody in: who may ask is told by the kernel.
 	l, err := sock.ListenUnix(s.path, 0o666, -1)
 	if err != nil {
@@ -53,7 +59,7 @@ func newStage(t *testing.T, group int) *stage {
 	}
 	server := Serve(l, Config{
 		Board: s.board, Log: zerolog.Nop(), Version: "1.2.3", PID: 42, MasterFile: "/etc/lithos/master.yaml",
-		Group: group, Reload: s.reload,
+		Group: group, Reload: s.reload, Deaths: s.deaths,
 		Level: func() string { s.mu.Lock(); defer s.mu.Unlock(); return s.level },
 		SetLevel: func(l string) error {
 			if l != "debug" {
@@ -433,5 +439,21 @@ func TestNobodyListens(t *testing.T) {
 	c := api.NewClient(filepath.Join(t.TempDir(), "s"))
 	if _, err := c.Status(t.Context(), false); !errors.Is(err, api.ErrNotRunning) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Who was told of a death finds it, although it is written down by the way.
+func TestO9_ADeathThatIsShownIsFound(t *testing.T) {
+	s := newStage(t, -1)
+	for n := range 200 {
+		s.deaths.Add(deaths.Entry{Death: &api.Death{Name: "web/app.0", Exit: api.Exit{At: time.Now(), PID: n}}, From: -1})
+		list, err := s.client.Deaths(t.Context(), "web/app.0")
+		if err != nil || len(list) == 0 || list[0].PID != n {
+			t.Fatalf("%v, the newest of %d is not the one of pid %d", err, len(list), n)
+		}
+		all, err := s.client.AllDeaths(t.Context(), "web", 1)
+		if err != nil || len(all) == 0 || all[0].PID != n {
+			t.Fatalf("%v, the newest of all is not the one of pid %d", err, n)
+		}
 	}
 }

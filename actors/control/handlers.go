@@ -64,12 +64,17 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request) {
 // maxDeaths is the most that one answer has.
 const maxDeaths = 1000
 
+// deathsPatience is for deaths that are shown already and are yet to be written
+// down, so that who was told of one finds it.
+const deathsPatience = time.Second
+
 func (s *Server) deaths(w http.ResponseWriter, r *http.Request) {
 	limit, ok := number(w, r, "limit", 100)
 	if !ok {
 		return
 	}
 	scope := scopeOf(r)
+	s.c.Deaths.Flush(deathsPatience)
 	list := s.c.Deaths.All(int(min(limit, maxDeaths)), func(name string) bool {
 		return scope(&status.Instance{Name: name})
 	})
@@ -78,6 +83,7 @@ func (s *Server) deaths(w http.ResponseWriter, r *http.Request) {
 
 // instanceDeaths also answers for an instance that is gone.
 func (s *Server) instanceDeaths(w http.ResponseWriter, r *http.Request) {
+	s.c.Deaths.Flush(deathsPatience)
 	list, err := s.c.Deaths.Read(r.PathValue("sandbox") + "/" + r.PathValue("process"))
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())

@@ -36,7 +36,9 @@ func (p *Process) noteFailedStart(effect Effect) {
 		p.failure = nil
 		return
 	}
+	tried := p.desired
 	if effect == NoteForkFailed {
+		tried = p.current // another one may be wanted by now
 		p.counters.Started.Add(1)
 		p.counters.Deaths.Add(1)
 		p.counters.Failures.Add(1)
@@ -46,9 +48,10 @@ func (p *Process) noteFailedStart(effect Effect) {
 		Msgf("Cannot start container %q: %v", p.name, p.failure)
 	exit := &status.Exit{
 		At: time.Now(), Words: "could not be started: " + p.failure.Error(), Code: -1, Cause: actors.CauseSetup, Failure: true,
+		Fingerprint: tried.Fingerprint,
 	}
 	p.ended(exit)
-	p.keep(exit, p.newDeath(p.desired))
+	p.keep(exit, p.newDeath(tried))
 	p.failure = nil
 }
 

@@ -1,11 +1,15 @@
 package process
 
 import (
+	"errors"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/spawner"
+	"lithos/actors/status"
 	"lithos/spawn"
 )
 
@@ -105,4 +109,32 @@ func TestFirstLines(t *testing.T) {
 	if got := firstLines("a\nb", 2); got != "a\nb" {
 		t.Errorf("%q", got)
 	}
+}
+
+// A start that fails while another version is wanted already was the old one's.
+func TestO9_N3_WhichVersionEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.env.Board = status.New()
+		last := func(what, want string) {
+			t.Helper()
+			in, _ := s.env.Board.Instance("web/app.0")
+			if in == nil || in.LastExit == nil || in.LastExit.Fingerprint != want {
+				t.Errorf("%s: shown is %+v, want the end of version %s", what, in, want)
+			}
+		}
+		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
+		start := s.take()[0].(*spawner.StartContainer)
+		s.tell(&RunInstance{Instance: slowed("2"), Env: s.env})
+		s.tell(&spawner.ForkFailed{Gen: start.Gen, Err: errors.New("no")})
+		last("a failed start", "1")
+		gen, _ := s.started()
+		_, wait := s.fails(gen, 0)
+		wantWait(t, "the first failure of the new one", wait, time.Second)
+		last("a failure", "2")
+
+		s.tell(&RunInstance{Instance: slowed("3"), Env: s.env})
+		s.tell(&ProcessExited{Gen: gen + 1, Exit: actors.Exit{PID: 7, Status: exited0, At: time.Now()}})
+		last("one that was replaced", "2")
+	})
 }

@@ -39,6 +39,8 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 		Cause:   f.cause(),
 		Failure: sick || failed(p.exit, record, p.asked),
 		Uptime:  p.exit.At.Sub(child.Started),
+
+		Fingerprint: p.current.Fingerprint,
 	}
 	switch {
 	case sick:

@@ -97,6 +97,9 @@ func (p *Process) nextTry() (at time.Time, formula string) {
 func (p *Process) ended(exit *status.Exit) {
 	p.lastExit = exit
 	p.row = p.desired.Container.RestartBackoff.Count(p.row, exit.Failure, exit.Uptime)
+	if exit.Fingerprint != p.desired.Fingerprint {
+		p.row = 0 // what follows is another one, which has not failed yet
+	}
 	p.chance = p.random()
 	if exit.Uptime >= status.HealthyAfter {
 		p.failedInRow = 0

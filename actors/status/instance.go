@@ -115,6 +115,8 @@ type Exit struct {
 	Cause   actors.Cause
 	Failure bool // as lithos counts it (checklist N9)
 	Uptime  time.Duration
+	// Fingerprint is of what it was made from.
+	Fingerprint string
 }
 
 // Tell is the exit as it is told; a nil one is none.
@@ -124,7 +126,7 @@ func (e *Exit) Tell() *api.Exit {
 	}
 	return &api.Exit{
 		At: e.At, Words: e.Words, Code: e.Code, Signal: e.Signal, PID: e.PID,
-		Cause: e.Cause.String(), Failure: e.Failure, Uptime: e.Uptime.Seconds(),
+		Cause: e.Cause.String(), Failure: e.Failure, Uptime: e.Uptime.Seconds(), Fingerprint: e.Fingerprint,
 	}
 }
 

@@ -29,6 +29,8 @@ type outcome struct {
 	Words string `json:"words"`
 	// Output are the last lines of one that failed.
 	Output []string `json:"output,omitempty"`
+
+	desired string // the fingerprint of the version that is to be up, "" = none
 }
 
 // watch follows a switch through the control socket.
@@ -51,15 +53,20 @@ func (s *switcher) reloadAndWait(m *configs.Master) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
 	w := &watch{s: s, client: client, began: time.Now(), shown: map[string]string{}}
+	// Before the generation: that is of this daemon, or of one that was started
+	// after it, when the file was in its place.
+	if status, err := client.Status(ctx, false); err == nil {
+		s.daemon = status.Daemon.PID
+	}
 	generation, err := client.Reload(ctx)
 	if errors.Is(err, api.ErrNotRunning) {
 		return fmt.Errorf("%s is in its place, but there is nothing to wait for: no lithos_tree answers at its control socket (%w)", s.target, err)
 	}
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("%s is in its place, and not all came up within %s: the daemon has not answered", s.target, s.timeout)
+	}
 	if err != nil {
 		return fmt.Errorf("%s is in its place, but the daemon could not be told: %w", s.target, err)
-	}
-	if status, err := client.Status(ctx, false); err == nil {
-		s.daemon = status.Daemon.PID
 	}
 	w.generation = generation
 	return w.follow(ctx)
@@ -87,7 +94,12 @@ func (w *watch) follow(ctx context.Context) error {
 		w.s.outcomes = w.outcomes(result)
 		w.progress(result)
 		if result.OK || result.Reload.Done >= generation && w.decided(result) {
-			return w.summarise(nil)
+			status, err := w.client.Status(ctx, false)
+			if err != nil && ctx.Err() == nil {
+				generation = w.reconnect(ctx, generation, err)
+				continue
+			}
+			return w.summarise(errors.Join(err, w.unused(status)))
 		}
 	}
 }
@@ -125,6 +137,9 @@ func (w *watch) outcomes(result *api.WaitResult) []outcome {
 	list := make([]outcome, 0, len(result.Instances))
 	for _, in := range result.Instances {
 		o := outcome{Name: in.Name, OK: !missing(in.Name), State: in.State, Words: in.Words}
+		if in.Desired != nil {
+			o.desired = in.Desired.Fingerprint
+		}
 		if !o.OK && result.Reload.Done >= w.generation && w.endedAtOnce(&in, &result.Reload) {
 			o.Words = fmt.Sprintf("ended by itself after %.2f s with exit code %d, and is started again and again: a daemon has to go on running (see kind: Command for what ends)",
 				in.LastExit.Uptime, in.LastExit.Code)
@@ -134,9 +149,17 @@ func (w *watch) outcomes(result *api.WaitResult) []outcome {
 	return list
 }
 
+// own tells whether it was the wanted version that ended, since the switch. The
+// one before it may end by itself at any moment until it is replaced. A
+// lithos_tree of an earlier release does not tell them apart.
+func (w *watch) own(e *api.Exit, desired string) bool {
+	return e.At.After(w.began) && (e.Fingerprint == desired || e.Fingerprint == "")
+}
+
 // failed tells whether an instance was tried since the switch, and failed.
 func (w *watch) failed(in *api.Instance) bool {
-	return in.Desired != nil && in.FailuresInRow > 0 && in.LastExit != nil && in.LastExit.Failure && in.LastExit.At.After(w.began)
+	e := in.LastExit
+	return in.Desired != nil && in.FailuresInRow > 0 && e != nil && e.Failure && w.own(e, in.Desired.Fingerprint)
 }
 
 // endedAtOnce tells whether an instance was started since the daemon has read
@@ -145,7 +168,27 @@ func (w *watch) failed(in *api.Instance) bool {
 func (w *watch) endedAtOnce(in *api.Instance, reload *api.Reload) bool {
 	e := in.LastExit
 	return in.Desired != nil && e != nil && !e.Failure && e.Cause == api.CauseItself &&
-		e.At.After(reload.At) && e.At.After(w.began) && e.Uptime < stable.Seconds()
+		e.At.After(reload.At) && w.own(e, in.Desired.Fingerprint) && e.Uptime < stable.Seconds()
+}
+
+// unused is an error if the daemon could not use what was checked here, since
+// something was changed in between: then it goes on with an earlier version,
+// which is up and is not what was asked for.
+func (w *watch) unused(status *api.Status) error {
+	for _, o := range status.Objects {
+		if o.Sandbox != w.s.sandbox {
+			continue
+		}
+		what, why := "the sandbox", "see its log"
+		if o.Process != "" {
+			what = o.Process
+		}
+		if len(o.Problems) > 0 {
+			why = o.Problems[0].Text
+		}
+		return fmt.Errorf("%s is in its place, but the daemon can't use %s as it is in the files now: %s", w.s.target, what, why)
+	}
+	return nil
 }
 
 // decided tells whether nothing more is to be waited for: what is not up has
@@ -209,7 +252,7 @@ func (w *watch) summarise(err error) error {
 			continue
 		}
 		text := o.Name + " " + o.Words
-		o.Output = w.lastWords(o.Name)
+		o.Output = w.lastWords(o)
 		if n := len(o.Output); n > 0 {
 			text += ", its last line: " + show(o.Output[n-1])
 		}
@@ -225,12 +268,12 @@ func (w *watch) summarise(err error) error {
 	return nil
 }
 
-// lastWords are what an instance wrote before it died last.
-func (w *watch) lastWords(name string) []string {
+// lastWords are what the wanted version of an instance wrote before it died last.
+func (w *watch) lastWords(o *outcome) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	deaths, err := w.client.Deaths(ctx, name)
-	if err != nil || len(deaths) == 0 || deaths[0].At.Before(w.began) {
+	deaths, err := w.client.Deaths(ctx, o.Name)
+	if err != nil || len(deaths) == 0 || !w.own(&deaths[0].Exit, o.desired) {
 		return nil
 	}
 	// Starts and deaths are noted there as well (checklist P2).

@@ -186,6 +186,9 @@ type Exit struct {
 	Cause   string    `json:"cause"`         // see the Cause constants
 	Failure bool      `json:"failure"`       // as the metric counts it
 	Uptime  float64   `json:"uptime"`        // seconds
+	// Fingerprint is of the version that ended, as in [Version]: in a switch it
+	// tells an end of the old one from one of the new one.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Causes of a death: who asked for it.
