@@ -36,6 +36,12 @@ func (r *Record) Lived() bool {
 // that the next one does not tell it again.
 const NotedLine = `{"noted":true}` + "\n"
 
+// ForkedLine is what a supervisor appends that has found a PID 1 which the one
+// before it did not live to write down.
+func ForkedLine(pid int, startTime uint64) string {
+	return lineOfEvent(event{Forked: &Forked{PID: pid, StartTime: startTime}})
+}
+
 // ReadyLine is what the supervisor appends when the container became ready.
 func ReadyLine(at time.Time) string { return lineOfEvent(event{Ready: &at}) }
 

@@ -62,6 +62,9 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 		l.PID = 0 // it is dead by now
 		return adoptable{left: l}, true
 	}
+	if l.Info.Forked == nil || l.Info.Forked.StartTime == 0 {
+		l.Info = completed(kernel, l)
+	}
 	a := adoptable{left: l, pidfd: pidfd}
 	if inode := l.Info.Created.Notice; inode != 0 && l.Info.Ready.IsZero() {
 		if a.notice, err = kernel.TakeNotice(l.PID, pidfd, inode); err != nil {
@@ -78,6 +81,16 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 		}
 	}
 	return a, true
+}
+
+// completed is a record with the pid that the daemon before this one did not live
+// to write down: who looks for the container later finds it there, and can tell
+// who has died. If it can't be written, the next daemon finds it as this one did.
+func completed(kernel *actors.Kernel, l actors.Leftover) *spawn.Record {
+	info := *l.Info
+	info.Forked = &spawn.Forked{PID: l.PID, StartTime: l.StartTime}
+	_ = kernel.AppendLine(l.Record, spawn.ForkedLine(l.PID, l.StartTime))
+	return &info
 }
 
 // leftoversCleared has the containers adopted that go on running, and then ended

@@ -2,6 +2,7 @@ package root
 
 import (
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -158,4 +159,38 @@ func TestK12_StopEndsAdopted(t *testing.T) {
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(8080)))))
 		h.stop()
 	})
+}
+
+// A daemon that is killed between a fork and the line about it leaves a container
+// that is found by other means, as long as it lives: whoever adopts it writes down
+// its pid, so that its death is one of that pid, whoever learns of it.
+func TestK12_N10_WhatTheLastDaemonDidNotWriteDownIsWritten(t *testing.T) {
+	written := ""
+	kernel := &actors.Kernel{
+		OpenProcess: func(int, uint64) (*os.File, error) { return os.Open(os.DevNull) },
+		AppendLine: func(path, line string) error {
+			written += path + ": " + line
+			return nil
+		},
+	}
+	wanted := instances(plan(sb("web", proc("app", 1, "1"))))["web/app.0"]
+	for _, forked := range []*spawn.Forked{nil, {PID: 77}, {PID: 77, StartTime: 5}} {
+		written = ""
+		left := actors.Leftover{
+			Name: "web/app.0", Record: "record", PID: 77, StartTime: 5,
+			Info: &spawn.Record{Created: spawn.Created{Name: "web/app.0"}, Forked: forked},
+		}
+		a, ok := openAdoptable(kernel, left, wanted)
+		if !ok || a.left.Info.Forked == nil || a.left.Info.Forked.PID != 77 || a.left.Info.Forked.StartTime != 5 {
+			t.Fatalf("%+v: %+v", forked, a.left.Info)
+		}
+		_ = a.pidfd.Close()
+		want := ""
+		if forked == nil || forked.StartTime == 0 {
+			want = "record: " + spawn.ForkedLine(77, 5)
+		}
+		if written != want {
+			t.Errorf("%+v: it wrote %q, want %q", forked, written, want)
+		}
+	}
 }
