@@ -33,8 +33,12 @@ type Kernel struct {
 	Check func(ctx context.Context, name, record string, check *configs.Check) error
 	// AwaitNotice waits until a program has told that it is ready; TakeNotice
 	// copies what it does that by from a container that another daemon started.
+	// PeekNotice waits, until a time, for what it sends to a socket, where that
+	// stays until DropNotice.
 	AwaitNotice func(*os.File) error
-	TakeNotice  func(pid int, pidfd *os.File, inode uint64) (*os.File, error)
+	PeekNotice  func(*os.File, time.Time) (spawn.Notice, error)
+	DropNotice  func(*os.File) error
+	TakeNotice  func(pid int, pidfd *os.File, created *spawn.Created) (*os.File, error)
 	// AppendLine appends to a log of programs' output, where PID 1 itself
 	// could not, and to a record.
 	AppendLine func(path, line string) error

@@ -19,13 +19,14 @@ const (
 	CheckHTTP    CheckKind = "http"    // GET is answered with a status of 200 to 399
 	CheckCommand CheckKind = "command" // a program in the container exits with 0
 	CheckFD      CheckKind = "fd"      // of ready: the program writes a line to a descriptor
+	CheckNotify  CheckKind = "notify"  // of ready: the program sends READY=1, as by sd_notify
 )
 
 // Check is how to ask a container whether it serves, from inside its network.
 type Check struct {
 	Kind    CheckKind
 	Addr    netip.AddrPort `json:",omitzero"`  // tcp, http
-	Path    string         `json:",omitempty"` // http
+	Path    string         `json:",omitempty"` // http; notify: the socket, inside the container
 	Command []string       `json:",omitempty"` // command, argv
 	FD      int            `json:",omitempty"` // fd: what the program has it as
 	// Interval is from the end of one check to the next, Timeout what one may
@@ -69,11 +70,17 @@ func (c *Check) What() string {
 	case CheckHTTP:
 		return "GET http://" + c.Addr.String() + c.Path
 	}
-	if c.Kind == CheckFD {
+	switch c.Kind {
+	case CheckFD:
 		return "a line written to descriptor " + strconv.Itoa(c.FD)
+	case CheckNotify:
+		return "READY=1 sent to " + c.Path
 	}
 	return "command " + strings.Join(c.Command, " ")
 }
+
+// Told says that nobody asks: the program tells.
+func (c *Check) Told() bool { return c.Kind == CheckFD || c.Kind == CheckNotify }
 
 // String is the option as it may be written in a config; "" for none.
 func (r *Ready) String() string {
@@ -101,10 +108,11 @@ func (h *Healthcheck) String() string {
 
 func (c *Check) written() string {
 	text := string(c.Kind) + ": "
-	if c.Kind == CheckFD {
-		return text + strconv.Itoa(c.FD)
-	}
 	switch c.Kind {
+	case CheckFD:
+		return text + strconv.Itoa(c.FD)
+	case CheckNotify:
+		return text + strconv.Quote(c.Path)
 	case CheckCommand:
 		text += marshal(c.Command)
 	default:
@@ -131,7 +139,7 @@ type checkConfig struct {
 
 var (
 	checkKeys  = []string{"tcp", "http", "path", "host", "command", "interval", "timeout"}
-	readyKeys  = append(slices.Clone(checkKeys), "fd", "within")
+	readyKeys  = append(slices.Clone(checkKeys), "fd", "notify", "within")
 	healthKeys = append(slices.Clone(checkKeys), "failures", "start-period")
 )
 
@@ -144,10 +152,13 @@ func (t *template) readReady(v value) {
 	if !ok {
 		return
 	}
-	if !o.get("fd").null() {
+	switch {
+	case !o.get("fd").null():
 		t.ready = t.readNotice(&o)
-	} else {
-		t.ready = readCheck(v, &o, defaultReadyInterval, "tcp, http, command and fd")
+	case !o.get("notify").null():
+		t.ready = t.readNotify(&o)
+	default:
+		t.ready = readCheck(v, &o, defaultReadyInterval, "tcp, http, command, fd and notify")
 	}
 	t.within = o.get("within").seconds(0)
 	t.checkDaemon(v)
@@ -172,11 +183,7 @@ func (t *template) readHealthcheck(v value) {
 func (t *template) readNotice(o *object) *checkConfig {
 	v := o.get("fd")
 	before := v.c.errors
-	for _, key := range checkKeys {
-		if other := o.get(key); !other.null() {
-			other.errorf("can't be together with fd: with that nobody asks, the program tells")
-		}
-	}
+	alone(o, "fd", append(slices.Clone(checkKeys), "notify"))
 	if t.fixed.RestartProcessOnly {
 		v.errorf("can't be together with restart-process-only: the second program would not be heard")
 	}
@@ -196,6 +203,50 @@ func (t *template) readNotice(o *object) *checkConfig {
 		return nil
 	}
 	return &checkConfig{Check: Check{Kind: CheckFD, FD: fd}}
+}
+
+// alone refuses what makes no sense beside a key by which the program tells.
+func alone(o *object, key string, others []string) {
+	for _, other := range others {
+		if v := o.get(other); !v.null() {
+			v.errorf("can't be together with %s: with that nobody asks, the program tells", key)
+		}
+	}
+}
+
+// notifyVariable tells the program where to send READY=1 to.
+const notifyVariable = "NOTIFY_SOCKET"
+
+// readNotify reads `ready: {notify: PATH}`: a socket is mounted on a file of the
+// container, by the rules for volumes.
+func (t *template) readNotify(o *object) *checkConfig {
+	v := o.get("notify")
+	before := v.c.errors
+	alone(o, "notify", checkKeys)
+	point := v.insidePath("/")
+	if point == "/" && v.c.errors == before {
+		v.errorf("the root can't be a socket: expected the path of an empty file of the image, such as /run/notify")
+	}
+	for _, volume := range t.volumes {
+		if volume.MountPoint == point {
+			v.errorf("%s is the mount point of a volume already", clip(point))
+		}
+	}
+	for _, e := range t.environ {
+		if e.value.Name == notifyVariable {
+			v.c.errorAt(e.at, "is set by `ready: {notify: …}`, it must not be given")
+		}
+	}
+	for _, e := range t.secretEnviron {
+		if e.value.Name == notifyVariable {
+			v.c.errorAt(e.at, "is set by `ready: {notify: …}`, it must not be given")
+		}
+	}
+	if v.c.errors > before {
+		return nil
+	}
+	t.notifyAt = v.place()
+	return &checkConfig{Check: Check{Kind: CheckNotify, Path: point}}
 }
 
 // checkDaemon: nobody watches over a command.
@@ -300,12 +351,12 @@ func (c *checkConfig) readCommand(v value) {
 	}
 }
 
-// seen is what of ready the program sees: the descriptor.
+// seen is what of ready the program sees: the descriptor, or the socket.
 func (r *Ready) seen() *Ready {
-	if r == nil || r.Kind != CheckFD {
+	if r == nil || !r.Told() {
 		return nil
 	}
-	return &Ready{Check: Check{Kind: CheckFD, FD: r.FD}}
+	return &Ready{Check: Check{Kind: r.Kind, FD: r.FD, Path: r.Path}}
 }
 
 // substituted are the texts with variables in them.
@@ -320,7 +371,7 @@ func (c *checkConfig) substituted() []sourced[string] {
 // them.
 func (r *resolver) checkChecks(ports []TCPPort) {
 	for _, c := range []*checkConfig{r.t.ready, r.t.health} {
-		if c == nil || c.Kind == CheckCommand || c.Kind == CheckFD {
+		if c == nil || c.Kind == CheckCommand || c.Told() {
 			continue
 		}
 		replaced := func(s sourced[string]) string {
@@ -359,7 +410,7 @@ func (r *recipe) check(t *checkConfig, name string) Check {
 	for _, a := range t.argv {
 		c.Command = append(c.Command, replaced(a))
 	}
-	if c.Kind == CheckCommand || c.Kind == CheckFD {
+	if c.Kind == CheckCommand || c.Told() {
 		return c
 	}
 	port, _ := parsePort(replaced(t.port))

@@ -27,6 +27,8 @@ func TestChecksAreRead(t *testing.T) {
 			words: `{http: 80, path: "/web/app.0", interval: 0.5, timeout: 5}`},
 		"ready: {fd: 5, within: 60}\n": {
 			ready: &Ready{Check: Check{Kind: CheckFD, FD: 5}, Within: 60 * s}, words: "{fd: 5, within: 60}"},
+		"ready: {notify: /run//notify/, within: 60}\n": {
+			ready: &Ready{Check: Check{Kind: CheckNotify, Path: "/run/notify"}, Within: 60 * s}, words: `{notify: "/run/notify", within: 60}`},
 		"healthcheck: {http: 80, path: '/up?a=1', host: '::1', interval: 1.5, timeout: 0.1, failures: 1, start_period: 60}\n": {
 			health: &Healthcheck{Check: Check{Kind: CheckHTTP, Addr: at("[::1]:80"), Path: "/up?a=1", Interval: 3 * s / 2, Timeout: s / 10}, Failures: 1, StartPeriod: 60 * s},
 			words:  `{http: 80, path: "/up?a=1", host: '::1', interval: 1.5, timeout: 0.1, failures: 1, start-period: 60}`},
@@ -70,13 +72,17 @@ func TestC23_ChecksAreNoReasonToReplace(t *testing.T) {
 	a.Ready = &Ready{Check: Check{Kind: CheckFD, FD: 5}}
 	equal(t, "with a descriptor", instanceOf(a).Fingerprint == instanceOf(b).Fingerprint, false)
 	b.Ready = &Ready{Check: a.Ready.Check, Within: time.Minute}
+	a.Ready.Check = Check{Kind: CheckNotify, Path: "/a"}
+	b.Ready = &Ready{Check: Check{Kind: CheckNotify, Path: "/b"}}
+	equal(t, "with a socket at another place", instanceOf(a).Fingerprint == instanceOf(b).Fingerprint, false)
+	b.Ready = &Ready{Check: a.Ready.Check, Within: time.Minute}
 	equal(t, "its other options", instanceOf(a).Fingerprint, instanceOf(b).Fingerprint)
 }
 
 func TestChecksThatMakeNoSense(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "nothing to ask", host: hostConfig{container: "ready: {interval: 1}\n"},
-			want: []string{"app.yaml:1:8: error: ready: needs one of tcp, http, command and fd"}},
+			want: []string{"app.yaml:1:8: error: ready: needs one of tcp, http, command, fd and notify"}},
 		{name: "nothing to ask for health", host: hostConfig{container: "healthcheck: {}\n"},
 			want: []string{"app.yaml:1:14: error: healthcheck: needs one of tcp, http and command"}},
 		{name: "no descriptor for health", host: hostConfig{container: "healthcheck: {fd: 5}\n"}, want: []string{"app.yaml:1:15: error: healthcheck.fd: unknown key"}},
@@ -88,6 +94,15 @@ func TestChecksThatMakeNoSense(t *testing.T) {
 		{name: "F9 that of an activation", host: hostConfig{entry: "variables: {p: 80}\n", container: "variables:\n  p: !TcpPort {activation: systemd}\nready: {fd: 3}\n"},
 			want: []string{`app.yaml:3:13: error: ready.fd: descriptor 3 is that of variable "p" by its activation`}},
 		{name: "E18 told once", host: hostConfig{container: "restart-process-only: true\nready: {fd: 5}\n"}, want: []string{"app.yaml:2:13: error: ready.fd: can't be together with restart-process-only"}},
+		{name: "two ways to tell", host: hostConfig{container: "ready: {fd: 5, notify: /n}\n"}, want: []string{"app.yaml:1:24: error: ready.notify: can't be together with fd"}},
+		{name: "both ask and be told", host: hostConfig{container: "ready: {notify: /n, tcp: 80, timeout: 1}\n"},
+			want: []string{"app.yaml:1:26: error: ready.tcp: can't be together with notify", "app.yaml:1:39: error: ready.timeout: can't be together with notify"}},
+		{name: "a place for the socket", host: hostConfig{container: "ready: {notify: run/notify}\n"}, want: []string{`app.yaml:1:17: error: ready.notify: "run/notify" must be an absolute path`}},
+		{name: "a place beyond the image", host: hostConfig{container: "ready: {notify: /run/../notify}\n"}, want: []string{"app.yaml:1:17: error: ready.notify: \"/run/../notify\" must not have `..` in it"}},
+		{name: "the root is no place for it", host: hostConfig{container: "ready: {notify: /}\n"}, want: []string{"app.yaml:1:17: error: ready.notify: the root can't be a socket"}},
+		{name: "a place that is taken", host: hostConfig{container: "volumes: {/n: !Tmpfs {}}\nready: {notify: /n/}\n"}, want: []string{"app.yaml:2:17: error: ready.notify: /n is the mount point of a volume already"}},
+		{name: "E10 its variable", host: hostConfig{container: "environ: {NOTIFY_SOCKET: /x}\nready: {notify: /n}\n"}, want: []string{"app.yaml:1:26: error: environ.NOTIFY_SOCKET: is set by `ready: {notify: …}`, it must not be given"}},
+		{name: "no socket for health", host: hostConfig{container: "healthcheck: {notify: /n}\n"}, want: []string{"app.yaml:1:15: error: healthcheck.notify: unknown key"}},
 		{name: "two ways", host: hostConfig{container: "ready: {tcp: 80, http: 80}\n"},
 			want: []string{"app.yaml:1:24: error: ready.http: tcp is given already"}},
 		{name: "a word", host: hostConfig{container: "healthcheck: tcp\n"}, want: []string{"app.yaml:1:14: error: healthcheck: expected a mapping"}},

@@ -44,7 +44,7 @@ type template struct {
 
 	fixed Container // what needs nothing from outside
 	// Where options of fixed stand, for what is found in images.
-	executableAt, workdirAt, outputAt, resolvAt, hostsAt, secretFileAt place
+	executableAt, workdirAt, outputAt, resolvAt, hostsAt, secretFileAt, notifyAt place
 
 	arguments         []sourced[string]
 	environ           []sourced[EnvVar]    // by name

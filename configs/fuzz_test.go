@@ -277,6 +277,12 @@ func checkCheck(t *testing.T, c *Check) {
 		}
 		return
 	}
+	if c.Kind == CheckNotify {
+		if !path.IsAbs(c.Path) || path.Clean(c.Path) != c.Path || c.Path == "/" {
+			t.Errorf("check %+v", c)
+		}
+		return
+	}
 	ok := c.Interval >= leastCheckTime && c.Timeout >= leastCheckTime
 	switch c.Kind {
 	case CheckHTTP:

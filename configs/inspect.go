@@ -75,6 +75,7 @@ func (i *inspection) run(imageDir, name string) {
 	for n := range i.c.Volumes {
 		i.volume(&i.c.Volumes[n])
 	}
+	i.notify()
 	i.etc("/etc/resolv.conf", i.c.ResolvConf.Mount, i.t.resolvAt)
 	i.etc("/etc/hosts", i.c.HostsFile.Mount, i.t.hostsAt)
 	i.workdir()
@@ -228,6 +229,23 @@ func (i *inspection) etc(file string, mount *bool, at place) {
 	defer f.close()
 	if f.path != file || !f.is(unix.S_IFREG) {
 		i.content.errorAt(at, "mount needs %s to be a regular file in a real directory, no symbolic links", file)
+	}
+}
+
+// notify: there must be a file to mount the socket on.
+func (i *inspection) notify() {
+	r := i.c.Ready
+	if r == nil || r.Kind != CheckNotify {
+		return
+	}
+	f, err := i.view.lookup(r.Path)
+	if err != nil {
+		i.tell(i.content, i.t.notifyAt, "the socket needs a file to be mounted on, none is made: make an empty one in the image", err)
+		return
+	}
+	defer f.close()
+	if f.is(unix.S_IFDIR) {
+		i.content.errorAt(i.t.notifyAt, "%s is a directory on %s: the socket needs a file to be mounted on, an empty one in the image", f.path, f.on.what)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lithos/spawn/wire"
 	"lithos/sysx/bridge"
 	"lithos/sysx/inroot"
@@ -34,6 +36,11 @@ func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
 	var errs []error
 	if outer := s.interfaceOf(name, record, all); outer != "" {
 		errs = append(errs, bridge.Remove(outer))
+	}
+	if record != "" {
+		if err := os.Remove(notifySocket(record, name)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+			errs = append(errs, fmt.Errorf("cannot remove the socket for the readiness of %q: %w", name, err))
+		}
 	}
 	if stateDir != "" {
 		if err := inroot.RemoveAll(stateDir); err != nil {

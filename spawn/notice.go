@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/wire"
 	"lithos/sysx/proc"
 )
 
@@ -66,10 +67,15 @@ func reopen(fd, flags int) (*os.File, error) {
 
 // addNotice gives it to the program, after its sockets.
 func (l *launch) addNotice() {
-	if l.notice != nil {
-		l.sockets = append(l.sockets, l.noticeOfProgram)
-		l.spec.Sockets = append(slices.Clip(l.spec.Sockets), l.r.NoticeFD)
+	if l.notice == nil {
+		return
 	}
+	target := l.r.NoticeFD
+	if target == 0 {
+		target = wire.KeptByPID1
+	}
+	l.sockets = append(l.sockets, l.noticeOfProgram)
+	l.spec.Sockets = append(slices.Clip(l.spec.Sockets), target)
 }
 
 // keepNotice is the supervisor's end, which stays open.
@@ -97,16 +103,21 @@ func AwaitNotice(f *os.File) error {
 	return fmt.Errorf("its program wrote %d bytes without a newline", maxNotice)
 }
 
-// TakeNotice copies the pipe of that inode from the PID 1 of a container.
-func TakeNotice(pid int, pidfd *os.File, inode uint64) (*os.File, error) {
+// TakeNotice copies the pipe, or the socket, of a record from the PID 1 of its
+// container.
+func TakeNotice(pid int, pidfd *os.File, c *Created) (*os.File, error) {
+	inode, want, kind := c.Notice, fmt.Sprintf("pipe:[%d]", c.Notice), uint32(unix.S_IFIFO)
+	if c.Notify != 0 {
+		inode, want, kind = c.Notify, fmt.Sprintf("socket:[%d]", c.Notify), unix.S_IFSOCK
+	}
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for the pipe for the readiness of pid %d: %w", pid, err)
+		return nil, fmt.Errorf("cannot look for what pid %d tells its readiness by: %w", pid, err)
 	}
 	for _, entry := range entries {
 		link, err := os.Readlink(dir + "/" + entry.Name())
-		if err != nil || link != fmt.Sprintf("pipe:[%d]", inode) {
+		if err != nil || link != want {
 			continue
 		}
 		number, err := strconv.Atoi(entry.Name())
@@ -117,13 +128,17 @@ func TakeNotice(pid int, pidfd *os.File, inode uint64) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer unix.Close(fd)
 		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO || st.Ino != inode {
-			return nil, errors.Join(errors.New("the pipe for its readiness is another"), err)
+		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != kind || st.Ino != inode {
+			unix.Close(fd)
+			return nil, errors.Join(errors.New("what it tells its readiness by is another"), err)
 		}
+		if kind == unix.S_IFSOCK {
+			return os.NewFile(uintptr(fd), "notify socket"), nil
+		}
+		defer unix.Close(fd)
 		// Anew: the program's own must not become non-blocking.
 		return reopen(fd, os.O_RDONLY|unix.O_NONBLOCK)
 	}
-	return nil, errors.New("its PID 1 has not the pipe for its readiness")
+	return nil, errors.New("its PID 1 has not what it tells its readiness by")
 }

@@ -49,10 +49,10 @@ func TestNotice(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer pidfd.Close()
-				if taken, err = TakeNotice(cmd.Process.Pid, pidfd, l.head.Notice); err != nil {
+				if taken, err = TakeNotice(cmd.Process.Pid, pidfd, &l.head); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := TakeNotice(cmd.Process.Pid, pidfd, l.head.Notice+1<<40); err == nil {
+				if _, err := TakeNotice(cmd.Process.Pid, pidfd, &Created{Notice: l.head.Notice + 1<<40}); err == nil {
 					t.Error("another pipe is found")
 				}
 			}

@@ -72,8 +72,9 @@ type Created struct {
 	// Interface is the host's end of its connection to a bridge, "" = none.
 	Interface string `json:"interface,omitempty"`
 	// Notice is the inode of the pipe by which the program tells that it is
-	// ready, 0 = none.
+	// ready, 0 = none; Notify that of the socket.
 	Notice uint64 `json:"notice,omitempty"`
+	Notify uint64 `json:"notify,omitempty"`
 	// Identity is for who joins the container later, see package enter; nil
 	// in a record of a lithos that had none.
 	Identity *Identity `json:"identity,omitempty"`

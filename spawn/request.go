@@ -33,6 +33,9 @@ type Request struct {
 	// NoticeFD is the descriptor by which the program tells that it is ready;
 	// 0 = it does not.
 	NoticeFD int
+	// NotifyPath is where in the container a socket is mounted by which the
+	// program tells that it is ready; "" = none.
+	NotifyPath string
 	// UIDMap and GIDMap are those of a user namespace for the program; empty =
 	// none.
 	UIDMap, GIDMap []IDMap
@@ -120,7 +123,8 @@ type Child struct {
 	// Degraded has a sentence for each limit that could not be applied
 	// (checklist M3).
 	Degraded []string
-	// Notice is what the program of Request.NoticeFD writes, see [AwaitNotice];
-	// nil = nothing is heard of it.
+	// Notice is what the program of Request.NoticeFD writes, see [AwaitNotice],
+	// or that of Request.NotifyPath sends, see [PeekNotice]; nil = nothing is
+	// heard of it.
 	Notice *os.File
 }

@@ -103,7 +103,8 @@ type launch struct {
 	spaces   []*os.File // the program's namespaces
 	sockets  []*os.File
 	degraded []string
-	// The ends of the pipe for its readiness, nil = none, see notice.go.
+	// The ends of the pipe for its readiness, nil = none, see notice.go; with a
+	// socket both are that.
 	notice, noticeOfProgram *os.File
 }
 
@@ -162,6 +163,9 @@ func (l *launch) run() (*Child, error) {
 		return nil, err
 	}
 	if err := l.makeNotice(); err != nil {
+		return nil, err
+	}
+	if err := l.makeNotify(); err != nil {
 		return nil, err
 	}
 	if err := l.createRecord(); err != nil {

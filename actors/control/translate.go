@@ -29,7 +29,7 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 		Name: in.Name, State: string(in.State), Since: in.Since,
 		Degraded: in.Degraded, PID: in.PID, Started: in.Started,
 		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailuresInRow(now),
-		NextTry: in.NextTry, NextTryWhy: in.Backoff,
+		NextTry: in.NextTry, NextTryWhy: in.Backoff, Says: in.Says,
 		LastExit: in.LastExit.Tell(), Log: in.Log,
 	}
 	if in.Queued != nil {
@@ -54,6 +54,9 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 		}
 	}
 	t.Words = words(&t, now) + checkWords(&t, in)
+	if t.Says != "" {
+		t.Words += "; it says: " + t.Says
+	}
 	return t
 }
 

@@ -136,7 +136,13 @@ func (k *Kernel) Actors() *actors.Kernel {
 		AppendLine:  k.appendLine,
 		Check:       k.check,
 		AwaitNotice: func(*os.File) error { return errors.New("fake: there are no pipes") },
-		TakeNotice:  func(int, *os.File, uint64) (*os.File, error) { return nil, errors.New("fake: there are no pipes") },
+		PeekNotice: func(*os.File, time.Time) (spawn.Notice, error) {
+			return spawn.Notice{}, errors.New("fake: there are no sockets")
+		},
+		DropNotice: func(*os.File) error { return nil },
+		TakeNotice: func(int, *os.File, *spawn.Created) (*os.File, error) {
+			return nil, errors.New("fake: there are no pipes")
+		},
 		Listen:      k.listen,
 		Close:       k.close,
 		Signal:      k.signal,

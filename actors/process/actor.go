@@ -71,6 +71,7 @@ type Process struct {
 	checks    checking
 	unhealthy string // why it is being ended, "" = it is not
 	listening bool   // for what its program tells
+	told      told   // what it has sent
 
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
@@ -143,6 +144,8 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.handle(ctx, Event{Checked, m.Gen})
 	case *noticeHeard:
 		p.heard(ctx, m)
+	case *noticeTold:
+		p.hears(ctx, m)
 	case *readyOverdue:
 		p.overdue(ctx, m)
 	case *restartTimeoutElapsed:
@@ -308,15 +311,14 @@ func (p *Process) fork(ctx actor.Context) {
 	p.current = p.desired
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
 	p.asked, p.killed, p.stopped, p.unhealthy, p.listening = false, false, false, "", false
+	p.told = told{}
 	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
 	if err != nil {
 		p.failure = err
 		p.raise(ForkRefused, p.state.Start)
 		return
 	}
-	if ready := p.current.Container.Ready; ready != nil && ready.Kind == configs.CheckFD {
-		request.NoticeFD = ready.FD
-	}
+	giveNotice(request, p.current.Container.Ready)
 	p.restarts++
 	p.cancelled = new(atomic.Bool)
 	ctx.Send(p.env.Spawner, &spawner.StartContainer{

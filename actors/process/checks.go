@@ -62,6 +62,9 @@ func (p *Process) check() *configs.Check {
 //
 // Preconditions: checks.since and checks.ready are those of the container.
 func (p *Process) startChecks(ctx actor.Context) {
+	if ready := p.desired.Container.Ready; ready != nil && ready.Kind == configs.CheckNotify {
+		p.hearOn(ctx)
+	}
 	check := p.check()
 	if check == nil {
 		return
@@ -73,8 +76,11 @@ func (p *Process) startChecks(ctx actor.Context) {
 			p.checks.within = p.env.After(time.Until(p.checks.since.Add(ready.Within)), ctx.Self(), &readyOverdue{p.state.Check})
 		}
 	}
-	if check.Kind == configs.CheckFD {
+	switch check.Kind {
+	case configs.CheckFD:
 		p.awaitNotice(ctx)
+		return
+	case configs.CheckNotify:
 		return
 	}
 	p.checks.timer = p.env.After(first, ctx.Self(), &checkDue{p.state.Check})
@@ -101,7 +107,7 @@ func (p *Process) awaitNotice(ctx actor.Context) {
 // heard takes what the program has told for the answer to a check.
 func (p *Process) heard(ctx actor.Context, m *noticeHeard) {
 	ready := p.desired.Container.Ready
-	if m.Gen != p.state.Start || p.state.Phase != Running || ready == nil || ready.Kind != configs.CheckFD || !p.checks.ready.IsZero() {
+	if m.Gen != p.state.Start || p.state.Phase != Running || ready == nil || !ready.Told() || !p.checks.ready.IsZero() {
 		return
 	}
 	p.checks.answer = m.Err
@@ -201,7 +207,9 @@ func (p *Process) judge(ctx actor.Context) {
 	switch v {
 	case isReady:
 		p.cancel(&p.checks.within)
-		p.closeNotice()
+		if check.Kind == configs.CheckFD {
+			p.closeNotice()
+		}
 		p.noteReady(check)
 		check = p.check()
 	case isUnhealthy:
@@ -211,7 +219,7 @@ func (p *Process) judge(ctx actor.Context) {
 	case goOn:
 		p.noteChecked(&before, check)
 	}
-	if check != nil && check.Kind != configs.CheckFD {
+	if check != nil && !check.Told() {
 		p.checks.timer = p.env.After(check.Interval, ctx.Self(), &checkDue{p.state.Check})
 	}
 }
@@ -296,6 +304,7 @@ func (p *Process) publishChecks(in *status.Instance) {
 	if p.state.Phase != Running {
 		return
 	}
+	in.Says = p.told.words()
 	if c.Ready != nil {
 		in.Ready = &status.Ready{Check: c.Ready.What(), At: p.checks.ready}
 		if p.checks.ready.IsZero() {

@@ -21,6 +21,8 @@
 // failures, within and start-period anew. With `ready: {fd: N}` nobody asks: a pipe
 // is read, which the container keeps open itself, so that neither writing to it
 // fails nor what was written is lost while no daemon is there; one that can't be
-// taken over then counts as ready, since nobody would ever hear of it. An unhealthy container is ended and
-// goes the way of one that failed by itself.
+// taken over then counts as ready, since nobody would ever hear of it. With
+// `ready: {notify: PATH}` it is a socket, which is heard on for a status, too; PID 1
+// keeps it open, and a message leaves it when the record has what it says. An
+// unhealthy container is ended and goes the way of one that failed by itself.
 package process

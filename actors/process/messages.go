@@ -106,6 +106,14 @@ type noticeHeard struct {
 	Err error // nil = it is ready
 }
 
+// noticeTold is what a program has sent to its socket; Gen is of the start. Done
+// is closed when it is known, so that it may be forgotten.
+type noticeTold struct {
+	Gen  uint32
+	Told told
+	Done chan struct{}
+}
+
 // checkDue and readyOverdue are the timers of the checks, checkDone the answer
 // to one.
 type checkDue struct{ Gen uint32 }

@@ -66,8 +66,9 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 		l.Info = completed(kernel, l)
 	}
 	a := adoptable{left: l, pidfd: pidfd}
-	if inode := l.Info.Created.Notice; inode != 0 && l.Info.Ready.IsZero() {
-		if a.notice, err = kernel.TakeNotice(l.PID, pidfd, inode); err != nil {
+	// A socket is heard on, after that too.
+	if created := &l.Info.Created; created.Notify != 0 || created.Notice != 0 && l.Info.Ready.IsZero() {
+		if a.notice, err = kernel.TakeNotice(l.PID, pidfd, created); err != nil {
 			a.deaf = err.Error()
 		}
 	}

@@ -53,6 +53,7 @@ type Instance struct {
 	Ready     *Ready  // nil = it has no such check, or does not run
 	Health    *Health // nil = it is not checked at present
 	Unhealthy string  // why it is Restarting
+	Says      string  // what its program says of itself, "" = nothing
 
 	LastExit *Exit
 	// FailedInRow is how many containers, or tries, failed without one

@@ -202,10 +202,14 @@ func TestChecks_InABridgedNetwork(t *testing.T) {
 	h.image("app", map[string]string{
 		"app":  simple("ready: {tcp: 80, interval: 0.2}\nhealthcheck: {tcp: 80, interval: 0.2, failures: 1000}\n", "net", "127.0.0.1:80"),
 		"none": simple("ready: {tcp: 81, interval: 0.2}\n", "net", "127.0.0.1:80"),
+		"told": simple("ready: {notify: /run/notify}\n", "notifies", "/bin/e2e"),
 	})
+	h.notifyFile("app")
 	h.sandbox("box", mapsOfNet+bridgeOf("10.77.0.0/24", ""),
-		"app: {image: app, config: /config/app.yaml, ip-addresses: [10.77.0.2]}\nnone: {image: app, config: /config/none.yaml, ip-addresses: [10.77.0.3]}")
+		"app: {image: app, config: /config/app.yaml, ip-addresses: [10.77.0.2]}\nnone: {image: app, config: /config/none.yaml, ip-addresses: [10.77.0.3]}\n"+
+			"told: {image: app, config: /config/told.yaml, ip-addresses: [10.77.0.4]}")
 	n.start(h)
+	h.is("box/told.0", "ready", isReady)
 	h.is("box/app.0", "ready", isReady)
 	h.is("box/none.0", "not ready", func(in *api.Instance) bool { return isNotReady(in) && in.Ready.Why == "connection refused" })
 }

@@ -190,7 +190,7 @@ func (h *host) leftoverFiles() error {
 			return err
 		}
 		switch rel {
-		case ".", "state", "mnt", "containers", "metrics.meta", "metrics.values", "plan.json":
+		case ".", "state", "mnt", "containers", "notify", "metrics.meta", "metrics.values", "plan.json":
 		case "deaths":
 			return fs.SkipDir
 		default:

@@ -38,6 +38,7 @@ var programs = map[string]func(args []string){
 	"healthy":  healthy,
 	"exists":   exists,
 	"tells":    tells,
+	"notifies": notifies,
 	"shout":    shout,
 	"dies":     dies,
 }

@@ -80,6 +80,8 @@ func (k *kernel) functions() *actors.Kernel {
 		Spent:       k.spawner.Spent,
 		Check:       k.check,
 		AwaitNotice: spawn.AwaitNotice,
+		PeekNotice:  spawn.PeekNotice,
+		DropNotice:  spawn.DropNotice,
 		TakeNotice:  spawn.TakeNotice,
 		AppendLine:  appendLine,
 		Listen:      listen,

@@ -80,6 +80,9 @@ func (s *start) descriptors(spec *wire.Spec, output int) []int {
 		fds[1], fds[2] = output, output
 	}
 	for i, target := range spec.Sockets {
+		if target == wire.KeptByPID1 {
+			continue
+		}
 		for len(fds) <= target {
 			fds = append(fds, -1)
 		}

@@ -31,8 +31,8 @@ type Spec struct {
 	Interactive      bool   // leave 0, 1 and 2 as they were inherited
 	Terminal         bool   // and 0 is a terminal for this container alone
 	// Sockets lists, for each inherited socket, the descriptor that the
-	// program gets it as (0 or 3 and up). Their order is that of
-	// Request.Sockets.
+	// program gets it as (0 or 3 and up), or [KeptByPID1]. Their order is that
+	// of Request.Sockets.
 	Sockets []int
 
 	// Supervision.
@@ -68,6 +68,9 @@ type Spec struct {
 	// the start.
 	UserNS, NetNS bool
 }
+
+// KeptByPID1 stands in Spec.Sockets for one that the program does not get.
+const KeptByPID1 = -1
 
 // Network is the program's end of a bridged network (checklist L). The
 // supervisor has set it up; PID 1 asks whether somebody else has the address.

@@ -144,6 +144,10 @@ type Instance struct {
 	Ready  *Ready  `json:"ready,omitempty"`
 	Health *Health `json:"health,omitempty"`
 
+	// Says is what its program says of itself (STATUS of sd_notify); absent if
+	// it has said nothing.
+	Says string `json:"says,omitempty"`
+
 	// Running is what the present container was made from, Desired what the
 	// next one would be; absent if it is to be gone.
 	Running *Version `json:"running,omitempty"`
