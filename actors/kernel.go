@@ -24,6 +24,9 @@ type Kernel struct {
 	Remove func(name, stateDir, record string, all bool) error
 	// ReadRecord reads a container's record file.
 	ReadRecord func(path string) (*spawn.Record, error)
+	// SettingUp tells whether a container is still being made by its record:
+	// its program has not been executed.
+	SettingUp func(record string) (bool, error)
 	// OpenSecrets opens the secrets of a container for one start.
 	OpenSecrets func(*configs.Container) ([]configs.OpenedSecret, error)
 	// Spent is what a container's cgroup has counted.

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,11 +16,14 @@ import (
 // Broken by it: what is missing now may be there at the start.
 //
 // Processes that are Broken or have no instances are left out. Each container
-// config is looked at once for each sandbox and image.
+// config is looked at once for each sandbox and image. A file system that does
+// not answer in time is an error; whoever waits for it is left behind until it
+// does.
 func (p *Plan) Inspect() Problems {
 	type key struct{ sandbox, image, config string }
 	done := map[key]Problems{}
 	foreign := sync.OnceValue(foreignFormats)
+	patience := inspectPatience
 	var all Problems
 	for _, s := range p.Sandboxes {
 		for _, process := range s.Processes {
@@ -35,8 +38,11 @@ func (p *Plan) Inspect() Problems {
 					master: p.Master, c: c, t: t, foreign: foreign,
 					image: &collector{file: c.Image}, content: &collector{file: t.file, text: t.text},
 				}
-				i.run(s.Config.ImageDir, process.Config.Image)
-				list = slices.Concat(i.image.list, i.content.list)
+				list = i.within(patience, s.Config.ImageDir, process.Config.Image)
+				if list == nil {
+					list = unanswered(c)
+					patience = max(patience/2, inspectPatience/8) // there may be many
+				}
 				done[k] = list
 			}
 			for _, problem := range list {
@@ -57,6 +63,34 @@ type inspection struct {
 	image, content *collector
 	foreign        func() bool // see foreignFormats
 	view           *view
+}
+
+// inspectPatience is what the look at one container config may take, which is
+// milliseconds where the file systems answer.
+const inspectPatience = 5 * time.Second
+
+// within is what run finds, which is not nil, or nil if it takes too long.
+func (i *inspection) within(limit time.Duration, imageDir, name string) Problems {
+	found := make(chan Problems, 1)
+	go func() {
+		i.run(imageDir, name)
+		found <- append(append(Problems{}, i.image.list...), i.content.list...)
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case list := <-found:
+		return list
+	case <-timer.C:
+		return nil
+	}
+}
+
+// unanswered says that a container's directories can't be looked at.
+func unanswered(c *Container) Problems {
+	list := &collector{file: c.Image}
+	list.errorAt(place{}, "its file system, or that of one of the volumes, does not answer; is its server gone? A start would wait for it")
+	return list.list
 }
 
 // run does in order what PID 1 does at a start, but makes nothing.

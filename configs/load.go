@@ -25,6 +25,11 @@ type Options struct {
 	// Excerpts puts the line that a problem is about into the problem, for
 	// printing. It costs the memory of the files as long as problems live.
 	Excerpts bool
+
+	// ReadImages reads files of images, whose file systems may hang, and gives
+	// as many texts, in the same order. nil = [ReadImageFile], one by one, for as
+	// long as that takes.
+	ReadImages func([]ImageFile) []ImageText
 }
 
 // loader is one call of Load.
@@ -38,6 +43,14 @@ type loader struct {
 	templates map[[2]string]*template
 	parsed    map[string]*template
 	rings     map[string]keyRing // the keys for secrets, by file
+	texts     map[ImageFile]ImageText
+}
+
+// sandboxRead is a sandbox whose processes are yet to be resolved.
+type sandboxRead struct {
+	*Sandbox
+	entries []*processEntry
+	text    *fileText // of the process config
 }
 
 // Load reads a whole host. The plan is nil only if the master config itself
@@ -45,12 +58,22 @@ type loader struct {
 // any other file breaks the one object that it belongs to, which is in the
 // plan nevertheless. Problems are sorted by file and position.
 func Load(opts Options) (*Plan, Problems) {
-	l := &loader{Options: opts, templates: map[[2]string]*template{}, parsed: map[string]*template{}, rings: map[string]keyRing{}}
+	l := &loader{
+		Options: opts, templates: map[[2]string]*template{}, parsed: map[string]*template{}, rings: map[string]keyRing{},
+		texts: map[ImageFile]ImageText{},
+	}
 	defer l.forgetKeys()
 	files := l.loadMaster()
 	if l.plan != nil {
+		var read []*sandboxRead
 		for _, name := range files {
-			l.plan.Sandboxes = append(l.plan.Sandboxes, l.loadSandbox(name))
+			s := l.loadSandbox(name)
+			read = append(read, s)
+			l.plan.Sandboxes = append(l.plan.Sandboxes, s.Sandbox)
+		}
+		l.readImages(read)
+		for _, s := range read {
+			l.loadProcesses(s)
 		}
 		l.checkAlternates()
 	}
@@ -103,10 +126,11 @@ func (l *loader) quotable(data []byte) *fileText {
 	return newFileText(data)
 }
 
-// loadSandbox reads one sandbox config and its processes.
-func (l *loader) loadSandbox(base string) *Sandbox {
+// loadSandbox reads one sandbox config and its process config.
+func (l *loader) loadSandbox(base string) *sandboxRead {
 	name := strings.TrimSuffix(base, ".yaml")
 	s := &Sandbox{Name: name, File: path.Join(l.plan.Master.SandboxesDir, base)}
+	read := &sandboxRead{Sandbox: s}
 	c := &collector{file: s.File, sandbox: name}
 	if err := checkSandboxName(name); err != nil {
 		c.errorAt(place{}, "%s; rename the file", err)
@@ -119,13 +143,13 @@ func (l *loader) loadSandbox(base string) *Sandbox {
 	case c.broken():
 		l.checkProcesses(s)
 	default:
-		l.loadProcesses(s)
+		read.entries, read.text = l.readProcessFile(s)
 	}
 	if c.broken() {
 		*s = Sandbox{Name: name, File: s.File, Broken: true}
 	}
 	l.problems = append(l.problems, c.list...)
-	return s
+	return read
 }
 
 // checkProcesses tells what is wrong with the process config of a sandbox whose
@@ -138,12 +162,10 @@ func (l *loader) checkProcesses(s *Sandbox) {
 	l.readProcessFile(s)
 }
 
-// loadProcesses reads the process config of a sandbox and resolves its
-// entries.
-func (l *loader) loadProcesses(s *Sandbox) {
-	entries, text := l.readProcessFile(s)
-	for _, e := range entries {
-		s.Processes = append(s.Processes, l.loadProcess(s, e, text))
+// loadProcesses resolves the entries of the process config of a sandbox.
+func (l *loader) loadProcesses(s *sandboxRead) {
+	for _, e := range s.entries {
+		s.Processes = append(s.Processes, l.loadProcess(s.Sandbox, e, s.text))
 	}
 }
 
@@ -233,30 +255,32 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 	if t, ok := l.templates[key]; ok && t != nil {
 		return t
 	}
-	img, err := openImage(sb.ImageDir, e.cfg.Image)
-	if err != nil {
-		c.errorAt(e.image, "%s", err)
+	found := l.read(ImageFile{sb.ImageDir, e.cfg.Image, e.cfg.Config})
+	if found.ImageError != "" {
+		c.errorAt(e.image, "%s", found.ImageError)
 		return nil
 	}
-	defer img.close()
-	data, err := img.readFile(e.cfg.Config)
-	if err != nil {
-		c.errorAt(e.config, "cannot read %s in the image %s: %s%s", clip(e.cfg.Config), dir, err, img.linkOn(e.cfg.Config))
+	if found.FileError != "" {
+		c.errorAt(e.config, "cannot read %s in the image %s: %s%s", clip(e.cfg.Config), dir, found.FileError, found.Link)
 		return nil
 	}
 	file := path.Join(dir, e.cfg.Config)
-	t, ok := l.parsed[string(data)]
-	if ok {
-		t = t.as(file)
-	} else {
-		t = parseTemplate(&collector{file: file, text: l.quotable(data)}, data)
-		l.parsed[string(data)] = t
-	}
+	t := l.parse(file, found.Text)
 	if t.secretEnvironFile != "" && !t.broken {
 		t = t.as(file) // images with the same config may differ in that file
-		l.readSecretFile(t, img, dir, e.cfg.Config)
+		l.readSecretFile(t, sb.ImageDir, e.cfg.Image, e.cfg.Config)
 	}
 	l.templates[key] = t
+	return t
+}
+
+// parse reads a container config, once for each text.
+func (l *loader) parse(file string, data []byte) *template {
+	if t, ok := l.parsed[string(data)]; ok {
+		return t.as(file)
+	}
+	t := parseTemplate(&collector{file: file, text: l.quotable(data)}, data)
+	l.parsed[string(data)] = t
 	return t
 }
 

@@ -81,16 +81,18 @@ func secretFile(file, config string) string {
 
 // readSecretFile reads secret-environ-file, with the image as the root: a
 // mapping as secret-environ is one (checklist J7).
-func (l *loader) readSecretFile(t *template, img image, dir, config string) {
+func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
 	inConfig := &collector{file: t.file, text: t.text}
-	file := secretFile(t.secretEnvironFile, config)
-	data, err := img.readFile(file)
-	if err != nil {
-		inConfig.errorAt(t.secretFileAt, "cannot read %s in the image %s: %s", clip(file), dir, err)
+	dir, file := path.Join(imageDir, image), secretFile(t.secretEnvironFile, config)
+	found := l.read(ImageFile{imageDir, image, file})
+	why := found.ImageError + found.FileError // one of them at most
+	if why != "" {
+		inConfig.errorAt(t.secretFileAt, "cannot read %s in the image %s: %s", clip(file), dir, why)
 	}
+	data := found.Text
 	t.secretsFile = path.Join(dir, file)
 	c := &collector{file: t.secretsFile, text: l.quotable(data)}
-	if err == nil {
+	if why == "" {
 		if node, ok := parseYAML(c, data); ok {
 			t.secretEnviron = readSecrets(rootValue(c, node))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -45,6 +46,8 @@ type Behaviour struct {
 	// it serves. CheckTime is how long it takes for that.
 	Check     func(n int) error
 	CheckTime time.Duration
+	// SettingUp has it never execute its program.
+	SettingUp bool
 }
 
 // Proc is one process.
@@ -131,6 +134,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Start:       k.start,
 		Remove:      k.remove,
 		ReadRecord:  k.readRecord,
+		SettingUp:   k.settingUp,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine:  k.appendLine,
@@ -328,6 +332,18 @@ func (k *Kernel) check(ctx context.Context, name, _ string, _ *configs.Check) er
 		return nil
 	}
 	return p.behave.Check(n)
+}
+
+// settingUp is what the living process of a record does.
+func (k *Kernel) settingUp(record string) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, p := range k.latest {
+		if strings.HasSuffix(record, "/"+name) && p.Ended.IsZero() {
+			return p.behave.SettingUp, nil
+		}
+	}
+	return false, errors.New("fake: there is no such record")
 }
 
 // End has a process end by itself.

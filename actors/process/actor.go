@@ -148,6 +148,10 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.hears(ctx, m)
 	case *readyOverdue:
 		p.overdue(ctx, m)
+	case *setupOverdue:
+		p.setupOverdue(ctx, m)
+	case *killIgnored:
+		p.killIgnored(m)
 	case *restartTimeoutElapsed:
 		// A timer that was armed anew may have fired already: one asks.
 		if m.Gen == p.state.Restart && p.state.Phase == Waiting && (p.queued != nil || !p.allowed(ctx)) {
@@ -244,6 +248,7 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 			p.name, p.child.PID, p.current.Container.KillTimeout, killGrace)
 		p.killed = true
 		p.signal(syscall.SIGKILL)
+		p.killTimer = p.env.After(killPatience, ctx.Self(), &killIgnored{p.state.Start})
 	case ArmKill:
 		p.cancel(&p.killTimer)
 		p.killTimer = p.env.After(p.current.Container.KillTimeout+killGrace, ctx.Self(), &killTimeoutElapsed{p.state.Kill})

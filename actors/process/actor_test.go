@@ -41,6 +41,9 @@ type stage struct {
 	appended []string
 	record   func() (*spawn.Record, error)
 	signal   func(syscall.Signal) error
+	// What the kernel tells of its set-up.
+	settingUp      bool
+	settingUpError error
 }
 
 func (s *stage) Write(p []byte) (int, error) {
@@ -76,6 +79,7 @@ func newStage(t *testing.T) *stage {
 	others := s.system.Root.Spawn(collect)
 	kernel := &actors.Kernel{
 		ReadRecord: func(string) (*spawn.Record, error) { return s.record() },
+		SettingUp:  func(string) (bool, error) { return s.settingUp, s.settingUpError },
 		Spent:      func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine: func(path, line string) error {
 			s.mu.Lock()

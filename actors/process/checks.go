@@ -30,6 +30,7 @@ type checking struct {
 	answer        error // to the last check, not judged yet
 	cancel        context.CancelFunc
 	timer, within scheduler.CancelFunc
+	setup         scheduler.CancelFunc // the limit of the set-up
 }
 
 // shown is what others see of it.
@@ -62,6 +63,7 @@ func (p *Process) check() *configs.Check {
 //
 // Preconditions: checks.since and checks.ready are those of the container.
 func (p *Process) startChecks(ctx actor.Context) {
+	p.limitSetup(ctx)
 	if ready := p.desired.Container.Ready; ready != nil && ready.Kind == configs.CheckNotify {
 		p.hearOn(ctx)
 	}
@@ -126,6 +128,7 @@ func (p *Process) closeNotice() {
 func (p *Process) stopChecks() {
 	p.cancel(&p.checks.timer)
 	p.cancel(&p.checks.within)
+	p.cancel(&p.checks.setup)
 	if p.checks.cancel != nil {
 		p.checks.cancel()
 		p.checks.cancel = nil

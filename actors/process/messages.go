@@ -123,6 +123,11 @@ type checkDone struct {
 	Err error // nil = it serves
 }
 
+// setupOverdue is the timer of a container's set-up; Gen is of the checks.
+// killIgnored is that of a PID 1 after SIGKILL; Gen is of the start.
+type setupOverdue struct{ Gen uint32 }
+type killIgnored struct{ Gen uint32 }
+
 // containerCleaned says that the clean-up is done, well or not.
 type containerCleaned struct {
 	Gen uint32

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,7 +26,7 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 	}
 	p.spent = now
 	asked, wasAsked := p.askedBy(record)
-	sick := wasAsked && asked == actors.CauseHealth
+	sick := wasAsked && (asked == actors.CauseHealth || asked == actors.CauseSetup)
 	oomPID1 := !p.killed && p.exit.Status.Signaled() && p.exit.Status.Signal() == syscall.SIGKILL &&
 		p.env.Kernel.OOMKilled(child.PID, child.Started)
 	f := facts{
@@ -74,6 +75,8 @@ func (p *Process) askedBy(record *spawn.Record) (who actors.Cause, asked bool) {
 		return actors.CauseShutdown, true
 	case p.state.Phase == Leaving:
 		return actors.CauseRemoved, true
+	case strings.HasPrefix(p.whyUnhealthy(record), notSetUp):
+		return actors.CauseSetup, true
 	case p.whyUnhealthy(record) != "":
 		return actors.CauseHealth, true
 	case record.Killing, record.Exited != nil && record.Exited.Asked:
@@ -96,7 +99,7 @@ type facts struct {
 func (f *facts) cause() actors.Cause {
 	r := f.record
 	switch {
-	case r.Failed != "":
+	case r.Failed != "", f.wasAsked && f.asked == actors.CauseSetup:
 		return actors.CauseSetup
 	case r.Crash != "":
 		return actors.CauseInternal

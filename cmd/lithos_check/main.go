@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
 )
@@ -22,7 +23,10 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	reader.Main()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is the whole program; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
@@ -75,7 +79,7 @@ func (r *result) checkContainers(files []string) {
 func (r *result) checkHost(o *options) {
 	name := make(chan nameResult, 1)
 	go func() { name <- checkName() }()
-	plan, problems := configs.Load(o.loading())
+	plan, problems := reader.Load(o.loading())
 	r.plan, r.problems = plan, problems
 	r.problems = append(r.problems, checkBinaries()...)
 	if plan != nil {

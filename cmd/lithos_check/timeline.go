@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
 )
@@ -57,7 +58,7 @@ type attempt struct {
 
 // tellTimeline is lithos_check --timeline; it returns the exit code.
 func tellTimeline(o *options, stdout, stderr *os.File) int {
-	plan, problems := configs.Load(o.loading())
+	plan, problems := reader.Load(o.loading())
 	c, err := restarted(plan, o.timeline)
 	if err != nil {
 		_ = report.For(stderr).Print(problems) // what is wrong may be the reason

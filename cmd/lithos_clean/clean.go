@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/images"
 	"lithos/sysx/shelf"
@@ -62,7 +63,7 @@ var errConfig = errors.New("the master config can't be used")
 
 // look reads everything anew.
 func (c *cleaner) look() (*view, error) {
-	plan, problems := configs.Load(configs.Options{MasterFile: c.o.config})
+	plan, problems := reader.Load(configs.Options{MasterFile: c.o.config})
 	if plan == nil {
 		for _, p := range problems {
 			if p.Severity == configs.SeverityError {

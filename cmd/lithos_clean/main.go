@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"os"
+
+	"lithos/cmd/internal/reader"
 )
 
 // version is set when the program is built.
@@ -16,6 +18,7 @@ const (
 )
 
 func main() {
+	reader.Main()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -16,6 +16,7 @@ import (
 	"lithos/actors/command"
 	"lithos/actors/logs"
 	"lithos/actors/process"
+	"lithos/cmd/internal/reader"
 	"lithos/cmd/internal/setup"
 	"lithos/cmd/internal/terminal"
 	"lithos/configs"
@@ -25,6 +26,7 @@ import (
 var version = "dev"
 
 func main() {
+	reader.Main()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -56,7 +58,7 @@ func execute(o *options, stderr io.Writer) (int, error) {
 	if os.Geteuid() != 0 {
 		return command.CodeNotRun, errors.New("it must be run as root: it makes a container")
 	}
-	plan, problems := configs.Load(configs.Options{MasterFile: o.config})
+	plan, problems := reader.Load(configs.Options{MasterFile: o.config})
 	if plan == nil {
 		tell(problems, stderr)
 		return command.CodeNotRun, fmt.Errorf("cannot use the master config %s", o.config)

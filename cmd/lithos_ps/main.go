@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lithos/actors/control/api"
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
 )
@@ -25,7 +26,10 @@ const (
 // patience is how long the daemon may take to answer.
 const patience = 10 * time.Second
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	reader.Main()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is the whole program; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {

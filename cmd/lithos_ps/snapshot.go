@@ -13,6 +13,7 @@ import (
 
 	"lithos/actors/control/api"
 	"lithos/actors/deaths"
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/sysx/proc"
@@ -82,7 +83,7 @@ func fromFiles(m *configs.Master) (*snapshot, error) {
 		}
 	}
 	// A config that is broken hides what is wanted, not what runs.
-	plan, _ := configs.Load(configs.Options{MasterFile: m.File})
+	plan, _ := reader.Load(configs.Options{MasterFile: m.File})
 	for name, in := range wanted(plan) {
 		r := rows[name]
 		if r == nil {

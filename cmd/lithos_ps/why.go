@@ -12,6 +12,7 @@ import (
 
 	"lithos/actors/control/api"
 	"lithos/actors/deaths"
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
 )
@@ -45,7 +46,7 @@ func tellWhy(ctx context.Context, o *options, master *configs.Master, s *snapsho
 			o.why, strings.Join(similar(s, o.why), ", "))
 	}
 	// What a config says is worth to be told only where it can be read.
-	plan, _ := configs.Load(configs.Options{MasterFile: master.File})
+	plan, _ := reader.Load(configs.Options{MasterFile: master.File})
 	if in := wanted(plan)[o.why]; in != nil {
 		t.Asks = asks(in.Container)
 	}

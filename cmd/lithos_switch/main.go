@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
 	"lithos/sysx/lockfile"
@@ -24,7 +25,10 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	reader.Main()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is the whole program; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
@@ -112,7 +116,7 @@ func (s *switcher) check(data []byte, read bool) *configs.Sandbox {
 	if read {
 		opts.AlternateText = map[string][]byte{s.sandbox: data}
 	}
-	plan, problems := configs.Load(opts)
+	plan, problems := reader.Load(opts)
 	if plan != nil {
 		problems = append(problems, plan.Inspect()...)
 	}
@@ -152,7 +156,7 @@ func sandboxOf(plan *configs.Plan, name string) *configs.Sandbox {
 // compare is --dry-run. What runs is taken to be what the files say that are
 // in place.
 func (s *switcher) compare(wanted *configs.Sandbox) error {
-	plan, _ := configs.Load(configs.Options{MasterFile: s.master})
+	plan, _ := reader.Load(configs.Options{MasterFile: s.master})
 	s.steps = configs.Compare(sandboxOf(plan, s.sandbox), wanted)
 	if s.json {
 		return nil

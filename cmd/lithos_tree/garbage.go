@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 )
 
@@ -20,10 +21,10 @@ const loadingPercent = 300
 const loadingTime = 5 * time.Second
 
 // loadConfigs reads the configs at a reload.
-func loadConfigs(file string) (*configs.Plan, configs.Problems) {
+func loadConfigs(images *reader.Reader, file string) (*configs.Plan, configs.Problems) {
 	debug.SetGCPercent(loadingPercent)
 	time.AfterFunc(loadingTime, func() { debug.SetGCPercent(gcPercent) })
-	return configs.Load(configs.Options{MasterFile: file})
+	return images.Load(configs.Options{MasterFile: file})
 }
 
 // giveBack takes what a plan's application has left as garbage, and gives its

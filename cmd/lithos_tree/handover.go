@@ -35,6 +35,9 @@ type handover struct {
 	Files map[string]int `json:"files"`
 	// Holder is the pid of the child that keeps signals for the next one.
 	Holder int `json:"holder,omitempty"`
+	// Readers are children that wait for the file systems of images, and end
+	// when these answer.
+	Readers []int `json:"readers,omitempty"`
 	// Refused is why the one that was to take over could not: it has handed
 	// back.
 	Refused string `json:"refused,omitempty"`

@@ -12,6 +12,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/root"
+	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/sysx/cgroup"
@@ -28,7 +29,8 @@ type kernel struct {
 	log      zerolog.Logger
 	watcher  func() (*proc.Watcher, error) // made when it is needed
 	knot     string
-	helpers  helpers
+	helpers  *helpers
+	images   *reader.Reader
 	spare    *spare.Files // for what must not be lost for want of one
 	programs programs
 }
@@ -42,7 +44,7 @@ const (
 )
 
 // newKernel opens the cgroups, if there are to be any, and readies the forks.
-func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, error) {
+func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logger) (*kernel, error) {
 	config := spawn.Config{Knot: knot}
 	if m.CgroupName != "" {
 		tree, err := cgroup.Open(cgroup.Config{Name: m.CgroupName, Controllers: m.CgroupControllers, OnDemand: m.CgroupOnDemand})
@@ -58,6 +60,7 @@ func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*kernel, err
 	return &kernel{
 		master: m, spawner: spawn.NewSpawner(config), cgroups: config.Cgroups, log: log,
 		watcher: sync.OnceValues(proc.NewWatcher), knot: knot, spare: spare.Hold(spareFiles),
+		helpers: &images.helpers, images: &images.Reader,
 	}, nil
 }
 
@@ -76,6 +79,7 @@ func (k *kernel) functions() *actors.Kernel {
 		Start:       k.spawner.Start,
 		Remove:      k.remove,
 		ReadRecord:  k.readRecord,
+		SettingUp:   k.settingUp,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       k.spawner.Spent,
 		Check:       k.check,
@@ -91,7 +95,7 @@ func (k *kernel) functions() *actors.Kernel {
 		OOMKilled:   proc.OOMKilled,
 		Children:    k.children,
 		SignalChild: signalChild,
-		Load:        func() (*configs.Plan, configs.Problems) { return loadConfigs(k.master.File) },
+		Load:        func() (*configs.Plan, configs.Problems) { return loadConfigs(k.images, k.master.File) },
 		Leftovers:   k.leftovers,
 		OpenProcess: proc.OpenSame,
 		AwaitEnd:    k.awaitEnd,
@@ -110,6 +114,36 @@ func (k *kernel) readRecord(path string) (record *spawn.Record, err error) {
 		return err
 	})
 	return record, err
+}
+
+// settingUp: the program's start is in the record as soon as it is executed. That
+// line may be missing because the disk was full, so the processes are asked too:
+// who can't be sure does not say yes.
+func (k *kernel) settingUp(path string) (bool, error) {
+	r, err := k.readRecord(path)
+	switch {
+	case err != nil:
+		return false, err
+	case r.Started != nil || r.Exited != nil || r.Failed != "" || r.Crash != "":
+		return false, nil
+	case r.Forked == nil:
+		return false, errors.New("its record has no pid")
+	}
+	own, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", r.Forked.PID))
+	if err != nil {
+		return false, err
+	}
+	children, err := proc.Children(r.Forked.PID)
+	if err != nil {
+		return false, err
+	}
+	for _, pid := range children {
+		// A fork of PID 1 that could not execute the program yet is one still.
+		if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || program != own {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // remove needs one for each directory inside of another.

@@ -67,7 +67,7 @@ func TestM6_ContainersOfAnotherLivingDaemonAreNoLeftovers(t *testing.T) {
 }
 
 func TestRealKernel_SignalsAndWaits(t *testing.T) {
-	k, err := newKernel("/lithos_knot", &configs.Master{RuntimeDir: t.TempDir(), StateDir: t.TempDir()}, zerolog.Nop())
+	k, err := newKernel("/lithos_knot", &configs.Master{RuntimeDir: t.TempDir(), StateDir: t.TempDir()}, newImages(), zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

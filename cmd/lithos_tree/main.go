@@ -13,6 +13,7 @@ import (
 
 	"lithos/actors/logs"
 	"lithos/actors/root"
+	"lithos/cmd/internal/reader"
 	"lithos/cmd/internal/setup"
 	"lithos/configs"
 )
@@ -29,6 +30,7 @@ const (
 )
 
 func main() {
+	reader.Main()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -100,7 +102,8 @@ func daemon(o *options, knot string, stderr io.Writer, left *handover) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot keep secrets out of core dumps: %w", err)
 	}
-	plan, problems := configs.Load(configs.Options{MasterFile: o.config})
+	images := newImages()
+	plan, problems := images.Load(configs.Options{MasterFile: o.config})
 	if !o.logStderr || plan == nil {
 		for _, p := range problems {
 			fmt.Fprintln(stderr, p)
@@ -129,7 +132,7 @@ func daemon(o *options, knot string, stderr io.Writer, left *handover) error {
 		return nil
 	}
 	log := set.Master()
-	err = supervise(o, knot, plan, problems, set, left)
+	err = supervise(o, knot, plan, problems, images, set, left)
 	if err != nil {
 		log.Error().Msgf("Fatal error: %v", err)
 	}
@@ -137,7 +140,7 @@ func daemon(o *options, knot string, stderr io.Writer, left *handover) error {
 }
 
 // supervise holds the pid file while the actors live.
-func supervise(o *options, knot string, plan *configs.Plan, problems configs.Problems, set *logs.Set, left *handover) (err error) {
+func supervise(o *options, knot string, plan *configs.Plan, problems configs.Problems, images *images, set *logs.Set, left *handover) (err error) {
 	// Before the pid file is there for others to find: a signal that comes
 	// then must not end the daemon with its file left behind.
 	signals := make(chan os.Signal, 16)
@@ -152,7 +155,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		return err
 	}
 	defer func() { err = errors.Join(err, pidFile.Remove()) }()
-	kernel, err := newKernel(knot, plan.Master, set.Master())
+	kernel, err := newKernel(knot, plan.Master, images, set.Master())
 	if err != nil {
 		return err
 	}
@@ -160,7 +163,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	debug.SetGCPercent(gcPercent)
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
-	upgrade := newUpgrader(o, plan.Master, &kernel.helpers, log, signals, left)
+	upgrade := newUpgrader(o, plan.Master, images, log, signals, left)
 	requests := make(chan struct{})
 	shown := observe(plan.Master, set, requests, kernel, left)
 	defer shown.close()
@@ -186,6 +189,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	}
 	left.close()
 	go upgrade.run()
+	go images.reloadWhenAnswered(log, requests)
 	return root.Run(root.Config{
 		Kernel:       kernel.functions(),
 		Logs:         set,

@@ -45,6 +45,7 @@ type upgrader struct {
 	master  *configs.Master
 	log     zerolog.Logger
 	helpers *helpers
+	images  *images
 	path    string      // of lithos_tree
 	running fs.FileInfo // the file that this process was started from
 	silent  fs.FileInfo // one that said nothing, not to be tried again
@@ -61,8 +62,8 @@ type upgrader struct {
 
 // newUpgrader makes one that goes on from what the program before has left. The
 // channels are set afterwards.
-func newUpgrader(o *options, m *configs.Master, helpers *helpers, log zerolog.Logger, signals chan os.Signal, left *handover) *upgrader {
-	u := &upgrader{o: o, master: m, log: log, helpers: helpers, signals: signals}
+func newUpgrader(o *options, m *configs.Master, images *images, log zerolog.Logger, signals chan os.Signal, left *handover) *upgrader {
+	u := &upgrader{o: o, master: m, log: log, helpers: &images.helpers, images: images, signals: signals}
 	var err error
 	if u.path, u.running, err = findProgram(); err != nil {
 		log.Error().Msgf("A new release will not be noticed: %v", err)
@@ -72,7 +73,10 @@ func newUpgrader(o *options, m *configs.Master, helpers *helpers, log zerolog.Lo
 	}
 	u.path = left.Path
 	if left.Holder != 0 {
-		helpers.add(left.Holder)
+		u.helpers.add(left.Holder)
+	}
+	for _, pid := range left.Readers {
+		u.helpers.add(pid)
 	}
 	if left.Refused == "" {
 		log.Warn().Msgf("Taken over from lithos_tree %s in the same process", left.Release)
@@ -246,7 +250,7 @@ func (u *upgrader) become(held *sighold.Held) {
 	if err := tellReloading(); err != nil {
 		u.log.Error().Msgf("Cannot tell systemd that another lithos_tree takes over: %v", err)
 	}
-	h := &handover{Path: u.path, Generation: u.board.View().Reload.Begun}
+	h := &handover{Path: u.path, Generation: u.board.View().Reload.Begun, Readers: u.images.PIDs()}
 	program, err := ownProgram()
 	files := u.leave()
 	files[fileProgram] = program
@@ -267,7 +271,7 @@ func (h *handover) handBack(reason error) error {
 	if err != nil {
 		return err
 	}
-	next := &handover{Path: h.Path, Generation: h.Generation, Refused: reason.Error()}
+	next := &handover{Path: h.Path, Generation: h.Generation, Refused: reason.Error(), Readers: h.Readers}
 	var held *sighold.Held
 	if ask := h.take(fileHold); ask != nil {
 		held = sighold.GoOn(h.Holder, ask, h.take(fileHoldMask))

@@ -62,5 +62,5 @@ pack_initramfs() {
 pack_initramfs
 rm -rf "$kernel/guest-modules"
 # What the containers of the suite may ask the kernel to load on demand.
-copy_modules "$kernel/guest-modules" overlay loop veth bridge dummy
+copy_modules "$kernel/guest-modules" overlay loop veth bridge dummy fuse
 say "kernel $(cat "$kernel/version")"
