@@ -16,6 +16,9 @@ import (
 // that are unanswered are given up.
 const Patience = 5 * time.Second
 
+// startPatience is how long to wait for the process itself, on a busy host.
+const startPatience = time.Minute
+
 // Reader reads files of images, see the package comment. The zero value is ready
 // for use.
 type Reader struct {
@@ -51,6 +54,7 @@ type answer struct {
 type helper struct {
 	pid     int
 	ask     *os.File
+	ready   chan struct{} // closed when it reads, or at its end
 	next    int
 	waiting map[int]configs.ImageFile // without an answer, by number
 	// answers go to the call that waits, nil = there is none. Closed at the
@@ -152,6 +156,10 @@ func (r *Reader) collect(h *helper, texts []configs.ImageText, open map[int]int)
 		files[id] = h.waiting[id]
 	}
 	r.mu.Unlock()
+	select {
+	case <-h.ready:
+	case <-time.After(startPatience):
+	}
 	timer := time.NewTimer(r.limit())
 	defer timer.Stop()
 	for len(open) > 0 {
@@ -242,7 +250,7 @@ func (r *Reader) start() {
 		from.Close()
 		return
 	}
-	r.helper = &helper{pid: process.Pid, ask: ask, waiting: map[int]configs.ImageFile{}}
+	r.helper = &helper{pid: process.Pid, ask: ask, ready: make(chan struct{}), waiting: map[int]configs.ImageFile{}}
 	go r.listen(r.helper, from)
 }
 
@@ -273,9 +281,13 @@ func (r *Reader) fork(program []string, files ...*os.File) (process *os.Process,
 func (r *Reader) listen(h *helper, from io.ReadCloser) {
 	defer from.Close()
 	input := json.NewDecoder(from)
-	for {
+	for first := true; ; first = false {
 		var a answer
-		if input.Decode(&a) != nil {
+		err := input.Decode(&a)
+		if first {
+			close(h.ready) // it greets with an answer to nothing
+		}
+		if err != nil {
 			break
 		}
 		r.deliver(h, a)

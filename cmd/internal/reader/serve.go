@@ -29,9 +29,11 @@ func Main() {
 	serves = true
 }
 
-// serve answers requests until there are no more. What hangs does not keep it.
+// serve says that it is there, and answers requests until there are no more. What
+// hangs does not keep it.
 func serve(in io.Reader, out io.Writer, read func(configs.ImageFile) configs.ImageText) {
 	s := &server{out: out, read: read, queues: map[string][]request{}}
+	s.answer(answer{})
 	input := json.NewDecoder(in)
 	for {
 		var r request
@@ -74,9 +76,13 @@ func (s *server) work(image string) {
 		}
 		s.queues[image] = queue[1:]
 		s.mu.Unlock()
-		line, _ := json.Marshal(answer{queue[0].ID, s.read(queue[0].File)}) // strings only
-		s.writes.Lock()
-		_, _ = s.out.Write(append(line, '\n')) // who does not listen any more is gone
-		s.writes.Unlock()
+		s.answer(answer{queue[0].ID, s.read(queue[0].File)})
 	}
+}
+
+func (s *server) answer(a answer) {
+	line, _ := json.Marshal(a) // strings only
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	_, _ = s.out.Write(append(line, '\n')) // who does not listen any more is gone
 }
