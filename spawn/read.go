@@ -66,9 +66,10 @@ type event struct {
 	Killing bool            `json:"killing,omitempty"`
 	Exited  *ProgramExited  `json:"exited,omitempty"`
 	Noted   bool            `json:"noted,omitempty"`
-	// These two are written by a supervisor long after the start.
+	// These are written by a supervisor long after the start.
 	Ready     *time.Time `json:"ready,omitempty"`
 	Unhealthy string     `json:"unhealthy,omitempty"`
+	Ending    string     `json:"ending,omitempty"`
 }
 
 func parseRecord(text []byte) *Record {
@@ -126,6 +127,8 @@ func (r *Record) add(e event) {
 		r.Ready = *e.Ready
 	case e.Unhealthy != "":
 		r.Unhealthy = e.Unhealthy
+	case e.Ending != "":
+		r.Ending = e.Ending
 	}
 }
 

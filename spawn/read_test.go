@@ -55,6 +55,7 @@ func TestReadRecord(t *testing.T) {
 		{"a line of another version", head + `{"paused":{"at":1}}` + "\n", Record{Created: created, Forked: &forked, Crash: `{"paused":{"at":1}}`}},
 		{"what the supervisor found out later", head + started + ReadyLine(at) + UnhealthyLine("no \"answer\""),
 			Record{Created: created, Forked: &forked, Started: &first, Ready: at, Unhealthy: `no "answer"`}},
+		{"why it was ended", head + started + EndingLine("replaced"), Record{Created: created, Forked: &forked, Started: &first, Ending: "replaced"}},
 		{"more than is read", head + strings.Repeat(started, 2000) + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
 	}
 	for _, tt := range tests {

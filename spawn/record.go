@@ -9,7 +9,7 @@ import (
 // Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
 // PROCESS.INDEX` for each container, where containers can't write (DESIGN
 // decision 7). It is a text of one JSON object a line, appended by the
-// supervisor ("created", "forked", "ready", "unhealthy", "noted") and by PID 1 ("started", "failed",
+// supervisor ("created", "forked", "ready", "unhealthy", "ending", "noted") and by PID 1 ("started", "failed",
 // "killing", "exited"); it starts anew with each container. A line that is no
 // JSON is what PID 1's runtime said when it crashed.
 type Record struct {
@@ -25,6 +25,9 @@ type Record struct {
 	// why its supervisor began to end it.
 	Ready     time.Time
 	Unhealthy string
+	// Ending is why its supervisor sent TERM otherwise, as a word of its own:
+	// whoever learns of the end may be another one.
+	Ending string
 }
 
 // Lived tells whether anything shows that there was a PID 1.
@@ -51,6 +54,9 @@ func UnhealthyLine(why string) string {
 	const most = 1024
 	return lineOfEvent(event{Unhealthy: strings.ToValidUTF8(why[:min(len(why), most)], "")})
 }
+
+// EndingLine is what it appends before it ends the container for another reason.
+func EndingLine(why string) string { return lineOfEvent(event{Ending: why}) }
 
 // lineOfEvent is an event as it stands in a record.
 func lineOfEvent(e event) string {

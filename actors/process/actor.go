@@ -239,6 +239,7 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 	case Fork:
 		p.fork(ctx)
 	case SendTerm:
+		p.noteEnding()
 		p.asked = true
 		p.signal(spawn.StopSignal)
 		// One that somebody has stopped must be able to do it.

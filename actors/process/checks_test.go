@@ -223,7 +223,7 @@ func TestSlowAnswersAreWaitedForOneAtATime(t *testing.T) {
 		if in := c.after(0); in.State != status.Stopping {
 			t.Errorf("%+v", in)
 		}
-		if in := c.after(time.Minute); in.State != status.Stopping || len(c.appended) != 0 {
+		if in := c.after(time.Minute); in.State != status.Stopping || fmt.Sprint(c.appended) != "[web/app.0: "+spawn.EndingLine("removed")+"]" {
 			t.Errorf("%+v, noted %q", in, c.appended)
 		}
 	})

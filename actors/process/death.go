@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"lithos/actors"
 	"lithos/actors/spawner"
 	"lithos/actors/status"
@@ -77,10 +79,7 @@ func (p *Process) noteDeath() {
 	}
 	p.counters.Causes[exit.Cause].Add(1)
 	p.ended(exit)
-	p.env.Log.Error().Str("event", "death").Str("container", p.name).Int("pid", child.PID).Stringer("cause", exit.Cause).
-		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Float64("uptime", exit.Uptime.Seconds()).
-		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s",
-			p.name, child.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, memoryInWords(death))
+	logDeath(p.env.Log, p.name, exit, memoryInWords(death))
 	p.keep(exit, death)
 	if owesDeathLine(p.exit, record) {
 		p.writeDeathLine(exit)
@@ -89,6 +88,40 @@ func (p *Process) noteDeath() {
 	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.NotedLine); err != nil {
 		p.env.Log.Warn().Msgf("Cannot note in the record of %q that its death is told: %v", p.name, err)
 	}
+}
+
+// logDeath is the line about a death, the same for all.
+func logDeath(log zerolog.Logger, name string, exit *status.Exit, more string) {
+	log.Error().Str("event", "death").Str("container", name).Int("pid", exit.PID).Stringer("cause", exit.Cause).
+		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Float64("uptime", exit.Uptime.Seconds()).
+		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s", name, exit.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, more)
+}
+
+// noteEnding writes down who wants the container to end, before TERM: the daemon
+// that learns of its death may be another one. What is unhealthy has a line
+// that says more.
+func (p *Process) noteEnding() {
+	why, ok := p.ending()
+	if p.asked || !ok {
+		return
+	}
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.EndingLine(why.String())); err != nil {
+		p.env.Log.Warn().Msgf("Cannot note in the record of %q why it is ended: %v", p.name, err)
+	}
+}
+
+// ending is why a container is ended that did nothing wrong.
+func (p *Process) ending() (why actors.Cause, ok bool) {
+	switch p.state.Phase {
+	case Replacing, ForkingToReplace:
+		return actors.CauseReplaced, true
+	case Retiring, ForkingToRetire:
+		if p.shutdown {
+			return actors.CauseShutdown, true
+		}
+		return actors.CauseRemoved, true
+	}
+	return 0, false
 }
 
 // noteStopped logs that nothing watches over the program for the moment.

@@ -80,7 +80,23 @@ func (p *Process) askedBy(record *spawn.Record) (who actors.Cause, asked bool) {
 	case p.whyUnhealthy(record) != "":
 		return actors.CauseHealth, true
 	case record.Killing, record.Exited != nil && record.Exited.Asked:
-		return actors.CauseOperator, true // TERM to PID 1, and not from here
+		// TERM to PID 1, and not from here: from the daemon before, or by hand.
+		if who, ok := endingOf(record); ok {
+			return who, true
+		}
+		return actors.CauseOperator, true
+	case p.exit.Unknown && record.Exited == nil:
+		return endingOf(record) // it may have been too young to write down that it heard
+	}
+	return 0, false
+}
+
+// endingOf is why an earlier daemon began to end a container.
+func endingOf(record *spawn.Record) (who actors.Cause, ok bool) {
+	for _, who = range []actors.Cause{actors.CauseReplaced, actors.CauseRemoved, actors.CauseShutdown} {
+		if record.Ending == who.String() {
+			return who, true
+		}
 	}
 	return 0, false
 }

@@ -13,6 +13,11 @@ func TestCauseOfADeath(t *testing.T) {
 	program := func(code, signal int, asked bool) spawn.Record {
 		return spawn.Record{Started: &spawn.ProgramStarted{}, Exited: &spawn.ProgramExited{Code: code, Signal: signal, Asked: asked}}
 	}
+	// ending is what the daemon before wrote down.
+	ending := func(why string, r spawn.Record) spawn.Record {
+		r.Ending = why
+		return r
+	}
 	tests := []struct {
 		name     string
 		phase    Phase // after the death
@@ -20,6 +25,7 @@ func TestCauseOfADeath(t *testing.T) {
 		killed   bool
 		oom      bool
 		oomPID1  bool
+		unknown  bool // nobody has seen the status
 		status   syscall.WaitStatus
 		record   spawn.Record
 		want     actors.Cause
@@ -44,10 +50,16 @@ func TestCauseOfADeath(t *testing.T) {
 		{name: "too slow for the daemon's end, PID 1 as well", phase: Leaving, shutdown: true, killed: true, status: killed9, want: actors.CauseKillTimeout, asked: "shutdown"},
 		{name: "could not be set up", phase: Cleaning, status: exited1, record: spawn.Record{Failed: "no such image"}, want: actors.CauseSetup},
 		{name: "PID 1 crashed", phase: Cleaning, status: exited2, record: spawn.Record{Crash: "panic"}, want: actors.CauseInternal},
+		{name: "a reload of the daemon before", phase: Cleaning, unknown: true, status: exited0, record: ending("replaced", program(-1, 15, true)), want: actors.CauseReplaced, asked: "replaced"},
+		{name: "taken out of the configs of the daemon before", phase: Cleaning, unknown: true, status: exited0, record: ending("removed", program(-1, 15, true)), want: actors.CauseRemoved, asked: "removed"},
+		{name: "too slow for a reload of the daemon before", phase: Cleaning, unknown: true, status: exited3, record: ending("replaced", spawn.Record{Killing: true}), want: actors.CauseKillTimeout, asked: "replaced"},
+		{name: "a stop before the program, of the daemon before", phase: Cleaning, unknown: true, status: killed9, record: ending("shutdown", spawn.Record{}), want: actors.CauseShutdown, asked: "shutdown"},
+		{name: "KILL by hand before the TERM of the daemon before", phase: Cleaning, unknown: true, status: exited2, record: ending("replaced", program(-1, 9, false)), want: actors.CauseOperator},
+		{name: "a word of another version", phase: Cleaning, unknown: true, status: exited0, record: ending("tired", program(-1, 15, true)), want: actors.CauseOperator, asked: "operator"},
 		{name: "nothing is known", phase: Cleaning, status: exited2, want: actors.CauseInternal},
 	}
 	for _, test := range tests {
-		p := &Process{state: State{Phase: test.phase}, shutdown: test.shutdown}
+		p := &Process{state: State{Phase: test.phase}, shutdown: test.shutdown, exit: actors.Exit{Status: test.status, Unknown: test.unknown}}
 		asked, was := p.askedBy(&test.record)
 		f := facts{
 			exit: actors.Exit{Status: test.status}, record: &test.record, killed: test.killed,

@@ -180,12 +180,12 @@ func (r *Root) start(ctx actor.Context) {
 	r.logProblems(r.config.Problems)
 	r.first = r.firstPlan()
 	wanted := instances(r.first)
-	send, self, log := ctx.ActorSystem().Root.Send, ctx.Self(), r.log
+	send, self, log, store := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.DeathRecords
 	go func() {
 		done := &leftoversCleared{}
 		defer func() { send(self, done) }()
 		defer actors.Recover(log, "clearing of leftovers", nil)
-		done.adopted = clearLeftovers(kernel, log, wanted, func(longest time.Duration) { send(self, &leftoversFound{longest}) })
+		done.adopted = clearLeftovers(kernel, log, store, wanted, func(longest time.Duration) { send(self, &leftoversFound{longest}) })
 	}()
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/deaths"
+	"lithos/actors/process"
 	"lithos/configs"
 	"lithos/spawn"
 )
@@ -25,7 +27,7 @@ const (
 // before anything is started: a container's place must be free. What lives and is
 // wanted stays, and is returned. It calls ending with the longest kill-timeout of
 // what lives and is to end.
-func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance, ending func(time.Duration)) (adopted []adoptable) {
+func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, wanted map[string]*configs.Instance, ending func(time.Duration)) (adopted []adoptable) {
 	left, err := kernel.Leftovers()
 	if err != nil {
 		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
@@ -50,18 +52,19 @@ func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string
 	for _, l := range unwanted {
 		all.Go(func() {
 			defer actors.Recover(log, "clearing of "+l.Name, nil)
-			clearLeftover(kernel, log, l)
+			clearLeftover(kernel, log, store, l)
 		})
 	}
 	all.Wait()
 	return adopted
 }
 
-func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover) {
+func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, l actors.Leftover) {
 	if l.PID != 0 && !endLeftover(kernel, log, l) {
 		log.Error().Msgf("Container %q of an earlier daemon (pid %d) does not end: leaving what belongs to it", l.Name, l.PID)
 		return
 	}
+	tellLeftover(kernel, log, store, l)
 	log.Warn().Msgf("Removing what an earlier daemon left of %q", l.Name)
 	if err := kernel.Remove(l.Name, l.StateDir, l.Record, true); err != nil {
 		log.Error().Msgf("Cannot remove what is left of %q: %v", l.Name, err)
@@ -69,6 +72,28 @@ func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover)
 	// The sandbox's, if that was the last one.
 	kernel.RemoveDir(filepath.Dir(l.StateDir))
 	kernel.RemoveDir(filepath.Dir(l.Record))
+}
+
+// tellLeftover tells how it ended, unless that was told before. Those of commands
+// were told to whoever waited for them.
+func tellLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, l actors.Leftover) {
+	if l.Info == nil || spawn.IsCommand(l.Name) {
+		return
+	}
+	if l.PID != 0 {
+		record, err := kernel.ReadRecord(l.Record)
+		if err != nil {
+			log.Warn().Msgf("Cannot read how %q ended: %v", l.Name, err)
+			return
+		}
+		info := *record
+		info.Created = l.Info.Created
+		if info.Forked == nil {
+			info.Forked = &spawn.Forked{PID: l.PID, StartTime: l.StartTime}
+		}
+		l.Info = &info
+	}
+	process.TellLeft(log, store, l, l.PID != 0)
 }
 
 // endLeftover ends a living container that is not our child; it tells whether

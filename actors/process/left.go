@@ -1,0 +1,50 @@
+package process
+
+import (
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"lithos/actors"
+	"lithos/actors/control/api"
+	"lithos/actors/deaths"
+	"lithos/actors/status"
+)
+
+// TellLeft tells how a container of an earlier daemon ended that nobody wants any
+// more, so that it has no actor: in the log and in the records of deaths, as of
+// any other. Left is as it was found, its record as it is now; ended says that
+// this daemon ended it. What has no record that it lived, or was told of before, is
+// passed over.
+func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, ended bool) {
+	record := left.Info
+	if record == nil || !record.Lived() || record.Noted {
+		return
+	}
+	exit := learnt(actors.Exit{PID: left.PID, Unknown: true}, record, nil)
+	if record.Forked != nil {
+		exit.PID = record.Forked.PID
+	}
+	asked, wasAsked := endingOf(record)
+	wasAsked = wasAsked && (record.Killing || record.Exited == nil || record.Exited.Asked)
+	if ended {
+		asked, wasAsked = actors.CauseRemoved, true
+	}
+	f := facts{exit: exit, record: record, asked: asked, wasAsked: wasAsked}
+	told := &status.Exit{
+		At: exit.At, PID: exit.PID, Words: deathInWords(exit, record, left.KillTimeout), Cause: f.cause(),
+		Failure: failed(exit, record, wasAsked), Uptime: exit.At.Sub(record.Created.At), Fingerprint: record.Created.Fingerprint,
+	}
+	told.Code, told.Signal = programStatus(exit, record)
+	logDeath(log, left.Name, told, "")
+	sandbox, instance, _ := strings.Cut(left.Name, "/")
+	d := &api.Death{
+		Name: left.Name, Sandbox: sandbox, Process: instance[:max(0, strings.LastIndexByte(instance, '.'))],
+		Exit: *told.Tell(), Started: record.Created.At, Restart: record.Created.Restarts,
+		Version: &api.Version{Image: record.Created.Image, Fingerprint: record.Created.Fingerprint},
+	}
+	if wasAsked {
+		d.Asked = asked.String()
+	}
+	store.Add(deaths.Entry{Death: d, From: -1})
+}
