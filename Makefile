@@ -116,6 +116,10 @@ tarballs: ## make tarballs of the static programs, for amd64 and arm64
 test-package: build ## install, upgrade and remove the package in a clean Debian, and walk through docs/tutorial.md
 	packaging/test.sh
 
+.PHONY: test-systemd
+test-systemd: build ## the package on a booted Debian with systemd, in the virtual machine: start, kill -9, upgrade, stop, boot
+	cmd/e2e/vm/systemd.sh
+
 ##@ To tidy up
 
 .PHONY: clean

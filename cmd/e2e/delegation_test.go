@@ -24,21 +24,10 @@ func TestM1_M2_M3_DelegatedGroup(t *testing.T) {
 		// As systemd has it; a group can only pass on what it is given.
 		must(t, os.WriteFile(filepath.Join(mount, "cgroup.subtree_control"), []byte("+cpu +memory"), 0))
 	}
-	must(t, os.Mkdir(service, 0o755))
-	t.Cleanup(func() {
-		if err := os.Remove(service); err != nil {
-			t.Errorf("something is left in the delegated group: %v", err)
-		}
-	})
-	must(t, unix.Setxattr(service, "trusted.delegate", []byte("1"), 0))
-	group, err := os.OpenFile(service, unix.O_PATH|unix.O_DIRECTORY, 0)
-	must(t, err)
-	t.Cleanup(func() { _ = group.Close() })
+	group := delegatedGroup(t, service)
 
 	h := one(t, simple("memory-limit: 64Mi", "wait"))
-	cmd := h.command()
-	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
-	h.launch(cmd)
+	h.startIn(group)
 	program := h.running("box/app.0")["box/app.0"].program
 
 	own, base := "/"+name, ""
@@ -69,6 +58,72 @@ func TestM1_M2_M3_DelegatedGroup(t *testing.T) {
 		must(t, os.Remove(filepath.Join(base, "supervisor")))
 		must(t, os.Remove(base))
 	}
+}
+
+// The packaged unit is in the slice that has the name of the containers' group.
+// The daemon stays in its group there and takes it for no container's, and the
+// next one can be started in it, as systemd does it, while a container runs.
+func TestM1_M6_ServiceInTheSliceOfThatName(t *testing.T) {
+	t.Parallel()
+	mount, pure := version2(t)
+	h := one(t, simple("memory-limit: 64Mi", "wait"))
+	slice := filepath.Join(mount, h.cgroup)
+	if pure {
+		must(t, os.WriteFile(filepath.Join(mount, "cgroup.subtree_control"), []byte("+cpu +memory"), 0))
+	}
+	must(t, os.Mkdir(slice, 0o755))
+	t.Cleanup(func() {
+		if err := os.Remove(slice); err != nil {
+			t.Errorf("something is left in the slice: %v", err)
+		}
+	})
+	group := delegatedGroup(t, filepath.Join(slice, "lithos.service"))
+	own := "/" + h.cgroup + "/lithos.service"
+
+	h.startIn(group)
+	before := h.running("box/app.0")["box/app.0"]
+	if pure {
+		if got, want := groupOnVersion2(t, before.program), "/"+h.cgroup+"/box:app.0.scope"; got != want {
+			t.Errorf("M1 the program is in %s, want %s", got, want)
+		}
+	}
+	h.killDaemon()
+	h.startIn(group)
+	h.adopted("box/app.0", 1)
+	if now := h.running("box/app.0")["box/app.0"]; now.program != before.program {
+		t.Errorf("M6 the program was %d, is %d", before.program, now.program)
+	}
+	if got := groupOnVersion2(t, h.daemon.cmd.Process.Pid); got != own {
+		t.Errorf("the daemon is in %s, want %s", got, own)
+	}
+	if log := h.read("log/master.log"); strings.Contains(log, "lithos.service") {
+		t.Errorf("M6 the daemon wonders about its own group:\n%s", log)
+	}
+	h.stop()
+}
+
+// delegatedGroup makes a group, marked as systemd does with Delegate=yes.
+func delegatedGroup(t *testing.T, dir string) *os.File {
+	t.Helper()
+	must(t, os.Mkdir(dir, 0o755))
+	t.Cleanup(func() {
+		if err := os.Remove(dir); err != nil {
+			t.Errorf("something is left in the delegated group: %v", err)
+		}
+	})
+	must(t, unix.Setxattr(dir, "trusted.delegate", []byte("1"), 0))
+	group, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	must(t, err)
+	t.Cleanup(func() { _ = group.Close() })
+	return group
+}
+
+// startIn starts the daemon in a group.
+func (h *host) startIn(group *os.File) {
+	h.t.Helper()
+	cmd := h.command()
+	cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
+	h.launch(cmd)
 }
 
 // version2 is where version 2 is mounted, and whether it is all there is.

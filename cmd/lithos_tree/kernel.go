@@ -54,6 +54,10 @@ func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logge
 		for _, u := range tree.Unavailable() {
 			log.Error().Msgf("Cgroup controller %s can't be used, containers with such a limit will be degraded: %v", u.Controller, u.Err)
 		}
+		if tree.Inside() && os.Getenv("INVOCATION_ID") != "" {
+			log.Warn().Msgf("The cgroups of the containers are below the unit's own: should lithos_tree be killed, systemd could not start it again while one of them is there. "+
+				"Put the unit into the slice that cgroup-name (%s) says, by Slice=, as docs/operations.md tells", m.CgroupName)
+		}
 		config.Cgroups = tree
 	}
 	thread.Keep(spareThreads)

@@ -10,7 +10,7 @@ var Master = []Option{
 	{Name: "state-dir", Type: path, Default: "state", Manual: "2", Text: "Where the state directories of containers are. Relative to `runtime-dir`."},
 	{Name: "mount-dir", Type: path, Default: "mnt", Manual: "2", Text: "An empty directory that containers mount their root at. Relative to `runtime-dir`."},
 	{Name: "devfs-dir", Type: absolute, Default: "/var/lib/lithos/dev", Manual: "2", Text: "What containers see as `/dev`, made by [lithos_mkdev](lithos_mkdev.md)."},
-	{Name: "cgroup-name", Type: text, Default: "lithos.slice", Manual: "2", NoNull: true, Text: "Name of the cgroup that all containers are in. `null` switches cgroups off, and all limits with them."},
+	{Name: "cgroup-name", Type: text, Default: "lithos.slice", Manual: "2", NoNull: true, Text: "Name of the cgroup that all containers are in; with a systemd unit its `Slice=`, too. `null` switches cgroups off, and all limits with them."},
 	{Name: "cgroup-controllers", Type: list(text), Default: "[]", Example: "[name, cpu, memory, pids]", Manual: "2", Text: "Which controllers containers get. An empty list means `name`, `cpu`, `cpuacct`, `memory`, `blkio`, and `pids` and `cpuset` as soon as a container needs them; `[name]` alone names containers without limits."},
 	{Name: "default-log-dir", Type: absolute, Default: "/var/log/lithos", Manual: "2", Text: "Where the logs of the daemon and of the sandboxes are."},
 	{Name: "config-log-dir", Type: absolute, Default: "/var/log/lithos/config", Manual: "2", NoNull: true, Text: "Where each version of the process configs is logged, which [lithos_clean](lithos_clean.md) reads. `null` switches it off."},

@@ -1,13 +1,13 @@
 // Package cgroup makes a tree of control groups for other processes, on cgroup
 // version 1, version 2, or both at once, as they are mounted.
 //
-//	version 1                             version 2
-//	<mount>/<group of pid 1>              <mount>, or our own group if it is
-//	   │                                     │  delegated to us
-//	   └ <Name>                              └ <Name>
-//	       ├ group                               ├ supervisor (this process)
-//	       └ group                               ├ group
-//	                                             └ group
+//	version 1                  version 2                       version 2, a service of systemd
+//	<mount>/<group of pid 1>   <mount>, or our own group if    <mount>
+//	   │                          │  it is delegated to us        │
+//	   └ <Name>                   └ <Name>                        └ <Name> = Slice= of its unit
+//	       ├ group                    ├ supervisor (we)               ├ its group (we, Delegate=yes)
+//	       └ group                    ├ group                         ├ group
+//	                                  └ group                         └ group
 //
 // Which hierarchies are used follows from the controllers that are asked for:
 // each is looked for among the version 1 hierarchies first, then in version 2.

@@ -25,7 +25,8 @@ type Group struct {
 func (t *Tree) Group(name string) Group { return Group{t, name} }
 
 // List gives the names of the groups that exist in any hierarchy, sorted, but
-// for the leaf of this process.
+// for the leaf of this process, and for those that systemd has made beside
+// (it marks what it delegates).
 func (t *Tree) List() ([]string, error) {
 	var names []string
 	for _, b := range t.now() {
@@ -34,7 +35,7 @@ func (t *Tree) List() ([]string, error) {
 			return nil, fmt.Errorf("cannot list control groups: %w", err)
 		}
 		for _, n := range here {
-			if !b.v2 || n != Leaf {
+			if !b.v2 || n != Leaf && !t.k.delegated(path.Join(b.dir, n)) {
 				names = append(names, n)
 			}
 		}

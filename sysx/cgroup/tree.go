@@ -208,6 +208,13 @@ func (t *Tree) Dirs() []string {
 	return dirs
 }
 
+// Inside tells that the groups are below the one that this process was started
+// in. While one of them is there, that one takes no process: systemd (252) can't
+// start a successor in it.
+func (t *Tree) Inside() bool {
+	return t.o.inside && slices.ContainsFunc(t.now(), func(b branch) bool { return b.v2 })
+}
+
 // opening is what [open] found out.
 type opening struct {
 	k                     kernel
@@ -220,6 +227,9 @@ type opening struct {
 	parent  string
 	offered []string
 	move    bool
+	// inside tells that the groups come to be below the group that this
+	// process was started in.
+	inside bool
 }
 
 // placeV2 chooses the group of version 2 that the tree is built on.
@@ -233,9 +243,13 @@ func (o *opening) placeV2() {
 	if above, ok := strings.CutSuffix(own, "/"+path.Join(o.c.Name, Leaf)); ok {
 		// An earlier life of this process is where it has been put: the leaf
 		// is gone over once more, so that it is known who made it.
-		o.parent, o.move = above, true
+		o.parent, o.move, o.inside = above, true, above != h.mount
+	} else if above, ok := strings.CutSuffix(path.Dir(own), "/"+o.c.Name); ok && o.k.delegated(own) {
+		// The slice is where the groups are to be, and hands out the
+		// controllers because this one wants them all.
+		o.parent = above
 	} else if own != h.mount && o.k.delegated(own) {
-		o.parent, o.move = own, true
+		o.parent, o.move, o.inside = own, true, true
 	} else {
 		o.parent, o.move = h.mount, own == h.mount
 	}

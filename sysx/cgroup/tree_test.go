@@ -81,7 +81,7 @@ func missing(t *Tree) string {
 
 func TestB7_B8_M1_M2_Version2(t *testing.T) {
 	const all = "cpuset cpu io memory pids"
-	service := "/system.slice/lithos.service"
+	service, inSlice := "/system.slice/lithos.service", "/lithos.slice/lithos.service"
 	tests := []struct {
 		name, own, offered string
 		groups             []string
@@ -98,6 +98,14 @@ func TestB7_B8_M1_M2_Version2(t *testing.T) {
 			prepare: func(f *fake) { f.marked["/sys/fs/cgroup"+service] = true },
 			dir:     service + "/lithos.slice", leaf: service + "/lithos.slice/supervisor",
 			enabled: []string{service, service + "/lithos.slice"}},
+		{name: "a service in the slice of that name", own: inSlice, offered: all, groups: []string{"lithos.slice", inSlice}, config: Config{Name: "lithos.slice"},
+			prepare: func(f *fake) { f.marked["/sys/fs/cgroup"+inSlice] = true },
+			dir:     "/lithos.slice", leaf: inSlice, enabled: []string{"", "/lithos.slice"}},
+		{name: "a service in the slice of a name of two parts", own: "/a/b/lithos.service", offered: all, groups: []string{"a", "a/b", "a/b/lithos.service"},
+			config: Config{Name: "a/b"}, prepare: func(f *fake) { f.marked["/sys/fs/cgroup/a/b/lithos.service"] = true },
+			dir: "/a/b", leaf: "/a/b/lithos.service", enabled: []string{"", "/a", "/a/b"}},
+		{name: "in the slice of that name, not delegated", own: inSlice, offered: all, groups: []string{"lithos.slice", inSlice}, config: Config{Name: "lithos.slice"},
+			dir: "/lithos.slice", leaf: inSlice, enabled: []string{"", "/lithos.slice"}},
 		{name: "own group not delegated", own: service, offered: all, groups: []string{"system.slice", service}, config: Config{Name: "lithos.slice"},
 			dir: "/lithos.slice", leaf: service, enabled: []string{"", "/lithos.slice"}},
 		{name: "already in the leaf", own: service + "/lithos.slice/supervisor", offered: all,
@@ -140,6 +148,12 @@ func TestB7_B8_M1_M2_Version2(t *testing.T) {
 			}
 			if got := missing(tree); got != tt.missing {
 				t.Errorf("missing is %q, want %q", got, tt.missing)
+			}
+			if below := strings.HasPrefix(tt.dir, service); tree.Inside() != below {
+				t.Errorf("Inside is %v", !below)
+			}
+			if got, err := tree.List(); err != nil || len(got) > 0 && f.marked["/sys/fs/cgroup"+tt.own] {
+				t.Errorf("M6: taken for groups of containers: %q, %v", got, err)
 			}
 			var leaf string
 			var enabled []string
