@@ -103,9 +103,10 @@ deb() {
 	local root=$work/root size
 	programs "$root/usr/bin"
 	mkdir -p "$root"/etc/lithos/{sandboxes,processes} "$root"/var/lib/lithos/{containers,dev} "$root/var/log/lithos" \
-		"$root/usr/lib/systemd/system" "$root/DEBIAN"
+		"$root/usr/lib/systemd/system" "$root/etc/needrestart/conf.d" "$root/DEBIAN"
 	cp packaging/master.yaml "$root/etc/lithos/"
 	cp packaging/lithos.service "$root/usr/lib/systemd/system/"
+	cp packaging/needrestart.conf "$root/etc/needrestart/conf.d/lithos.conf"
 	documents "$root/usr/share/doc/lithos"
 	extras "$root/usr/share"
 	cp LICENSE "$root/usr/share/doc/lithos/copyright"
@@ -130,7 +131,7 @@ deb() {
 		 deployments, lithos_ps to look at what runs, lithos_import for images of
 		 other tools, and more.
 	END
-	echo /etc/lithos/master.yaml >"$root/DEBIAN/conffiles"
+	printf '%s\n' /etc/lithos/master.yaml /etc/needrestart/conf.d/lithos.conf >"$root/DEBIAN/conffiles"
 	cp packaging/debian/* "$root/DEBIAN/"
 	(cd "$root" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 	chmod 0755 "$root"/DEBIAN/{postinst,prerm,postrm} "$root/DEBIAN"

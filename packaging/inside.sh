@@ -25,6 +25,10 @@ quiet lithos_check
 quiet systemd-analyze --man=no verify /usr/lib/systemd/system/lithos.service
 [ ! -s /tmp/out ] || die "systemd-analyze says: $(cat /tmp/out)"
 systemctl is-enabled --quiet lithos.service || die "the service is not enabled"
+# As needrestart reads it.
+perl -we 'our %nrconf; eval do { local (@ARGV, $/) = "/etc/needrestart/conf.d/lithos.conf"; <> }; die $@ if $@;
+	exit !grep { "lithos.service" =~ /$_/ && $nrconf{override_rc}{$_} == 0 } keys %{$nrconf{override_rc}}' ||
+	die "needrestart would restart the service, and with it the containers"
 for program in /usr/bin/lithos_*; do
 	name=${program##*/}
 	have "/usr/share/man/man8/$name.8.gz"
