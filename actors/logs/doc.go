@@ -10,8 +10,8 @@
 // With `log-format: json` a line is an object with the fields time, level,
 // message and what else is known (sandbox, container, pid, event, cause). With
 // `log-format: journal` what goes to standard error has the level in front as
-// systemd reads it, and no time; `lithos_tree --log-stderr` is meant to be run
-// so. Syslog has a form of its own. `lithos_tree` opens all its files anew at
+// systemd reads it, and no time. It is the form for standard error that text has
+// where the journal reads it. Syslog has a form of its own. `lithos_tree` opens all its files anew at
 // each reload, of which HUP is one. It can't do that to the output files of
 // programs that run: the descriptor is theirs. docs/logs.md says what to do.
 //

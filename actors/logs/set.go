@@ -17,6 +17,9 @@ type Options struct {
 	// Stderr gets everything too (`--log-stderr`), from several goroutines;
 	// nil = not asked for.
 	Stderr io.Writer
+	// Journal says that systemd's journal reads it: what would be text is
+	// written in the form Journal.
+	Journal bool
 	// Level overrides every log-level of the configs; "" = it does not.
 	Level string
 	// Console is where a problem with logging itself is told.
@@ -53,7 +56,7 @@ func Open(m *configs.Master, o Options) (*Set, error) {
 	s.format = FormatOf(m.LogFormat)
 	if o.Stderr != nil {
 		s.console = newStream(o.Stderr, level)
-		s.console.shape(s.format)
+		s.console.shape(s.consoleFormat())
 		s.master = append(s.master, s.console)
 	}
 	if m.SyslogFacility != "" {
@@ -123,7 +126,7 @@ func (s *Set) reshape(format Format) {
 	defer s.mu.Unlock()
 	s.format = format
 	if s.console != nil {
-		s.console.shape(format)
+		s.console.shape(s.consoleFormat())
 	}
 	if s.file != nil {
 		s.file.shape(format)
@@ -133,6 +136,14 @@ func (s *Set) reshape(format Format) {
 			sb.file.shape(format)
 		}
 	}
+}
+
+// consoleFormat is the form of lines on standard error.
+func (s *Set) consoleFormat() Format {
+	if s.options.Journal && s.format == Text {
+		return Journal
+	}
+	return s.format
 }
 
 // SetLevel changes the level of all logs until the next reload.

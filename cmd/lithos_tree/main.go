@@ -123,7 +123,7 @@ func daemon(o *options, knot string, stderr io.Writer, left *handover) error {
 	if err := setup.MakeDirs(plan.Master); err != nil {
 		return err
 	}
-	set, err := logs.Open(plan.Master, logs.Options{Stderr: o.stderrLog(stderr), Level: o.logLevel, Console: stderr})
+	set, err := logs.Open(plan.Master, o.logs(stderr))
 	if err != nil {
 		return err
 	}

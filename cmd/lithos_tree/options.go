@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 
 	"lithos/actors/logs"
 )
@@ -101,10 +102,15 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	return o, 0, false
 }
 
-// stderrLog is where to log besides the files, nil = nowhere.
-func (o *options) stderrLog(stderr io.Writer) io.Writer {
-	if o.logStderr {
-		return stderr
+// logs are the options about logs.
+func (o *options) logs(stderr io.Writer) logs.Options {
+	l := logs.Options{Level: o.logLevel, Console: stderr}
+	if !o.logStderr {
+		return l
 	}
-	return nil
+	l.Stderr = stderr
+	if j := journalOf(stderr, os.Getenv("JOURNAL_STREAM")); j != nil {
+		l.Stderr, l.Journal = j, true
+	}
+	return l
 }
