@@ -1,5 +1,7 @@
 package actors
 
+import "slices"
+
 // Cause is why a container ended, or who asked for it.
 type Cause uint8
 
@@ -24,3 +26,11 @@ var causeNames = [CauseCount]string{
 }
 
 func (c Cause) String() string { return causeNames[c] }
+
+// CauseNamed is the cause of that name; one that is unknown here is internal.
+func CauseNamed(name string) Cause {
+	if i := slices.Index(causeNames[:], name); i >= 0 {
+		return Cause(i)
+	}
+	return CauseInternal
+}

@@ -45,6 +45,8 @@ type Kernel struct {
 	// AppendLine appends to a log of programs' output, where PID 1 itself
 	// could not, and to a record.
 	AppendLine func(path, line string) error
+	// NoteEnd says in a record, if there is one, that an end has been told.
+	NoteEnd func(record string, counts spawn.Tally) error
 
 	// Listen makes a listening socket; Close closes one.
 	Listen func(Socket) (*os.File, error)

@@ -57,7 +57,7 @@ func readEnds(f *os.File) ([]byte, error) {
 	return append(head, tail[bytes.IndexByte(tail, '\n')+1:]...), nil
 }
 
-// event is one line; one of its fields is set.
+// event is one line; one of its fields is set, and Tally may be beside Noted.
 type event struct {
 	Created *Created        `json:"created,omitempty"`
 	Forked  *Forked         `json:"forked,omitempty"`
@@ -70,6 +70,8 @@ type event struct {
 	Ready     *time.Time `json:"ready,omitempty"`
 	Unhealthy string     `json:"unhealthy,omitempty"`
 	Ending    string     `json:"ending,omitempty"`
+	// Tally stands beside Noted, where one who does not know it passes over it.
+	Tally *Tally `json:"tally,omitempty"`
 }
 
 func parseRecord(text []byte) *Record {
@@ -123,6 +125,9 @@ func (r *Record) add(e event) {
 		r.Exited = e.Exited
 	case e.Noted:
 		r.Noted = true
+		if e.Tally != nil {
+			r.Tally = e.Tally
+		}
 	case e.Ready != nil:
 		r.Ready = *e.Ready
 	case e.Unhealthy != "":

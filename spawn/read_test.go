@@ -30,6 +30,7 @@ func TestReadRecord(t *testing.T) {
 	created := Created{Name: "web/app.0", Fingerprint: "f", Image: "/i", At: at, Restarts: 3, KillTimeout: 5.5}
 	forked := Forked{PID: 77, StartTime: 12345, Degraded: []string{"no memory limit"}}
 	first, second := wire.ProgramStarted{PID: 2, At: at}, wire.ProgramStarted{PID: 101, At: at.Add(time.Second)}
+	tally := Tally{Tried: at, Fingerprint: "f", Starts: 5, Failed: 2, Row: 1, Chance: 0.25}
 	exited := wire.ProgramExited{Code: 1, MaxRSS: 5, At: at}
 	head := lineOf(t, event{Created: &created}) + lineOf(t, event{Forked: &forked})
 	started := string(wire.AppendStarted(nil, &first))
@@ -44,8 +45,9 @@ func TestReadRecord(t *testing.T) {
 		{"restart-process-only", head + started + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
 		{"failed and killed", head + string(wire.AppendFailed(nil, "no \"/bin/x\"")) + string(wire.AppendKilling(nil)),
 			Record{Created: created, Forked: &forked, Failed: `no "/bin/x"`, Killing: true}},
-		{"told", head + restarted + NotedLine, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Noted: true}},
-		{"told after half a line", head + started[:20] + NotedLine, Record{Created: created, Forked: &forked, Crash: started[:20], Noted: true}},
+		{"told", head + restarted + notedLine(tally), Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Noted: true, Tally: &tally}},
+		{"told after half a line", head + started[:20] + notedLine(tally), Record{Created: created, Forked: &forked, Crash: started[:20], Noted: true, Tally: &tally}},
+		{"told by a lithos without counts", head + "{\"noted\":true}\n", Record{Created: created, Forked: &forked, Noted: true}},
 		{"a crash", head + crash, Record{Created: created, Forked: &forked,
 			Crash: "fatal error: all goroutines are asleep\ngoroutine 1 [running]:\nmap[{\"a\":1}]"}},
 		{"a half line at the end", head + started[:20], Record{Created: created, Forked: &forked, Crash: started[:20]}},

@@ -1,9 +1,15 @@
 package spawn
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
@@ -28,6 +34,38 @@ type Record struct {
 	// Ending is why its supervisor sent TERM otherwise, as a word of its own:
 	// whoever learns of the end may be another one.
 	Ending string
+	// Tally is what stands beside Noted, see [Record.Counts].
+	Tally *Tally
+}
+
+// Tally is what the supervisor counts over the containers of one place, for the
+// next one to go on from. It stands in the record from the start of a container
+// on, and anew when its end, or a try to start another one, is told.
+type Tally struct {
+	// Tried is when the last start was begun, and Fingerprint what it was to
+	// be; both are known from the start of a container itself.
+	Tried       time.Time `json:"tried,omitzero"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	Starts      int       `json:"starts"` // so far
+	// Failed are the failures in a row as they are shown, Row as
+	// restart-backoff counts them, and Chance, 0 up to 1, what its jitter has
+	// made of the present wait.
+	Failed int     `json:"failed,omitempty"`
+	Row    int     `json:"row,omitempty"`
+	Chance float64 `json:"chance,omitempty"`
+	// Unborn: the last start came to no process.
+	Unborn bool `json:"unborn,omitempty"`
+}
+
+// Counts are the latest ones. A record of a lithos that kept none has the starts.
+func (r *Record) Counts() Tally {
+	switch {
+	case r.Tally != nil:
+		return *r.Tally
+	case r.Created.Tally != nil:
+		return *r.Created.Tally
+	}
+	return Tally{Starts: r.Created.Restarts + 1}
 }
 
 // Lived tells whether anything shows that there was a PID 1.
@@ -35,9 +73,50 @@ func (r *Record) Lived() bool {
 	return r.Forked != nil || r.Started != nil || r.Exited != nil || r.Failed != "" || r.Killing || r.Crash != ""
 }
 
-// NotedLine is what the supervisor appends when it has told of the death, so
-// that the next one does not tell it again.
-const NotedLine = `{"noted":true}` + "\n"
+// tallyWidth is how long a line about an end is, with spaces behind it: so that
+// the next one can take its place in one write.
+const tallyWidth = 256
+
+// notedLine says that an end has been told, so that the next supervisor does not
+// tell it again. One of a lithos that knows no tally reads that, too.
+func notedLine(t Tally) string {
+	line := strings.TrimSuffix(lineOfEvent(event{Noted: true, Tally: &t}), "\n")
+	return line + strings.Repeat(" ", max(0, tallyWidth-1-len(line))) + "\n"
+}
+
+// NoteEnd writes into the record of a dead container that its end, or that of a
+// try to start another, has been told, and how things stand since. It takes the
+// place of what the last call wrote: there may be tries without end.
+func NoteEnd(path string, t Tally) error {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot write to a container's record: %w", err)
+	}
+	err = noteEnd(f, notedLine(t))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("cannot write to a container's record: %w", err)
+	}
+	return nil
+}
+
+func noteEnd(f *os.File, line string) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	at, before := info.Size(), make([]byte, tallyWidth)
+	if from := at - tallyWidth; from >= 0 && len(line) == tallyWidth {
+		if _, err := f.ReadAt(before, from); err != nil {
+			return err
+		}
+		rest, e := parseLine(bytes.TrimSuffix(before, []byte("\n")))
+		if e.Tally != nil && e.Noted && len(rest) == 0 {
+			at = from
+		}
+	}
+	_, err = f.WriteAt([]byte(line), at)
+	return err
+}
 
 // ForkedLine is what a supervisor appends that has found a PID 1 which the one
 // before it did not live to write down.
@@ -81,6 +160,8 @@ type Created struct {
 	// ready, 0 = none; Notify that of the socket.
 	Notice uint64 `json:"notice,omitempty"`
 	Notify uint64 `json:"notify,omitempty"`
+	// Tally are the counts at the start, of the containers before.
+	Tally *Tally `json:"tally,omitempty"`
 	// Identity is for who joins the container later, see package enter; nil
 	// in a record of a lithos that had none.
 	Identity *Identity `json:"identity,omitempty"`

@@ -1,6 +1,7 @@
 package fakekernel
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -57,14 +58,23 @@ func (k *Kernel) Remains() actors.Leftovers {
 	return left
 }
 
-// appendLine understands what is appended to records.
-func (k *Kernel) appendLine(path, line string) error {
+// noteEnd writes it into the record.
+func (k *Kernel) noteEnd(path string, counts spawn.Tally) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if record := k.records[nameIn(path)]; record != nil && line == spawn.NotedLine {
-		record.Noted = true
+	record := k.records[nameIn(path)]
+	if record == nil {
+		return fs.ErrNotExist
 	}
+	record.Noted, record.Tally = true, &counts
 	return nil
+}
+
+// Recorded tells whether a container has a record.
+func (k *Kernel) Recorded(name string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.records[name] != nil
 }
 
 // Opened is the process of an open pidfd, nil = it is not one.

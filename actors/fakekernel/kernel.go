@@ -137,7 +137,8 @@ func (k *Kernel) Actors() *actors.Kernel {
 		SettingUp:   k.settingUp,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
-		AppendLine:  k.appendLine,
+		AppendLine:  func(string, string) error { return nil },
+		NoteEnd:     k.noteEnd,
 		Check:       k.check,
 		AwaitNotice: func(*os.File) error { return errors.New("fake: there are no pipes") },
 		PeekNotice: func(*os.File, time.Time) (spawn.Notice, error) {

@@ -59,6 +59,7 @@ type Process struct {
 	// and what chance has to say about the wait after the last.
 	row    int
 	chance float64
+	unborn bool           // the last start came to no process
 	random func() float64 // 0 up to 1
 	// What was counted, and written to its log, when it started.
 	spent   cgroup.Spent
@@ -326,6 +327,8 @@ func (p *Process) fork(ctx actor.Context) {
 	}
 	giveNotice(request, p.current.Container.Ready)
 	p.restarts++
+	counts := p.tally()
+	request.RecordHead.Tally = &counts
 	p.cancelled = new(atomic.Bool)
 	ctx.Send(p.env.Spawner, &spawner.StartContainer{
 		Gen: p.state.Start, Request: request, ReplyTo: ctx.Self(), Pace: p.pace, Cancelled: p.cancelled,

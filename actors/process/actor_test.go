@@ -39,6 +39,7 @@ type stage struct {
 	removed []bool
 	// appended has the lines beside the programs' output.
 	appended []string
+	counts   spawn.Tally // that were noted last
 	record   func() (*spawn.Record, error)
 	signal   func(syscall.Signal) error
 	// What the kernel tells of its set-up.
@@ -85,6 +86,12 @@ func newStage(t *testing.T) *stage {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.appended = append(s.appended, path+": "+line)
+			return nil
+		},
+		NoteEnd: func(record string, counts spawn.Tally) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.appended, s.counts = append(s.appended, record+": noted"), counts
 			return nil
 		},
 		Remove: func(_, _, _ string, all bool) error {
@@ -204,7 +211,7 @@ func TestP2_TheDeathThatPID1CouldNotWriteDown(t *testing.T) {
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: killed9, At: at}})
 		want := "web.log: " + at.Format(time.RFC3339) + ": ----- Process \"web/app.0\" was killed: its PID 1 got SIGKILL, uptime 90s -----\n"
 		// The next daemon is told that it is done, when it is.
-		if noted := "/records/web/app.0: " + spawn.NotedLine; !slices.Equal(s.appended, []string{want, noted}) {
+		if noted := "/records/web/app.0: noted"; !slices.Equal(s.appended, []string{want, noted}) {
 			t.Errorf("got %q, want %q and %q", s.appended, want, noted)
 		}
 	})

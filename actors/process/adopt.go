@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 )
@@ -19,8 +20,14 @@ func (p *Process) adopt(m *AdoptInstance) {
 	if !a.Noted {
 		p.child = a.Child
 	}
-	p.attempt, p.restarts = a.Created, a.Restarts+1
-	p.pace = p.pace.Started(a.Created)
+	p.attempt = a.Created
+	if !a.Counts.Tried.IsZero() {
+		p.attempt = a.Counts.Tried // and it is over
+	}
+	p.restarts, p.failedInRow, p.row = a.Counts.Starts, a.Counts.Failed, a.Counts.Row
+	p.chance, p.unborn = a.Counts.Chance, a.Counts.Unborn
+	p.pace = p.pace.Started(p.attempt)
+	p.lastExit = p.earlier(a)
 	p.leasing = a.Leased
 	p.checks = checking{since: time.Now(), ready: a.Ready}
 	if a.Deaf != "" && a.Ready.IsZero() {
@@ -29,6 +36,19 @@ func (p *Process) adopt(m *AdoptInstance) {
 		p.checks.ready = time.Now()
 	}
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
+}
+
+// earlier is how the container before ended, or this one if that was told, so far
+// as it matters: what runs well has no need of it.
+func (p *Process) earlier(a *Adopted) *status.Exit {
+	if a.Counts.Failed == 0 && !a.Noted {
+		return nil
+	}
+	list, err := p.env.Deaths.Read(p.name)
+	if err != nil || len(list) == 0 || a.Noted && list[0].At.Before(a.Created) {
+		return nil
+	}
+	return status.Earlier(&list[0].Exit)
 }
 
 // madeFrom is the instance that a container was made from, as far as it is

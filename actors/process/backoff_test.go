@@ -9,6 +9,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/spawner"
+	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 )
@@ -147,4 +148,59 @@ func TestN3_BackoffInWords(t *testing.T) {
 	if at, words := p.nextTry(); !at.Equal(time.Unix(101, 0)) || !strings.HasPrefix(words, "restart-timeout 1s after the last start") {
 		t.Errorf("%s, %q without the option", at, words)
 	}
+}
+
+// A daemon that is killed leaves the row as it is, and the next one goes on.
+func TestN3_N9_TheRowGoesOnWithTheNextDaemon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
+		gen, _ := s.started()
+		for range 2 {
+			gen, _ = s.fails(gen, 0)
+		}
+		began := time.Now() // of the third start
+		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited2, At: time.Now()}})
+		counts := s.counts
+		if want := (spawn.Tally{Tried: began, Fingerprint: "1", Starts: 3, Failed: 3, Row: 3, Chance: counts.Chance}); counts != want {
+			t.Fatalf("noted is %+v, want %+v", counts, want)
+		}
+
+		// It was waiting.
+		s = newStage(t)
+		s.env.Board = status.New()
+		time.Sleep(time.Second)
+		s.tell(&AdoptInstance{Instance: slowed("1"), Env: s.env, Adopted: &Adopted{
+			Name: "web/app.0", Child: &spawn.Child{}, Fingerprint: "1", Created: began, Counts: counts, Noted: true, Dead: true,
+		}})
+		if in, _ := s.env.Board.Instance("web/app.0"); in.FailedInRow != 3 || in.Starts != 3 || !in.NextTry.Equal(began.Add(4*time.Second)) {
+			t.Errorf("shown is %+v", in)
+		}
+		var request *spawn.Request
+		for request == nil && time.Since(began) < time.Minute {
+			time.Sleep(time.Millisecond)
+			for _, m := range s.take() {
+				if start, ok := m.(*spawner.StartContainer); ok {
+					request = start.Request
+				}
+			}
+		}
+		if request == nil {
+			t.Fatal("no start within a minute")
+		}
+		wantWait(t, "the third failure", time.Since(began), 4*time.Second)
+		want := spawn.Tally{Starts: 4, Failed: 3, Row: 3, Chance: counts.Chance}
+		if got := request.RecordHead.Tally; got == nil || *got != want || request.RecordHead.Restarts != 3 {
+			t.Errorf("in the record stands %+v, %d restarts, want %+v", got, request.RecordHead.Restarts, want)
+		}
+
+		// It was running.
+		s = newStage(t)
+		began = time.Now()
+		s.tell(&AdoptInstance{Instance: slowed("1"), Env: s.env, Adopted: &Adopted{
+			Name: "web/app.0", Child: &spawn.Child{PID: 7, Started: began}, Fingerprint: "1", Created: began, Counts: want,
+		}})
+		_, wait := s.fails(AdoptedGen, 0)
+		wantWait(t, "the fourth failure", wait, 8*time.Second)
+	})
 }

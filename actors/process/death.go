@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/spawner"
 	"lithos/actors/status"
+	"lithos/configs"
 	"lithos/spawn"
 )
 
@@ -54,6 +56,7 @@ func (p *Process) noteFailedStart(effect Effect) {
 	}
 	p.ended(exit)
 	p.keep(exit, p.newDeath(tried))
+	p.noteEnd(tried)
 	p.failure = nil
 }
 
@@ -85,8 +88,16 @@ func (p *Process) noteDeath() {
 		p.writeDeathLine(exit)
 	}
 	// Last: a daemon that is killed before has it told twice rather than never.
-	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.NotedLine); err != nil {
-		p.env.Log.Warn().Msgf("Cannot note in the record of %q that its death is told: %v", p.name, err)
+	p.noteEnd(p.current)
+}
+
+// noteEnd has the next daemon go on from here. Where nothing of it was ever
+// started there is no record, and nothing to go on from.
+func (p *Process) noteEnd(tried *configs.Instance) {
+	counts := p.tally()
+	counts.Tried, counts.Fingerprint = p.attempt, tried.Fingerprint
+	if err := p.env.Kernel.NoteEnd(p.env.RecordOf(p.name), counts); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.env.Log.Warn().Msgf("Cannot note in the record of %q how it ended: %v", p.name, err)
 	}
 }
 
@@ -122,6 +133,11 @@ func (p *Process) ending() (why actors.Cause, ok bool) {
 		return actors.CauseRemoved, true
 	}
 	return 0, false
+}
+
+// tally is what is counted at present.
+func (p *Process) tally() spawn.Tally {
+	return spawn.Tally{Starts: p.restarts, Failed: p.failedInRow, Row: p.row, Chance: p.chance, Unborn: p.unborn}
 }
 
 // noteStopped logs that nothing watches over the program for the moment.

@@ -46,7 +46,7 @@ type Adopted struct {
 	Image       string
 	KillTimeout time.Duration // that its PID 1 works with
 	Created     time.Time     // when its start was begun
-	Restarts    int           // starts before that one
+	Counts      spawn.Tally   // over it and those before
 	Leased      bool          // it has listening sockets of the daemon's
 	Ready       time.Time     // since when it was ready; zero = it was not yet
 	Deaf        string        // why its program can't be heard to say that it is, "" = it can

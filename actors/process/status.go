@@ -70,7 +70,7 @@ const failedStartWait = 100 * time.Millisecond
 func (p *Process) wait() time.Duration {
 	c := p.desired.Container
 	wait := c.RestartBackoff.Wait(c.RestartTimeout, p.row, p.chance)
-	if p.lastExit != nil && p.lastExit.PID == 0 {
+	if p.unborn {
 		return max(wait, failedStartWait)
 	}
 	return wait
@@ -95,7 +95,7 @@ func (p *Process) nextTry() (at time.Time, formula string) {
 
 // ended remembers how a container, or a try to start one, ended.
 func (p *Process) ended(exit *status.Exit) {
-	p.lastExit = exit
+	p.lastExit, p.unborn = exit, exit.PID == 0
 	p.row = p.desired.Container.RestartBackoff.Count(p.row, exit.Failure, exit.Uptime)
 	if exit.Fingerprint != p.desired.Fingerprint {
 		p.row = 0 // what follows is another one, which has not failed yet

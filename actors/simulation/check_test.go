@@ -103,6 +103,11 @@ func (m *model) posted(d *daemon, message any) {
 // attempt is the beginning of a start.
 func (m *model) attempt(d *daemon, name string) {
 	o, now := m.of(name), time.Now()
+	heritage := d.s.world.books.heritage
+	if h := heritage[name]; m.goesOn(h, name) && now.Before(h.nextTry) {
+		d.s.fail("%s is started %s before the time that the daemon before had shown", name, h.nextTry.Sub(now))
+	}
+	delete(heritage, name)
 	if last, ok := d.s.world.books.starts[name]; ok && o.attempt.IsZero() && m.steady(name, last.fingerprint) {
 		if wait := m.options[name+" "+last.fingerprint].RestartTimeout; now.Sub(last.at) < wait {
 			d.s.fail("%s is started %s after its start by the daemon before, its restart-timeout is %s", name, now.Sub(last.at), wait)
@@ -125,6 +130,7 @@ func (m *model) see(d *daemon, b *box, message any) {
 	case *process.RunInstance:
 		o := m.of(nameOf(b))
 		o.desired, o.ran, o.leasing = t.Instance, true, false
+		delete(d.s.world.books.heritage, nameOf(b))
 	case *process.AdoptInstance:
 		m.of(nameOf(b)).desired = t.Instance
 		if !t.Adopted.Noted {
@@ -132,9 +138,13 @@ func (m *model) see(d *daemon, b *box, message any) {
 		}
 	case *process.ProcessExited:
 		m.ended(d, nameOf(b), t.Exit.PID)
+		delete(d.s.world.books.heritage, nameOf(b))
 	case *process.UpdateInstance:
 		o := m.of(nameOf(b))
 		o.desired, o.nextTry = t.Instance, time.Time{}
+		if h := d.s.world.books.heritage[nameOf(b)]; h != nil && t.Instance.JSON != h.options {
+			delete(d.s.world.books.heritage, nameOf(b))
+		}
 	case *listener.LeaseFailed:
 		if o := m.of(nameOf(b)); t.Gen == o.lease {
 			o.leasing = false
@@ -254,6 +264,9 @@ func (s *sim) checkInstance(in *status.Instance, p *fakekernel.Proc) {
 		// The fork may be done, and its report not sent yet.
 	case in.PID != pid:
 		s.broken("%s is shown with pid %d (%s), and has %d", in.Name, in.PID, in.State, pid)
+	}
+	if h := s.world.books.heritage[in.Name]; in.State != status.Pending && d.model.goesOn(h, in.Name) && !h.counted(in) {
+		s.broken("%s is shown with %d starts and %d failures in a row, the daemon before had %d and %d", in.Name, in.Starts, in.FailedInRow, h.starts, h.failed)
 	}
 	ended := false
 	if p != nil {

@@ -8,6 +8,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/fakekernel"
+	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 )
@@ -71,7 +72,26 @@ func (s *sim) kill() {
 	for _, p := range s.kernel.Living() {
 		books.told[p.PID] = len(s.kernel.SignalsOf(p))
 	}
+	s.inherit()
 	s.world.forget()
+}
+
+// inherit notes where the daemon that is killed was with each instance: the next
+// one has to go on from there. One that was killed before it had adopted
+// something has left that as it was.
+func (s *sim) inherit() {
+	for _, in := range s.daemon.board.View().Instances {
+		if in.State == status.Pending || in.Desired == nil || !s.kernel.Recorded(in.Name) {
+			continue
+		}
+		h := &heritage{fingerprint: in.Desired.Fingerprint, options: in.Desired.JSON, failed: in.FailedInRow, starts: in.Starts}
+		// A start that was asked for, and perhaps not begun.
+		h.asked = in.PID == 0 && in.State != status.Waiting
+		if in.State == status.Waiting && in.Queued == nil {
+			h.nextTry = in.NextTry
+		}
+		s.world.books.heritage[in.Name] = h
+	}
 }
 
 // forget begins anew with the next daemon.
@@ -112,6 +132,27 @@ type books struct {
 	noted   map[int]bool       // ends that a daemon has seen, by pid
 	cleared map[int]bool       // removed by a daemon that did not want it
 	told    map[int]int        // signals that daemons before the present one sent
+	// heritage is by name, until something happens to that.
+	heritage map[string]*heritage
+}
+
+// heritage is what a daemon goes on from.
+type heritage struct {
+	fingerprint, options string // of what was wanted
+	failed, starts       int
+	asked                bool      // the last start may have come to nothing
+	nextTry              time.Time // zero = it was not waiting for that
+}
+
+// counted tells whether something is shown with the same counts.
+func (h *heritage) counted(in *status.Instance) bool {
+	return in.FailedInRow == h.failed && (in.Starts == h.starts || h.asked && in.Starts == h.starts-1)
+}
+
+// goesOn tells whether something may be expected of the heritage of a name: a
+// daemon that wants something else begins anew.
+func (m *model) goesOn(h *heritage, name string) bool {
+	return h != nil && m.steady(name, h.fingerprint) && m.wanted[name].JSON == h.options
 }
 
 type started struct {
@@ -122,6 +163,7 @@ type started struct {
 func (b *books) init() {
 	b.starts, b.told = make(map[string]started), make(map[int]int)
 	b.noted, b.cleared = make(map[int]bool), make(map[int]bool)
+	b.heritage = make(map[string]*heritage)
 }
 
 // afterlife is what a daemon needs for what another has left.
@@ -212,6 +254,9 @@ func (w *world) removed(d *daemon, name string, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := &w.books
+	if all {
+		delete(b.heritage, name)
+	}
 	if all && !d.model.steady(name, b.starts[name].fingerprint) {
 		delete(b.starts, name)
 	}

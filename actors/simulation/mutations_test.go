@@ -150,7 +150,19 @@ var mutations = []func() *mutation{
 	found("a death that was told taken for new", 2, func(l *actors.Leftover) { l.Noted = false }),
 	found("the time of a start forgotten", 1, func(l *actors.Leftover) {
 		if l.Info != nil {
-			l.Info.Created.At = l.Info.Created.At.Add(-time.Hour)
+			l.Info.Created.At, l.Info.Tally = l.Info.Created.At.Add(-time.Hour), nil
+		}
+	}),
+	found("failures in a row forgotten", 1, func(l *actors.Leftover) {
+		if l.Info != nil {
+			l.Info.Tally, l.Info.Created.Tally = nil, nil
+		}
+	}),
+	found("a failed try forgotten", 1, func(l *actors.Leftover) {
+		if l.Info != nil && l.Info.Tally != nil {
+			counts := *l.Info.Tally
+			counts.Tried = time.Time{}
+			l.Info.Tally = &counts
 		}
 	}),
 	func() *mutation {

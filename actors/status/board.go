@@ -104,7 +104,7 @@ func (b *Board) Publish(in *Instance) {
 		b.event(Event{At: in.Since, Kind: EventState, Name: in.Name, State: in.State, PID: in.PID})
 	}
 	b.checkEvents(before, in)
-	if in.LastExit != nil && (before == nil || before.LastExit != in.LastExit) {
+	if in.LastExit != nil && !in.LastExit.Told && (before == nil || before.LastExit != in.LastExit) {
 		b.event(Event{At: in.LastExit.At, Kind: EventDeath, Name: in.Name, State: in.State, PID: in.LastExit.PID, Text: in.LastExit.Words})
 	}
 	b.wake()

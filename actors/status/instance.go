@@ -42,7 +42,7 @@ type Instance struct {
 
 	PID      int       // of PID 1 on the host; 0 = none
 	Started  time.Time // when PID was forked
-	Starts   int       // tries to start it, since the daemon started
+	Starts   int       // tries to start it, also by daemons that are dead
 	Degraded []string
 	Stopped  bool      // PID 1 is stopped by a signal
 	NextTry  time.Time // while it waits
@@ -118,6 +118,16 @@ type Exit struct {
 	Uptime  time.Duration
 	// Fingerprint is of what it was made from.
 	Fingerprint string
+	// Told: by a daemon before this one.
+	Told bool
+}
+
+// Earlier is an exit that a daemon before this one has told.
+func Earlier(e *api.Exit) *Exit {
+	return &Exit{
+		At: e.At, Words: e.Words, Code: e.Code, Signal: e.Signal, PID: e.PID, Cause: actors.CauseNamed(e.Cause),
+		Failure: e.Failure, Uptime: time.Duration(e.Uptime * float64(time.Second)), Fingerprint: e.Fingerprint, Told: true,
+	}
 }
 
 // Tell is the exit as it is told; a nil one is none.

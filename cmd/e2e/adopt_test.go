@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lithos/actors/control/api"
 	"lithos/spawn"
 )
 
@@ -168,6 +169,39 @@ func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 	if want := len(h.starts()); len(told) != want || len(slices.Compact(slices.Sorted(slices.Values(told)))) != want {
 		t.Errorf("%d starts, the deaths %q", want, told)
 	}
+}
+
+// A program that fails again and again is not started sooner, nor is it forgotten
+// how often it failed, because the daemon was killed.
+func TestK12_N3_N9_FailuresInARowOutliveTheDaemon(t *testing.T) {
+	t.Parallel()
+	// The waits are 0.02 s, 2 s, and 200 s.
+	h := one(t, simple("restart-timeout: 0.02\nrestart-backoff: {factor: 100, cap: 3600}\n", "says", "no such table", "3"))
+	client := h.control()
+	h.start()
+	shown := func() (in *api.Instance) {
+		t.Helper()
+		eventually(t, "the third failure", 10*time.Second, func() error {
+			var err error
+			in, err = client.Instance(t.Context(), "box/app.0")
+			if err == nil && (in.FailuresInRow != 3 || in.State != api.StateWaiting) {
+				err = fmt.Errorf("%d failures: %s", in.FailuresInRow, in.Words)
+			}
+			return err
+		})
+		return in
+	}
+	before := shown()
+	for range 2 {
+		h.killDaemon()
+		h.start()
+		now := shown()
+		if now.Starts != 3 || !now.NextTry.Equal(before.NextTry) || now.LastExit == nil || now.LastExit.Words != "exited with code 3" ||
+			!now.LastExit.At.Equal(before.LastExit.At) || !slices.Contains(now.Conditions, api.ConditionFailing) {
+			t.Errorf("before the kill it was\n%+v\nand now it is\n%+v, the last exit %+v", before, now, now.LastExit)
+		}
+	}
+	h.stop()
 }
 
 // What is broken in the files while the daemon is dead, or stopped, runs on as

@@ -92,6 +92,7 @@ func (k *kernel) functions() *actors.Kernel {
 		DropNotice:  spawn.DropNotice,
 		TakeNotice:  spawn.TakeNotice,
 		AppendLine:  appendLine,
+		NoteEnd:     k.noteEnd,
 		Listen:      listen,
 		Close:       (*os.File).Close,
 		Signal:      signalProcess,
@@ -148,6 +149,11 @@ func (k *kernel) settingUp(path string) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// noteEnd has to be known to the next daemon, likewise.
+func (k *kernel) noteEnd(record string, counts spawn.Tally) error {
+	return k.spare.Do(func() error { return spawn.NoteEnd(record, counts) })
 }
 
 // remove needs one for each directory inside of another.

@@ -130,7 +130,8 @@ type Instance struct {
 	ProgramStarted time.Time `json:"program_started,omitzero"`
 	Uptime         float64   `json:"uptime,omitempty"` // seconds since Started
 
-	// Starts are the tries to start it since the daemon runs, FailuresInRow
+	// Starts are the tries to start it, also by daemons that were killed or
+	// upgraded since, as long as it was wanted; FailuresInRow
 	// those that failed without one between that ran for ten seconds.
 	Starts        int       `json:"starts"`
 	Restarts      int       `json:"restarts"` // Starts but the first
@@ -219,7 +220,7 @@ type Death struct {
 	// Asked is who had asked it to end, if anybody had: a cause.
 	Asked   string    `json:"asked,omitempty"`
 	Started time.Time `json:"started,omitzero"`
-	Restart int       `json:"restart"` // how many starts were before, since the daemon started
+	Restart int       `json:"restart"` // how many starts were before, see Instance.Starts
 
 	OOMKills    *int64 `json:"oom_kills,omitempty"`   // processes of it that the kernel killed for want of memory
 	MemoryPeak  *int64 `json:"memory_peak,omitempty"` // bytes
