@@ -113,9 +113,9 @@ func (r *Root) Receive(ctx actor.Context) {
 	case *actor.Started:
 		r.start(ctx)
 	case *leftoversFound:
-		r.leftoversFound(ctx, m.longest)
+		r.leftoversFound(ctx, m)
 	case *leftoversCleared:
-		r.leftoversCleared(ctx, m.adopted)
+		r.leftoversCleared(ctx)
 	case *sandbox.ContainerAdopted:
 		r.adopted(ctx, m)
 	case *orphanExited:
@@ -180,12 +180,12 @@ func (r *Root) start(ctx actor.Context) {
 	r.logProblems(r.config.Problems)
 	r.first = r.firstPlan()
 	wanted := instances(r.first)
-	send, self, log, store := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.DeathRecords
+	send, self, log := ctx.ActorSystem().Root.Send, ctx.Self(), r.log
 	go func() {
-		done := &leftoversCleared{}
-		defer func() { send(self, done) }()
-		defer actors.Recover(log, "clearing of leftovers", nil)
-		done.adopted = clearLeftovers(kernel, log, store, wanted, func(longest time.Duration) { send(self, &leftoversFound{longest}) })
+		found := &leftoversFound{}
+		defer func() { send(self, found) }()
+		defer actors.Recover(log, "search for leftovers", nil)
+		findLeftovers(kernel, log, wanted, found)
 	}()
 }
 

@@ -94,9 +94,55 @@ func completed(kernel *actors.Kernel, l actors.Leftover) *spawn.Record {
 	return &info
 }
 
-// leftoversCleared has the containers adopted that go on running, and then ended
-// if the daemon is to stop already.
-func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
+// leftoversFound has the containers adopted that go on running, and then ended
+// if the daemon is to stop already; and ends the others. A stop waits for these,
+// too: they would live on if the daemon gave up before their kill-timeouts.
+func (r *Root) leftoversFound(ctx actor.Context, m *leftoversFound) {
+	r.patience = m.longest
+	r.findOrphans(ctx, m.adopted)
+	switch {
+	case r.stopping && !r.finished:
+		r.endOrphans(ctx)
+	case !r.stopping && m.living > 0:
+		r.superviseOrphans(ctx)
+	}
+	send, self, log := ctx.ActorSystem().Root.Send, ctx.Self(), r.log
+	kernel, store := r.config.Kernel, r.config.DeathRecords
+	go func() {
+		defer func() { send(self, &leftoversCleared{}) }()
+		defer actors.Recover(log, "clearing of leftovers", nil)
+		clearLeftovers(kernel, log, store, m.unwanted)
+	}()
+}
+
+// leftoversCleared begins with all that is wanted: its places are free.
+func (r *Root) leftoversCleared(ctx actor.Context) {
+	r.ready = true
+	if r.stopping && !r.finished && r.orphans != nil {
+		r.endOrphans(ctx) // the stop came in between
+	}
+	r.advance(ctx)
+	// Not sooner: what is adopted may be a child of this process, if that has
+	// taken over by exec.
+	r.listChildren(ctx)
+}
+
+// superviseOrphans has what goes on running not wait for what is being ended,
+// which may take its whole kill-timeout. Nothing new is started yet.
+func (r *Root) superviseOrphans(ctx actor.Context) {
+	r.plan = r.first
+	r.config.Budget.Set(r.plan.Master.RestartBudget)
+	r.config.Board.Show(r.configStatus(r.config.Plan, r.config.Problems))
+	for _, sb := range r.plan.Sandboxes {
+		if orphans := r.orphans[sb.Name]; orphans != nil {
+			r.want(ctx, sb.Name, &sandbox.ApplySandbox{Sandbox: onlyOrphans(sb, orphans), Paths: r.paths(sb.Name), Adopted: orphans})
+		}
+	}
+	r.orphans = nil
+}
+
+// findOrphans makes of what is adopted what the sandboxes get.
+func (r *Root) findOrphans(ctx actor.Context, adopted []adoptable) {
 	// What has died before an exec took this process over is still to be
 	// waited for, and tells exactly how.
 	r.reap(ctx)
@@ -120,19 +166,11 @@ func (r *Root) leftoversCleared(ctx actor.Context, adopted []adoptable) {
 			r.adopting[a.left.PID] = true
 		}
 	}
-	r.ready = true
-	if r.stopping && !r.finished {
-		r.endOrphans(ctx, adopted)
-	}
-	r.advance(ctx)
-	// Not sooner: what is adopted may be a child of this process, if that has
-	// taken over by exec.
-	r.listChildren(ctx)
 }
 
 // endOrphans ends what could have gone on running, as a stop ends all that runs:
 // so that how it ended is told, too.
-func (r *Root) endOrphans(ctx actor.Context, adopted []adoptable) {
+func (r *Root) endOrphans(ctx actor.Context) {
 	r.plan = &configs.Plan{Master: r.first.Master}
 	for _, sb := range r.first.Sandboxes {
 		orphans := r.orphans[sb.Name]
@@ -148,9 +186,12 @@ func (r *Root) endOrphans(ctx actor.Context, adopted []adoptable) {
 		}
 	}
 	longest := r.longestKillTimeout()
-	for _, a := range adopted {
-		longest = max(longest, a.left.KillTimeout)
+	for _, orphans := range r.orphans {
+		for _, a := range orphans {
+			longest = max(longest, a.KillTimeout)
+		}
 	}
+	r.orphans = nil
 	r.expired = false // that was before anything of this could be ended
 	r.stopWithin(ctx, longest+stopGrace)
 }

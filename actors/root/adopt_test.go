@@ -194,3 +194,69 @@ func TestK12_N10_WhatTheLastDaemonDidNotWriteDownIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// What goes on running does not wait for what is being ended: its end is told, it
+// is started again, and its socket is there. What is new does.
+func TestK12_AdoptionDoesNotWaitForWhatIsEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		began := time.Now()
+		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{IgnoreTerm: true}, spawn.Created{Fingerprint: "1", At: began, KillTimeout: 60})
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)
+		orphan(k, "web/other.0", "1", fakekernel.Behaviour{})
+		p := plan(sb("web", proc("app", 1, "1", port(8080)), proc("new", 1, "1"), proc("other", 1, "2")), sb("far", proc("new", 1, "1")))
+		h := start(t, k, p)
+		k.End(a.PID, 1<<8)
+		sleep(3 * time.Second)
+		h.wantRunning("web/app.0", "web/gone.0", "web/other.0")
+		if h.pid("web/app.0") == a.PID || len(k.History("web/other.0")) != 2 {
+			t.Errorf("app was not started again, or other not replaced, while gone ends\n%s", h.log)
+		}
+		if n := len(k.Sockets()); n != 1 {
+			t.Errorf("%d sockets are open, want that of app", n)
+		}
+		h.wantLog(`"web/app.0" (pid`)
+		sleep(time.Minute)
+		h.wantRunning("far/new.0", "web/app.0", "web/new.0", "web/other.0")
+		if ended := gone.Ended.Sub(began); ended < time.Minute || ended > 62*time.Second {
+			t.Errorf("gone ended after %s", ended)
+		}
+		h.stop()
+	})
+}
+
+// A stop that comes while something is ended also ends what was adopted, and
+// waits for both.
+func TestK12_N4_StopWhileLeftoversEnd(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Millisecond, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			k := fakekernel.New()
+			began := time.Now()
+			gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{IgnoreTerm: true}, spawn.Created{Fingerprint: "1", At: began, KillTimeout: 20})
+			a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{TermTime: time.Second}, 8080)
+			h := start(t, k, plan(sb("web", proc("app", 1, "1", port(8080)), proc("new", 1, "1"))))
+			sleep(after)
+			h.stop()
+			if gone.Ended.IsZero() || a.Ended.IsZero() || a.Ended.Sub(began) > after+2*time.Second {
+				t.Errorf("stopped after %s: gone ended at %v, app at %v, want both, and app at once\n%s", after, gone.Ended, a.Ended, h.log)
+			}
+		})
+	}
+}
+
+// Nor is it forgotten when the stop comes while nothing but files is removed.
+func TestK12_N4_StopWhileLeftoversAreRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{RemoveTime: 3 * time.Second}, spawn.Created{Fingerprint: "1", At: time.Now()})
+		k.End(gone.PID, 0)
+		k.Left.Containers[0].PID = 0
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)
+		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(8080)))))
+		sleep(time.Second)
+		h.stop()
+		if a.Ended.IsZero() {
+			t.Errorf("app lives on\n%s", h.log)
+		}
+	})
+}

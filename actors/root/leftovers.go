@@ -23,11 +23,9 @@ const (
 	leftoverKillGrace = 10 * time.Second
 )
 
-// clearLeftovers ends and removes what a daemon that is dead has left (M6),
-// before anything is started: a container's place must be free. What lives and is
-// wanted stays, and is returned. It calls ending with the longest kill-timeout of
-// what lives and is to end.
-func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, wanted map[string]*configs.Instance, ending func(time.Duration)) (adopted []adoptable) {
+// findLeftovers looks for what a daemon that is dead has left (M6), and opens what
+// of it goes on running.
+func findLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance, m *leftoversFound) {
 	left, err := kernel.Leftovers()
 	if err != nil {
 		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
@@ -35,19 +33,22 @@ func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Sto
 	for _, text := range left.Unknown {
 		log.Warn().Msg(text)
 	}
-	var unwanted []actors.Leftover
-	longest := time.Duration(0)
 	for _, l := range left.Containers {
 		if a, ok := openAdoptable(kernel, l, wanted[l.Name]); ok {
-			adopted = append(adopted, a)
+			m.adopted = append(m.adopted, a)
 			continue
 		}
-		unwanted = append(unwanted, l)
+		m.unwanted = append(m.unwanted, l)
 		if l.PID != 0 {
-			longest = max(longest, l.KillTimeout)
+			m.living++
+			m.longest = max(m.longest, l.KillTimeout)
 		}
 	}
-	ending(longest)
+}
+
+// clearLeftovers ends and removes what is not wanted, before anything new is
+// started: a container's place must be free.
+func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, unwanted []actors.Leftover) {
 	var all sync.WaitGroup
 	for _, l := range unwanted {
 		all.Go(func() {
@@ -56,7 +57,6 @@ func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Sto
 		})
 	}
 	all.Wait()
-	return adopted
 }
 
 func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, l actors.Leftover) {

@@ -11,12 +11,17 @@ import (
 // SignalReceived is a signal to the daemon, SIGCHLD too.
 type SignalReceived struct{ Signal os.Signal }
 
-// leftoversFound says how long what is being ended of a dead daemon may take.
-type leftoversFound struct{ longest time.Duration }
+// leftoversFound is what a dead daemon left: what goes on, and what is to end. Of
+// the latter so many live, with the longest kill-timeout of them.
+type leftoversFound struct {
+	adopted  []adoptable
+	unwanted []actors.Leftover
+	living   int
+	longest  time.Duration
+}
 
-// leftoversCleared says that what a dead daemon left is gone, but for the
-// containers that go on running.
-type leftoversCleared struct{ adopted []adoptable }
+// leftoversCleared says that what was to end is gone.
+type leftoversCleared struct{}
 
 // orphanExited is the death of an adopted container.
 type orphanExited struct{ exit actors.Exit }

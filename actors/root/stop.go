@@ -42,15 +42,6 @@ func (r *Root) stopWithin(ctx actor.Context, patience time.Duration) {
 	r.stopTimer = r.services.Timers.SendOnce(patience, ctx.Self(), &stopDeadlineElapsed{})
 }
 
-// leftoversFound has a stop wait for what a dead daemon left, too: it is being
-// ended, and would live on if the daemon gave up before its kill-timeout.
-func (r *Root) leftoversFound(ctx actor.Context, longest time.Duration) {
-	r.patience = longest
-	if r.stopping && !r.finished {
-		r.stopWithin(ctx, r.longestKillTimeout()+stopGrace)
-	}
-}
-
 // longestKillTimeout is that of what runs and of what may be about to.
 func (r *Root) longestKillTimeout() time.Duration {
 	longest := time.Duration(0)

@@ -34,7 +34,7 @@ func (d *Daemon) Quiet(limit time.Duration) bool {
 // one has to note; it tells whether that was all there is to the message.
 func (r *Root) leave(ctx actor.Context) bool {
 	switch ctx.Message().(type) {
-	case *SignalReceived, *planLoaded, *leftoversCleared, *orphanExited, *childrenListed, *stopDeadlineElapsed:
+	case *SignalReceived, *planLoaded, *leftoversFound, *leftoversCleared, *orphanExited, *childrenListed, *stopDeadlineElapsed:
 		return true
 	case *spawner.ForksHeld:
 		var all sync.WaitGroup

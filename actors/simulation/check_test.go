@@ -131,6 +131,8 @@ func (m *model) see(d *daemon, b *box, message any) {
 		o := m.of(nameOf(b))
 		o.desired, o.ran, o.leasing = t.Instance, true, false
 		delete(d.s.world.books.heritage, nameOf(b))
+		// Nor does it for the next daemon, which may want the one before again.
+		delete(d.s.world.books.starts, nameOf(b))
 	case *process.AdoptInstance:
 		m.of(nameOf(b)).desired = t.Instance
 		if !t.Adopted.Noted {

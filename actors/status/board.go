@@ -164,6 +164,18 @@ func (b *Board) BeginReload() uint64 {
 	return b.reload.Begun
 }
 
+// Show has what is known of the configs shown before the reading is done that
+// was begun last.
+func (b *Board) Show(config *Config) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.config = config
+	b.wake()
+}
+
 // EndReload says how the reading ended that was begun last. What it brought
 // is in config; refused says why it changed nothing.
 func (b *Board) EndReload(config *Config, refused string) {
