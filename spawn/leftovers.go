@@ -48,6 +48,7 @@ func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
 		}
 	}
 	if all && s.c.Cgroups != nil {
+		s.groups.Delete(name)
 		errs = append(errs, s.c.Cgroups.Group(scope(name)).Remove(removePatience))
 	}
 	if all && record != "" {

@@ -35,6 +35,8 @@ type Spawner struct {
 	// interfaces has the host's ends of the bridged containers, by their
 	// names, until these are dead and removed.
 	interfaces sync.Map
+	// groups has the cgroups whose limits are set, by the containers' names.
+	groups sync.Map // of *group
 }
 
 // NewSpawner makes a Spawner.
@@ -61,7 +63,7 @@ func (s *Spawner) Start(r *Request) (*Child, error) {
 	}
 	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General}
 	defer l.close()
-	l.joinCgroup(s.c.Cgroups)
+	l.joinCgroup(s)
 	child, err := l.run()
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", errors.Join(err, l.disconnect()), shortage(err))
@@ -103,6 +105,9 @@ type launch struct {
 	spaces   []*os.File // the program's namespaces
 	sockets  []*os.File
 	degraded []string
+	// renew sets the limits of a cgroup again that was taken as it was; nil if
+	// there is no need to.
+	renew func()
 	// The ends of the pipe for its readiness, nil = none, see notice.go; with a
 	// socket both are that.
 	notice, noticeOfProgram *os.File
@@ -120,41 +125,6 @@ func (l *launch) opens(f *os.File, err error) (*os.File, error) {
 		l.opened = append(l.opened, f)
 	}
 	return f, err
-}
-
-// joinCgroup makes the container's group. A container without it is degraded,
-// not refused: it is the operator who knows which is worse.
-func (l *launch) joinCgroup(tree *cgroup.Tree) {
-	if tree == nil {
-		return
-	}
-	limits := &l.r.Limits
-	if limits.PIDs != 0 {
-		tree.Need("pids")
-	}
-	if limits.CPUs != "" {
-		tree.Need("cpuset")
-	}
-	g := tree.Group(scope(l.spec.Name))
-	err := g.Create()
-	if err == nil {
-		for _, e := range g.SetLimits(cgroup.Limits{
-			Memory: limits.Memory, CPUShares: limits.CPUShares, CPUQuota: limits.CPUQuota,
-			CPUs: limits.CPUs, PIDs: limits.PIDs, IO: limits.Devices,
-		}) {
-			l.degraded = append(l.degraded, e.Error())
-		}
-		var j *cgroup.Join
-		if j, err = g.Open(); err == nil {
-			l.join = j.Files()
-			l.opened = append(l.opened, l.join...)
-			l.spec.CgroupV2 = j.V2 != nil
-		}
-	}
-	if err != nil {
-		l.degraded = append(l.degraded, fmt.Sprintf("no limit is enforced: %v", err))
-	}
-	l.spec.CgroupFDs = len(l.join)
 }
 
 func (l *launch) run() (*Child, error) {
@@ -191,6 +161,9 @@ func (l *launch) run() (*Child, error) {
 	child, err := l.fork(l.files(spec))
 	if err != nil {
 		return nil, err
+	}
+	if l.renew != nil {
+		l.renew()
 	}
 	// The start time can only be missing if the child was dead and reaped at
 	// once; then nobody will look for it.

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,6 +84,22 @@ func (j *Join) Close() {
 	for _, f := range j.Tasks {
 		f.Close()
 	}
+}
+
+// Stamp tells a group from all that had, or will have, its name: the kernel
+// gives no two groups of a mounted hierarchy the same inode number. An error of
+// the kernel makes it equal to no other.
+func (j *Join) Stamp() string {
+	files := j.Files()
+	stamp := make([]byte, 0, 8*len(files))
+	for _, f := range files {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+			return "" // a group that is joined has files
+		}
+		stamp = binary.NativeEndian.AppendUint64(stamp, st.Ino)
+	}
+	return string(stamp)
 }
 
 // Files are all in one list, V2 first.

@@ -2,6 +2,7 @@ package cred
 
 import (
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -56,12 +57,9 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 		return err
 	}
 	p.Grow(64)
+	known, has := inherited()
 	for c := 0; c < 64; c++ {
-		has, err := bounded(c)
-		if err != nil {
-			break // one past the last that the kernel knows
-		}
-		if (has || id.InUserNS) && !id.Bounding.Has(c) {
+		if known.Has(c) && (has.Has(c) || id.InUserNS) && !id.Bounding.Has(c) {
 			p.Prctl("PR_CAPBSET_DROP "+strconv.Itoa(c), unix.PR_CAPBSET_DROP, uintptr(c))
 		}
 	}
@@ -102,8 +100,20 @@ func (id Identity) setUser(p *forkexec.Plan) {
 
 func both(low, high uint32) uint64 { return uint64(high)<<32 | uint64(low) }
 
-// bounded tells whether a capability is in the bounding set of the thread.
-func bounded(c int) (bool, error) {
-	n, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
-	return n == 1, err
-}
+// inherited are the capabilities that the kernel knows, and those of them that
+// are in the bounding set of this process. It is asked once: 41 system calls are
+// too many for each start, and nobody gives a capability back to that set. One
+// that this process drops later is dropped once more, which is no error.
+var inherited = sync.OnceValues(func() (known, has Set) {
+	for c := 0; c < 64; c++ {
+		n, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+		if err != nil {
+			break // one past the last
+		}
+		known |= 1 << c
+		if n == 1 {
+			has |= 1 << c
+		}
+	}
+	return known, has
+})
