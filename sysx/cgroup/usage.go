@@ -199,7 +199,7 @@ var NothingSpent = Spent{OOMKills: Unknown, MemoryPeak: Unknown, CPU: Unknown}
 // death. What can't be read is [Unknown].
 func (g Group) Spent() Spent {
 	s := NothingSpent
-	for _, b := range g.t.branches {
+	for _, b := range g.t.now() {
 		files := files{g.t.k, path.Join(b.dir, g.name)}
 		memory := slices.Contains(b.limits, "memory")
 		switch {
