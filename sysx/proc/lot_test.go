@@ -1,0 +1,107 @@
+package proc
+
+import (
+	"bufio"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What a shell has started, in its session or below it, dies with it; a daemon
+// and others live on.
+func TestKillLot(t *testing.T) {
+	other := exec.Command("sleep", "600")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+	// The trap is against those who send TERM.
+	const line = `trap "" TERM HUP
+		sleep 601 & echo lot $!
+		(sleep 602 & echo lot $!; wait) & echo lot $!
+		setsid sh -c 'sleep 603 & echo lot $$ $!; wait' &
+		(setsid sh -c 'echo daemon $$; exec sleep 604' &)
+		while :; do sleep 0.01; done`
+	cmd := exec.Command("sh", "-c", line)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var lot, daemons []int
+	for lines := bufio.NewScanner(out); len(lot)+len(daemons) < 6 && lines.Scan(); {
+		kind, rest, _ := strings.Cut(lines.Text(), " ")
+		for _, f := range strings.Fields(rest) {
+			pid := 0
+			if _, err := fmt.Sscan(f, &pid); err != nil {
+				t.Fatal(err)
+			}
+			if kind == "lot" {
+				lot = append(lot, pid)
+			} else {
+				daemons = append(daemons, pid)
+			}
+		}
+	}
+	if len(lot) != 5 || len(daemons) != 1 {
+		t.Fatalf("lot %v, daemons %v", lot, daemons)
+	}
+	defer func() { _ = syscall.Kill(daemons[0], syscall.SIGKILL) }()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		stats, err := all()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := stats[daemons[0]]; s != nil && !ofLot(s, cmd.Process.Pid, stats) {
+			break
+		}
+	}
+	if err := KillLot(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.Sys().(syscall.WaitStatus); code.Signal() != syscall.SIGKILL {
+		t.Errorf("it ended by %v", cmd.ProcessState)
+	}
+	for _, pid := range lot {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			s, err := ReadStat(pid)
+			if err != nil || !s.Alive() {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("%d, %s, is left in state %c", pid, s.Comm, s.State)
+				break
+			}
+		}
+	}
+	for _, pid := range append(daemons, other.Process.Pid) {
+		if s, err := ReadStat(pid); err != nil || !s.Alive() || s.Stopped() {
+			t.Errorf("%d of others: %+v, %v", pid, s, err)
+		}
+	}
+}
+
+// One that has ended needs nothing.
+func TestKillLot_Gone(t *testing.T) {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s, err := ReadStat(cmd.Process.Pid); err == nil && s.Alive(); s, err = ReadStat(cmd.Process.Pid) {
+		time.Sleep(time.Millisecond)
+	}
+	if err := KillLot(cmd.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
