@@ -30,7 +30,50 @@ func ReadRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read a container's record: %w", err)
 	}
-	return parseRecord(text), nil
+	r := parseRecord(text)
+	r.Created.At = byPresentClock(r.Created.At, r.Created.Boot)
+	if t := r.Tally; t != nil {
+		t.Tried = byPresentClock(t.Tried, t.Boot)
+	}
+	return r, nil
+}
+
+// clockSet is how far the clock must be off what it was for it to have been set. Less
+// is what it is kept right by, and what it takes to look at two clocks.
+const clockSet = time.Second
+
+// byPresentClock is what the clock of the present would have said at a time that is
+// known by the time since the boot, too: the clock may have been set since, and what
+// is counted from there, such as restart-timeout, must neither take a day longer
+// for that nor be over at once.
+func byPresentClock(at time.Time, boot int64) time.Time {
+	now := sinceBoot()
+	age := now - time.Duration(boot)
+	if boot <= 0 || age < 0 || now <= 0 {
+		return at
+	}
+	if set := time.Now().Add(-age); set.Sub(at).Abs() > clockSet {
+		return set
+	}
+	return at
+}
+
+// bootTime is a time in nanoseconds since the boot, 0 if it is none or can't be told.
+func bootTime(at time.Time) int64 {
+	now := sinceBoot()
+	if at.IsZero() || now == 0 {
+		return 0
+	}
+	return int64(now - time.Since(at))
+}
+
+// sinceBoot is how long the host runs, 0 if it can't be told.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
 }
 
 // readEnds reads the whole file, or its two ends in whole lines.
@@ -116,13 +159,13 @@ func (r *Record) add(e event) {
 	case e.Forked != nil:
 		r.Forked = e.Forked
 	case e.Started != nil:
-		r.Started = e.Started
+		r.Started, r.Again = e.Started, r.Exited != nil
 	case e.Failed != nil:
 		r.Failed = *e.Failed
 	case e.Killing:
 		r.Killing = true
 	case e.Exited != nil:
-		r.Exited = e.Exited
+		r.Exited, r.Again = e.Exited, false
 	case e.Noted:
 		r.Noted = true
 		if e.Tally != nil {

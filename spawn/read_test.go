@@ -42,23 +42,23 @@ func TestReadRecord(t *testing.T) {
 	}{
 		{"empty", "", Record{}},
 		{"the supervisor's lines", head, Record{Created: created, Forked: &forked}},
-		{"restart-process-only", head + started + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
+		{"restart-process-only", head + started + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Again: true}},
 		{"failed and killed", head + string(wire.AppendFailed(nil, "no \"/bin/x\"")) + string(wire.AppendKilling(nil)),
 			Record{Created: created, Forked: &forked, Failed: `no "/bin/x"`, Killing: true}},
-		{"told", head + restarted + notedLine(tally), Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Noted: true, Tally: &tally}},
+		{"told", head + restarted + notedLine(tally), Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Again: true, Noted: true, Tally: &tally}},
 		{"told after half a line", head + started[:20] + notedLine(tally), Record{Created: created, Forked: &forked, Crash: started[:20], Noted: true, Tally: &tally}},
 		{"told by a lithos without counts", head + "{\"noted\":true}\n", Record{Created: created, Forked: &forked, Noted: true}},
 		{"a crash", head + crash, Record{Created: created, Forked: &forked,
 			Crash: "fatal error: all goroutines are asleep\ngoroutine 1 [running]:\nmap[{\"a\":1}]"}},
 		{"a half line at the end", head + started[:20], Record{Created: created, Forked: &forked, Crash: started[:20]}},
-		{"a half line before another", head + started[:20] + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Crash: started[:20]}},
+		{"a half line before another", head + started[:20] + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Again: true, Crash: started[:20]}},
 		{"crash text before a line", head + "panic: x" + started, Record{Created: created, Forked: &forked, Started: &first, Crash: "panic: x"}},
 		{"not UTF-8", "\xff\x00\n", Record{Crash: "?\x00"}},
 		{"a line of another version", head + `{"paused":{"at":1}}` + "\n", Record{Created: created, Forked: &forked, Crash: `{"paused":{"at":1}}`}},
 		{"what the supervisor found out later", head + started + ReadyLine(at) + UnhealthyLine("no \"answer\""),
 			Record{Created: created, Forked: &forked, Started: &first, Ready: at, Unhealthy: `no "answer"`}},
 		{"why it was ended", head + started + EndingLine("replaced"), Record{Created: created, Forked: &forked, Started: &first, Ending: "replaced"}},
-		{"more than is read", head + strings.Repeat(started, 2000) + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited}},
+		{"more than is read", head + strings.Repeat(started, 2000) + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Again: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,6 +25,7 @@ type Record struct {
 	Failed  string          // why the container could not be built
 	Killing bool            // the kill-timeout ran out
 	Exited  *ProgramExited  // the latest
+	Again   bool            // a program was started after the one that is Exited
 	Crash   string          // lines that are no events
 	Noted   bool            // its death was told, by the supervisor it had
 	// Ready is when the container became ready, zero = not yet, and Unhealthy
@@ -45,6 +46,7 @@ type Tally struct {
 	// Tried is when the last start was begun, and Fingerprint what it was to
 	// be; both are known from the start of a container itself.
 	Tried       time.Time `json:"tried,omitzero"`
+	Boot        int64     `json:"boot_ns,omitempty"` // Tried, as in [Created]
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	Starts      int       `json:"starts"` // so far
 	// Failed are the failures in a row as they are shown, Row as
@@ -75,11 +77,12 @@ func (r *Record) Lived() bool {
 
 // tallyWidth is how long a line about an end is, with spaces behind it: so that
 // the next one can take its place in one write.
-const tallyWidth = 256
+const tallyWidth = 320
 
 // notedLine says that an end has been told, so that the next supervisor does not
 // tell it again. One of a lithos that knows no tally reads that, too.
 func notedLine(t Tally) string {
+	t.Boot = bootTime(t.Tried)
 	line := strings.TrimSuffix(lineOfEvent(event{Noted: true, Tally: &t}), "\n")
 	return line + strings.Repeat(" ", max(0, tallyWidth-1-len(line))) + "\n"
 }
@@ -152,8 +155,12 @@ type Created struct {
 	Fingerprint string    `json:"fingerprint"`
 	Image       string    `json:"image"`
 	At          time.Time `json:"at"`
-	Restarts    int       `json:"restarts"`
-	KillTimeout float64   `json:"kill_timeout"` // seconds
+	// Boot is At in nanoseconds since the boot of the host, which no change of
+	// its clock changes, 0 in a record of a lithos that had none. Who reads a
+	// record gets At by the clock of the present.
+	Boot        int64   `json:"boot_ns,omitempty"`
+	Restarts    int     `json:"restarts"`
+	KillTimeout float64 `json:"kill_timeout"` // seconds
 	// Interface is the host's end of its connection to a bridge, "" = none.
 	Interface string `json:"interface,omitempty"`
 	// Notice is the inode of the pipe by which the program tells that it is

@@ -190,6 +190,7 @@ func (l *launch) createRecord() error {
 	}
 	l.record = f
 	l.head.Identity = identity(l.r)
+	l.head.Boot = bootTime(l.head.At)
 	if c := l.connection(); c != nil {
 		l.head.Interface = c.Outer()
 	}

@@ -24,6 +24,9 @@ func (p *Process) adopt(m *AdoptInstance) {
 	if !a.Counts.Tried.IsZero() {
 		p.attempt = a.Counts.Tried // and it is over
 	}
+	if now := time.Now(); p.attempt.After(now) {
+		p.attempt = now // the clock was set back: nothing is to wait for that
+	}
 	p.restarts, p.failedInRow, p.row = a.Counts.Starts, a.Counts.Failed, a.Counts.Row
 	p.chance, p.unborn = a.Counts.Chance, a.Counts.Unborn
 	p.pace = p.pace.Started(p.attempt)
@@ -83,7 +86,7 @@ func learnt(exit actors.Exit, record *spawn.Record, normal []int) actors.Exit {
 		return exit
 	}
 	own := record.Exited
-	if own != nil && record.Started != nil && own.At.Before(record.Started.At) {
+	if own != nil && record.Again {
 		own = nil // of an earlier program in the same container
 	}
 	if exit.At.IsZero() {

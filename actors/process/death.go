@@ -171,7 +171,7 @@ func owesDeathLine(exit actors.Exit, record *spawn.Record) bool {
 	case record.Started == nil:
 		return exit.Status.Signaled() || record.Crash != ""
 	}
-	return record.Exited == nil || record.Exited.At.Before(record.Started.At)
+	return record.Exited == nil || record.Again
 }
 
 // failed is the definition of a failure, N9: a death is none if TERM was sent

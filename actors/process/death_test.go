@@ -93,7 +93,7 @@ func TestP2_OwesDeathLine(t *testing.T) {
 		{"PID 1 wrote it", exited2, spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}}, false},
 		{"PID 1 wrote of the kill-timeout", exited3, spawn.Record{Started: &spawn.ProgramStarted{At: at}, Killing: true}, false},
 		{"PID 1 was killed after a restart of the program", killed9,
-			spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at.Add(-1)}}, true},
+			spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}, Again: true}, true},
 	}
 	for _, test := range tests {
 		if got := owesDeathLine(actors.Exit{Status: test.status}, &test.record); got != test.want {

@@ -39,7 +39,7 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 		Words:   deathInWords(p.exit, record, p.current.Container.KillTimeout),
 		Cause:   f.cause(),
 		Failure: sick || failed(p.exit, record, p.asked),
-		Uptime:  p.exit.At.Sub(child.Started),
+		Uptime:  lived(child.Started, p.exit.At, record),
 
 		Fingerprint: p.current.Fingerprint,
 	}
@@ -64,6 +64,19 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 		d.MaxRSS = record.Exited.MaxRSS
 	}
 	return exit, d
+}
+
+// lived is how long a container did. When it ended may be told by a clock that
+// was set since, if no daemon was there: then its program has counted.
+func lived(started, ended time.Time, record *spawn.Record) time.Duration {
+	d := ended.Sub(started)
+	if d >= 0 && d <= time.Since(started)+time.Second {
+		return d
+	}
+	if record.Exited != nil {
+		return record.Exited.Uptime
+	}
+	return max(d, 0)
 }
 
 // askedBy tells who wanted the container to end.

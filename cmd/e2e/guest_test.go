@@ -1,0 +1,81 @@
+//go:build guest
+
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The tests of this file change what all of a machine has: they are for the
+// virtual machine, and run alone.
+
+// setClock sets the wall clock that much forward, or back.
+func setClock(t *testing.T, by time.Duration) {
+	t.Helper()
+	now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+	must(t, unix.ClockSettime(unix.CLOCK_REALTIME, &now))
+}
+
+func TestN3_TheClockIsSet(t *testing.T) {
+	const day = 24 * time.Hour
+	h, steady := troubleHost(t)
+	begin := time.Now()
+	off := time.Duration(0)
+	t.Cleanup(func() { setClock(t, -off) })
+	set := func(by time.Duration) {
+		setClock(t, by)
+		off += by
+	}
+	h.sandbox("calm", "", "one: {image: app, config: /config/steady.yaml}\n")
+	h.reloadAndSettle("calm/one.0")
+	for i, by := range []time.Duration{day, -2 * day, day} {
+		// While the daemon runs, and while none does.
+		set(by)
+		h.well(steady)
+		h.young(begin)
+		h.killDaemon()
+		set(-by)
+		h.start()
+		h.says(`Adopted container "box/steady.0"`)
+		h.well(steady)
+		h.young(begin)
+		set(by)
+		h.well(steady)
+		// Its own restart-timeout, from its start before all that.
+		kill(t, steady.knot, unix.SIGKILL)
+		eventually(t, "the restart", 10*time.Second, func() error {
+			now := h.instances()["box/steady.0"]
+			if now.program == 0 || now.knot == steady.knot {
+				return fmt.Errorf("%+v", now)
+			}
+			steady = now
+			return nil
+		})
+		h.well(steady)
+		h.write("switched.yaml", fmt.Sprintf("one: {image: app, config: /config/steady.yaml, instances: %d}\n", i+2))
+		tool(t, "lithos_switch", "-C", h.path("master.yaml"), "--wait", "calm", h.path("switched.yaml")).
+			expect(t, "lithos_switch --wait", 0)
+	}
+}
+
+// young wants that no uptime is longer than the test.
+func (h *troubled) young(begin time.Time) {
+	h.t.Helper()
+	most := time.Since(begin).Seconds() + 60
+	i, err := h.client.Instance(h.t.Context(), "box/steady.0")
+	must(h.t, err)
+	if i.Uptime < 0 || i.Uptime > most {
+		h.t.Errorf("its uptime is %g s", i.Uptime)
+	}
+	list, err := h.client.Deaths(h.t.Context(), "box/flaky.0")
+	must(h.t, err)
+	for _, d := range list {
+		if d.Uptime < 0 || d.Uptime > most {
+			h.t.Errorf("a death after %g s: %+v", d.Uptime, d)
+		}
+	}
+}
