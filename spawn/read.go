@@ -64,7 +64,7 @@ func bootTime(at time.Time) int64 {
 	if at.IsZero() || now == 0 {
 		return 0
 	}
-	return int64(now - time.Since(at))
+	return max(0, int64(now-time.Since(at)))
 }
 
 // sinceBoot is how long the host runs, 0 if it can't be told.

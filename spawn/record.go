@@ -82,7 +82,6 @@ const tallyWidth = 320
 // notedLine says that an end has been told, so that the next supervisor does not
 // tell it again. One of a lithos that knows no tally reads that, too.
 func notedLine(t Tally) string {
-	t.Boot = bootTime(t.Tried)
 	line := strings.TrimSuffix(lineOfEvent(event{Noted: true, Tally: &t}), "\n")
 	return line + strings.Repeat(" ", max(0, tallyWidth-1-len(line))) + "\n"
 }
@@ -95,6 +94,7 @@ func NoteEnd(path string, t Tally) error {
 	if err != nil {
 		return fmt.Errorf("cannot write to a container's record: %w", err)
 	}
+	t.Boot = bootTime(t.Tried)
 	err = noteEnd(f, notedLine(t))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("cannot write to a container's record: %w", err)

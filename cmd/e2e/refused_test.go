@@ -136,12 +136,14 @@ func (h *troubled) readOnlyCgroups() (undo func()) {
 	}
 	done := false
 	undo = func() {
-		for _, dir := range dirs {
-			if !done {
-				must(h.t, unix.Unmount(dir, 0))
-			}
+		if done {
+			return
 		}
 		done = true
+		for _, dir := range dirs {
+			// The daemon may just be looking into it.
+			eventually(h.t, "unmounting "+dir, 10*time.Second, func() error { return unix.Unmount(dir, 0) })
+		}
 	}
 	for _, dir := range dirs {
 		must(h.t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
