@@ -193,11 +193,14 @@ func (u *upgrader) upgrade() (os.Signal, error) {
 func (u *upgrader) hold() (held *sighold.Held) {
 	_, _, err := u.helpers.start(func() (int, error) {
 		var err error
-		if held, err = sighold.Start("/proc/self/exe", []string{"lithos_tree", holdSignals}, startPatience); err != nil {
+		if held, err = sighold.Start("/proc/self/exe", []string{"lithos_tree", holdSignals}); err != nil {
 			return 0, err
 		}
 		return held.PID, nil
 	})
+	if err == nil {
+		err = held.Await(startPatience)
+	}
 	if err != nil {
 		u.log.Warn().Msgf("A signal that comes while the new lithos_tree starts would end it, as ptrace is not allowed here: %v", err)
 		return nil

@@ -24,11 +24,10 @@ type Held struct {
 	answer *os.File
 }
 
-// Start starts a program that has to call [Hold] with its standard input and
-// output, and returns when the signals are held; it has to say so within the
-// limit. The caller waits for the child when the hold is over, or whoever waits
-// for all children does.
-func Start(path string, argv []string, limit time.Duration) (held *Held, err error) {
+// Start starts a child that calls [Hold] with what it gets as its standard input and
+// output; [Held.Await] then waits until it does. The caller waits for the child when
+// the hold is over, or whoever waits for all children does.
+func Start(path string, argv []string) (held *Held, err error) {
 	childIn, ask, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -46,14 +45,18 @@ func Start(path string, argv []string, limit time.Duration) (held *Held, err err
 	}
 	held.PID = process.Pid
 	_ = process.Release()
-	_ = childOut.Close()
-	_ = answer.SetReadDeadline(time.Now().Add(limit))
-	said := make([]byte, 1000)
-	n, err := answer.Read(said)
-	if n != 1 || said[0] != saysHolding {
-		return nil, errors.Join(fmt.Errorf("the holder of signals does not hold them: %s", strings.TrimSpace(string(said[:n]))), err, held.End())
-	}
 	return held, nil
+}
+
+// Await waits until the signals are held. After an error the hold is ended.
+func (h *Held) Await(limit time.Duration) error {
+	_ = h.answer.SetReadDeadline(time.Now().Add(limit))
+	said := make([]byte, 1000)
+	n, err := h.answer.Read(said)
+	if n != 1 || said[0] != saysHolding {
+		return errors.Join(fmt.Errorf("the holder of signals does not hold them: %s", strings.TrimSpace(string(said[:n]))), err, h.End())
+	}
+	return nil
 }
 
 // Files are what has to stay open over an exec, for [GoOn] of the next program.

@@ -40,7 +40,10 @@ func before() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
 	os.Setenv("SIGHOLD_TEST", "hold")
-	held, err := Start("/proc/self/exe", os.Args, 20*time.Second)
+	held, err := Start("/proc/self/exe", os.Args)
+	if err == nil {
+		err = held.Await(20 * time.Second)
+	}
 	if err != nil {
 		return err
 	}
