@@ -45,17 +45,18 @@ const clockSet = time.Second
 // byPresentClock is what the clock of the present would have said at a time that is
 // known by the time since the boot, too: the clock may have been set since, and what
 // is counted from there, such as restart-timeout, must neither take a day longer
-// for that nor be over at once.
+// for that nor be over at once. If the clock is set later, the result is counted from
+// rightly all the same: it has a reading of the monotonic clock.
 func byPresentClock(at time.Time, boot int64) time.Time {
-	now := sinceBoot()
-	age := now - time.Duration(boot)
-	if boot <= 0 || age < 0 || now <= 0 {
+	now, up := time.Now(), sinceBoot()
+	age := up - time.Duration(boot)
+	if boot <= 0 || age < 0 || up <= 0 {
 		return at
 	}
-	if set := time.Now().Add(-age); set.Sub(at).Abs() > clockSet {
+	if set := now.Add(-age); set.Sub(at).Abs() > clockSet {
 		return set
 	}
-	return at
+	return now.Add(at.Sub(now))
 }
 
 // bootTime is a time in nanoseconds since the boot, 0 if it is none or can't be told.
