@@ -6,10 +6,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,13 +29,9 @@ func healthy(args []string) {
 }
 
 // exists is a check: it ends with 0 if a file exists; if there is a file
-// FILE.hang it does not end, nor does what it starts.
+// FILE.hang it does not end.
 func exists(args []string) {
 	if _, err := os.Stat(args[0] + ".hang"); err == nil {
-		child := exec.Command("/bin/e2e", "e2e-program", "wait", "as", "a", "pile")
-		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-		check(child.Start())
-		check(os.WriteFile(args[0]+".started", nil, 0o644))
 		wait()
 	}
 	if _, err := os.Stat(args[0]); err != nil {
@@ -197,30 +191,6 @@ func TestChecks_ReadyByCommand(t *testing.T) {
 			t.Errorf("process %+v is left", p)
 		}
 	}
-}
-
-// What a check by a command has started ends with its timeout, too: nothing piles
-// up in the container.
-func TestChecks_TimeoutKillsAllOfTheCheck(t *testing.T) {
-	t.Parallel()
-	h := one(t, simple(dataVolume+"ready: {command: [/bin/e2e, e2e-program, exists, /out/up], interval: 86400, timeout: 3}\n", "wait"))
-	h.up("up.hang", true)
-	h.start()
-	h.is("box/app.0", "not ready", func(in *api.Instance) bool {
-		return isNotReady(in) && strings.HasPrefix(in.Ready.Why, "it did not end within 3s")
-	})
-	if _, err := os.Stat(h.path("data/up.started")); err != nil {
-		t.Error(err)
-	}
-	eventually(t, "the end of what it has started", 60*time.Second, func() error {
-		for _, p := range processesOf(h.id) {
-			if strings.Contains(p, `"as" "a" "pile"`) {
-				return fmt.Errorf("process %s is left", p)
-			}
-		}
-		return nil
-	})
-	h.running("box/app.0")
 }
 
 // The port is asked in the container's own network, on its loopback, which

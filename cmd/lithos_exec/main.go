@@ -117,10 +117,10 @@ func start(o *options, c *enter.Container) (int, error) {
 	for {
 		select {
 		case <-late:
-			err := p.KillAll() // one that has just ended needs none
+			_ = p.Signal(syscall.SIGKILL) // one that has just ended needs none
 			<-p.Done()
 			s.finish()
-			return codeTimeout, errors.Join(fmt.Errorf("it did not end within %s and was killed", o.timeout), err)
+			return codeTimeout, fmt.Errorf("it did not end within %s and was killed", o.timeout)
 		case sig := <-signals:
 			_ = p.Signal(sig.(syscall.Signal)) // one that has just ended needs none
 		case <-p.Done():

@@ -42,8 +42,8 @@ Options:
   -e, --env NAME=VALUE  set a variable; may be given several times
   -u, --user UID[:GID]  another user, as the container knows him; 0 is its root
   -w, --workdir DIR     another directory, inside the container
-      --timeout SECS    kill the program, and what it has started, with KILL if
-                        it runs longer; the exit code is 124 then
+      --timeout SECS    kill the program with KILL if it runs longer; the exit
+                        code is 124 then
   -C, --config FILE     the master config, which names the runtime-dir (default
                         /etc/lithos/master.yaml; also --master)
       --version         print the version
