@@ -152,3 +152,15 @@ func (h *troubled) readOnlyCgroups() (undo func()) {
 	h.t.Cleanup(undo)
 	return undo
 }
+
+// runs waits for the program of a container.
+func (h *troubled) runs(process string) (now instance) {
+	h.t.Helper()
+	eventually(h.t, process, 20*time.Second, func() error {
+		if now = h.instances()["box/"+process+".0"]; now.program == 0 {
+			return fmt.Errorf("no program: %+v", now)
+		}
+		return nil
+	})
+	return now
+}
