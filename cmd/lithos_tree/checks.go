@@ -27,15 +27,17 @@ func (k *kernel) check(ctx context.Context, name, record string, c *configs.Chec
 	if err != nil {
 		return fmt.Errorf("%w: %w", actors.ErrNotAsked, err)
 	}
+	// While the container is set up, or a slow disk is waited for, nothing could
+	// have answered: that is no failure of its program.
+	if r.Started == nil {
+		return fmt.Errorf("%w: %w", actors.ErrNotAsked, enter.ErrNoProgram)
+	}
 	switch c.Kind {
 	case configs.CheckTCP:
 		err = check.TCP(ctx, r, c.Addr)
 	case configs.CheckHTTP:
 		err = check.HTTP(ctx, r, c.Addr, c.Path)
 	case configs.CheckCommand:
-		if r.Started == nil {
-			return enter.ErrNoProgram
-		}
 		err = k.runCheck(ctx, name, c)
 	default:
 		return fmt.Errorf("%w: unknown kind of check %q", actors.ErrNotAsked, c.Kind)

@@ -21,6 +21,7 @@
 // On version 2 a group that hands out controllers must not have processes: that
 // is why this process moves to a leaf, which it does if its own group is
 // delegated to it or if it is in the root group. Otherwise it stays where it is.
+// The other processes of a delegated group, its children, move with it.
 //
 // What belongs here: groups and limits. What does not: what they are named
 // after, which limits, when they are removed.

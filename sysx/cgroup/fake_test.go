@@ -19,6 +19,7 @@ type fake struct {
 	marked  map[string]bool              // delegated
 	own     map[string]bool              // made by us
 	written []string                     // "file=value", in order
+	ending  string                       // a process that can't be moved at first
 	// swapless is a kernel that doesn't count swap.
 	swapless bool
 }
@@ -142,11 +143,16 @@ func (f *fake) write(file, value string) error {
 	f.written = append(f.written, file+"="+value)
 	switch name {
 	case "cgroup.procs":
+		if value == f.ending {
+			f.ending = ""
+			return unix.ESRCH
+		}
 		for _, other := range f.files {
-			if other["cgroup.procs"] == value {
-				other["cgroup.procs"] = ""
+			if procs, ok := other["cgroup.procs"]; ok {
+				other["cgroup.procs"] = strings.Join(slices.DeleteFunc(strings.Fields(procs), func(pid string) bool { return pid == value }), " ")
 			}
 		}
+		value = strings.TrimSpace(files[name] + " " + value)
 	case "cgroup.subtree_control":
 		return f.enable(dir, strings.TrimPrefix(value, "+"))
 	case "memory.limit_in_bytes", "memory.memsw.limit_in_bytes":

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 	"sync"
 )
 
@@ -230,6 +233,7 @@ type opening struct {
 	// inside tells that the groups come to be below the group that this
 	// process was started in.
 	inside bool
+	leaf   string // in the delegated group, "" = not moved to one
 }
 
 // placeV2 chooses the group of version 2 that the tree is built on.
@@ -303,21 +307,51 @@ func (o *opening) moveToLeaf(leaf string) error {
 	if err := o.k.ensure(leaf); err != nil {
 		return err
 	}
-	return o.k.write(path.Join(leaf, "cgroup.procs"), strconv.Itoa(os.Getpid()))
+	if err := o.k.write(path.Join(leaf, "cgroup.procs"), strconv.Itoa(os.Getpid())); err != nil {
+		return err
+	}
+	if o.inside {
+		o.leaf = leaf
+		o.clear()
+	}
+	return nil
+}
+
+// clear moves what else is in the group that is delegated to us: children of
+// this process, which must not keep it from handing out controllers.
+func (o *opening) clear() {
+	pids, _ := o.k.words(path.Join(o.parent, "cgroup.procs"))
+	for _, pid := range pids {
+		_ = o.k.write(path.Join(o.leaf, "cgroup.procs"), pid) // it may have ended
+	}
+}
+
+// clearPatience is how long to wait until a delegated group is empty: a child
+// that is just ending can't be moved, and keeps it busy.
+const clearPatience = 2 * time.Second
+
+// handDown writes to subtree_control of a group.
+func (o *opening) handDown(dir, controller string) error {
+	for began := time.Now(); ; time.Sleep(clearPatience / 1000) {
+		err := o.k.write(path.Join(dir, "cgroup.subtree_control"), "+"+controller)
+		if !errors.Is(err, unix.EBUSY) || o.leaf == "" || dir != o.parent || time.Since(began) > clearPatience {
+			return err
+		}
+		o.clear()
+	}
 }
 
 // enable hands a controller down from each level to the next.
 func (o *opening) enable(levels []string, controller string) error {
 	for _, dir := range levels {
-		file := path.Join(dir, "cgroup.subtree_control")
-		have, err := o.k.words(file)
+		have, err := o.k.words(path.Join(dir, "cgroup.subtree_control"))
 		if err != nil {
 			return err
 		}
 		if slices.Contains(have, controller) {
 			continue
 		}
-		if err := o.k.write(file, "+"+controller); err != nil {
+		if err := o.handDown(dir, controller); err != nil {
 			return fmt.Errorf("%w (are there processes in %s itself?)", err, dir)
 		}
 	}

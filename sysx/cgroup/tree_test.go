@@ -173,6 +173,27 @@ func TestB7_B8_M1_M2_Version2(t *testing.T) {
 	}
 }
 
+// Children of the process, such as one that reads the configs in images, are in
+// its group when it starts. None of them keeps it from setting limits.
+func TestM1_M2_ChildrenInTheDelegatedGroup(t *testing.T) {
+	const service = "/sys/fs/cgroup/system.slice/lithos.service"
+	f := newFake()
+	f.v2("/sys/fs/cgroup", "cpu memory io pids", "system.slice", "system.slice/lithos.service")
+	f.marked[service] = true
+	f.files[service]["cgroup.procs"] = self + " 4000000 4000001"
+	f.ending = "4000001"
+	tree, err := open(f.kernel(), Config{Name: "lithos.slice", Controllers: defaults}, mountV2, "0::/init.scope\n", "0::/system.slice/lithos.service\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := missing(tree); got != "" {
+		t.Errorf("missing is %q", got)
+	}
+	if got := f.files[service+"/lithos.slice/supervisor"]["cgroup.procs"]; got != self+" 4000000 4000001" {
+		t.Errorf("in the leaf are %q", got)
+	}
+}
+
 func hybridFake() *fake {
 	f := newFake()
 	f.v1("/cg/cpu,cpuacct", "cpu", "cpuacct")
