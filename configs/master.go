@@ -3,6 +3,7 @@ package configs
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +63,7 @@ func readMaster(v value, file string) (*Master, *object) {
 		MetricsListen:     readAddrPort(o.get("metrics-listen")),
 		RestartBudget:     readBudget(o.get("restart-budget")),
 	}
-	if o.get("cgroup-controllers").empty() {
+	if isDefault(m.CgroupControllers) {
 		m.CgroupOnDemand = append([]string(nil), onDemandControllers...)
 	}
 	m.StateDir = o.get("state-dir").pathBelow(m.RuntimeDir, "state")
@@ -125,6 +126,13 @@ func readControllers(v value) []string {
 		return append([]string(nil), defaultControllers...)
 	}
 	return list
+}
+
+// isDefault tells whether the controllers are those of an empty list, whether it
+// was empty or they were written out.
+func isDefault(controllers []string) bool {
+	return len(controllers) == len(defaultControllers) &&
+		!slices.ContainsFunc(controllers, func(name string) bool { return !contains(defaultControllers, name) })
 }
 
 // readFacility: an unknown one is told and files are used (checklist B15).

@@ -69,6 +69,8 @@ func TestMasterOptions(t *testing.T) {
 			get: func(m *Master, _ string) any { return append(m.CgroupControllers, m.CgroupOnDemand...) }, want: []string{"name"}},
 		{name: "B8 an empty list is the default", yaml: "cgroup-controllers: []",
 			get: func(m *Master, _ string) any { return m.CgroupControllers }, want: defaultControllers},
+		{name: "B8 M3 the default written out is the default", yaml: "cgroup-controllers: [cpu, 'cpuacct,memory', blkio, name]",
+			get: func(m *Master, _ string) any { return m.CgroupOnDemand }, want: onDemandControllers},
 		{name: "B8 joined controllers", yaml: "cgroup-controllers: [name, 'cpu,cpuacct', cpu]",
 			get: func(m *Master, _ string) any { return m.CgroupControllers }, want: []string{"name", "cpu", "cpuacct"}},
 		{name: "B10 default-log-dir", yaml: "default-log-dir: /l",

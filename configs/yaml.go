@@ -135,7 +135,7 @@ func locateSyntaxError(data []byte, err error) (place, string) {
 	for end > 0 && end < len(data) && !utf8.RuneStart(data[end]) {
 		end++
 	}
-	prefix := string(data[:end])
+	prefix := beforeAlias(string(data[:end]), full)
 	begin := strings.LastIndexByte(strings.TrimSuffix(prefix, "\n"), '\n') + 1
 	line := strings.TrimSuffix(prefix[begin:], "\n")
 	at := place{line: strings.Count(prefix[:begin], "\n") + 1, column: max(1, utf8.RuneCountInString(line))}
@@ -155,6 +155,17 @@ func locateSyntaxError(data []byte, err error) (place, string) {
 		text += "; YAML is indented by blanks, this is a tab"
 	}
 	return at, "not valid YAML: " + text
+}
+
+// beforeAlias cuts a text after the asterisk of the alias that the library does
+// not know: it reads on to the end of that, and of the list that it is in.
+func beforeAlias(text, err string) string {
+	_, rest, ok := strings.Cut(err, "unknown anchor '")
+	name, _, _ := strings.Cut(rest, "' referenced")
+	if i := strings.LastIndex(text, "*"+name); ok && i >= 0 {
+		return text[:i+1]
+	}
+	return text
 }
 
 // shortest returns a length n ≤ full for which same(n) holds and same(n-1)

@@ -38,21 +38,21 @@ const DefaultCPUShares = 1024
 // back. It returns an error for each that is not in force now.
 func (g Group) SetLimits(l Limits) []error {
 	var errs []error
-	if err := g.setMemory(l.Memory); err != nil {
-		errs = append(errs, fmt.Errorf("the memory limit of %d bytes is not enforced: %w", l.Memory, err))
+	// A group that is there already may have the limit of a container before.
+	note := func(err error, set bool, limit, kind string) {
+		switch {
+		case err == nil:
+		case set:
+			errs = append(errs, fmt.Errorf("%s is not enforced: %w", limit, err))
+		default:
+			errs = append(errs, fmt.Errorf("it is not known that there is no %s: %w", kind, err))
+		}
 	}
-	if err := g.setCPU(l.CPUShares); err != nil {
-		errs = append(errs, fmt.Errorf("the CPU share of %d is not enforced: %w", l.CPUShares, err))
-	}
-	if err := g.setQuota(l.CPUQuota); err != nil {
-		errs = append(errs, fmt.Errorf("the CPU quota of %g processors is not enforced: %w", float64(l.CPUQuota)/1000, err))
-	}
-	if err := g.setCPUs(l.CPUs); err != nil {
-		errs = append(errs, fmt.Errorf("the restriction to the processors %s is not enforced: %w", l.CPUs, err))
-	}
-	if err := g.setPIDs(l.PIDs); err != nil {
-		errs = append(errs, fmt.Errorf("the limit of %d processes is not enforced: %w", l.PIDs, err))
-	}
+	note(g.setMemory(l.Memory), l.Memory != 0, fmt.Sprintf("the memory limit of %d bytes", l.Memory), "memory limit")
+	note(g.setCPU(l.CPUShares), true, fmt.Sprintf("the CPU share of %d", l.CPUShares), "")
+	note(g.setQuota(l.CPUQuota), l.CPUQuota != 0, fmt.Sprintf("the CPU quota of %g processors", float64(l.CPUQuota)/1000), "CPU quota")
+	note(g.setCPUs(l.CPUs), l.CPUs != "", "the restriction to the processors "+l.CPUs, "restriction to some processors")
+	note(g.setPIDs(l.PIDs), l.PIDs != 0, fmt.Sprintf("the limit of %d processes", l.PIDs), "limit of processes")
 	errs = append(errs, g.setIO(l.IO)...)
 	return errs
 }
