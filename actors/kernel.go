@@ -32,7 +32,8 @@ type Kernel struct {
 	// Spent is what a container's cgroup has counted.
 	Spent func(name string) cgroup.Spent
 	// Check asks a container whether it serves, until the context is done; nil
-	// = yes. ErrNotAsked says that nothing is known of it.
+	// = yes. ErrNotAsked says that nothing is known of it, ErrNoProgram that
+	// nobody is there.
 	Check func(ctx context.Context, name, record string, check *configs.Check) error
 	// AwaitNotice waits until a program has told that it is ready; TakeNotice
 	// copies what it does that by from a container that another daemon started.
@@ -93,6 +94,10 @@ type Kernel struct {
 // ErrNotAsked is that a container could not be asked whether it serves, for a
 // reason that is not the container's.
 var ErrNotAsked = errors.New("could not be asked")
+
+// ErrNoProgram is that nobody is there to be asked: the program was not executed
+// yet, or waits for its restart (restart-process-only).
+var ErrNoProgram = errors.New("the container's program does not run at present")
 
 // Exit is a dead child, as wait4 tells it.
 type Exit struct {

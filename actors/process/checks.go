@@ -20,6 +20,10 @@ import (
 // ready, if its interval is not shorter. Most programs take longer.
 const firstReadyCheck = 100 * time.Millisecond
 
+// noProgramCheck is when one whose program was not executed yet is asked again:
+// that is no answer to wait an interval for.
+const noProgramCheck = 500 * time.Millisecond
+
 // checking is what is known from the checks of the container that runs.
 type checking struct {
 	since    time.Time // when it was started, adopted, or given other checks
@@ -205,6 +209,7 @@ func (p *Process) judge(ctx actor.Context) {
 	}
 	before, options := p.checks, p.desired.Container
 	check := p.check()
+	soon := errors.Is(p.checks.answer, actors.ErrNoProgram) && options.Ready != nil && before.ready.IsZero()
 	var v verdict
 	p.checks, v = judge(p.checks, p.checks.answer, options, time.Now())
 	switch v {
@@ -223,7 +228,11 @@ func (p *Process) judge(ctx actor.Context) {
 		p.noteChecked(&before, check)
 	}
 	if check != nil && !check.Told() {
-		p.checks.timer = p.env.After(check.Interval, ctx.Self(), &checkDue{p.state.Check})
+		interval := check.Interval
+		if soon {
+			interval = min(interval, noProgramCheck)
+		}
+		p.checks.timer = p.env.After(interval, ctx.Self(), &checkDue{p.state.Check})
 	}
 }
 

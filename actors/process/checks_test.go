@@ -113,6 +113,26 @@ func tcp(interval time.Duration) configs.Check {
 	return configs.Check{Kind: configs.CheckTCP, Interval: interval, Timeout: 2 * time.Second}
 }
 
+// A long interval is one of answers: until the program is executed there is none.
+func TestIsAskedSoonWhileThereIsNoProgram(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChecked(t)
+		c.answers(actors.ErrNoProgram)
+		c.tell(&RunInstance{Instance: withChecks("1", &configs.Ready{Check: tcp(time.Hour)}, nil), Env: c.env})
+		c.fork(7)
+		c.after(3 * time.Second)
+		c.answers(errDown)
+		c.after(3 * time.Second)
+		if len(c.asked) < 5 || len(c.asked) > 10 {
+			t.Errorf("asked after %v", c.asked)
+		}
+		c.answers(nil)
+		if in := c.after(2 * time.Hour); in.Ready == nil || in.Ready.At.IsZero() {
+			t.Errorf("%+v", in.Ready)
+		}
+	})
+}
+
 func TestBecomesReadyAndUnhealthyAndIsRestarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const s = time.Second

@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,9 +31,13 @@ func healthy(args []string) {
 }
 
 // exists is a check: it ends with 0 if a file exists; if there is a file
-// FILE.hang it does not end.
+// FILE.hang it does not end, nor does what it starts.
 func exists(args []string) {
 	if _, err := os.Stat(args[0] + ".hang"); err == nil {
+		child := exec.Command("/bin/e2e", "e2e-program", "wait", "as", "a", "pile")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		check(child.Start())
+		check(os.WriteFile(args[0]+".started", nil, 0o644))
 		wait()
 	}
 	if _, err := os.Stat(args[0]); err != nil {
@@ -190,6 +196,44 @@ func TestChecks_ReadyByCommand(t *testing.T) {
 		if p.ppid == h.daemon.cmd.Process.Pid {
 			t.Errorf("process %+v is left", p)
 		}
+	}
+}
+
+// What a check by a command has started ends with it, by its timeout or since
+// nobody wants to know any more: nothing piles up in the container.
+func TestChecks_NothingOfACheckIsLeft(t *testing.T) {
+	t.Parallel()
+	const check = "{command: [/bin/e2e, e2e-program, exists, /out/up], interval: 1, timeout: "
+	h := one(t, simple(dataVolume+"ready: "+check+"3}\n", "wait"))
+	h.up("up.hang", true)
+	h.start()
+	before := h.running("box/app.0")["box/app.0"]
+	h.is("box/app.0", "not ready", func(in *api.Instance) bool {
+		return isNotReady(in) && strings.HasPrefix(in.Ready.Why, "it did not end within 3s")
+	})
+	// One that would last is given up, since other checks are wanted.
+	h.config("app", "app", simple(dataVolume+"ready: "+check+"250}\n", "wait"))
+	h.reload("box")
+	_ = os.Remove(h.path("data/up.started"))
+	eventually(t, "the check", 60*time.Second, func() error {
+		_, err := os.Stat(h.path("data/up.started"))
+		return err
+	})
+	h.up("up.hang", false)
+	h.up("up", true)
+	h.config("app", "app", simple(dataVolume+"ready: "+check+"100}\n", "wait"))
+	h.reload("box")
+	h.is("box/app.0", "ready", isReady)
+	eventually(t, "the end of what they have started", 60*time.Second, func() error {
+		for _, p := range processesOf(h.id) {
+			if strings.Contains(p, `"as" "a" "pile"`) {
+				return fmt.Errorf("process %s is left", p)
+			}
+		}
+		return nil
+	})
+	if after := h.running("box/app.0")["box/app.0"]; after.knot != before.knot {
+		t.Errorf("it was %+v and is %+v", before, after)
 	}
 }
 

@@ -21,5 +21,7 @@
 //     its children still write is not waited for.
 //   - If lithos_exec is killed, the program gets TERM (a terminal's: HUP as well).
 //   - It runs in the container's cgroups or not at all.
-//   - After --timeout only the program itself is killed, as timeout(1) does.
+//   - After --timeout, or at SIGALRM, the program is killed with its session and
+//     what descends from that: a check whose shell hangs must not leave a pile
+//     behind.
 package main

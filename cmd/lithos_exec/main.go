@@ -90,6 +90,8 @@ func hint(err error) string {
 func start(o *options, c *enter.Container) (int, error) {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, passedOn...)
+	over := make(chan os.Signal, 1)
+	signal.Notify(over, syscall.SIGALRM)
 	// Caught, not ignored: that would be inherited.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	r := request(o, c)
@@ -114,13 +116,18 @@ func start(o *options, c *enter.Container) (int, error) {
 	if o.timeout > 0 {
 		late = time.After(o.timeout)
 	}
+	end := func(why string) (int, error) {
+		err := p.KillAll() // one that has just ended needs none
+		<-p.Done()
+		s.finish()
+		return codeTimeout, errors.Join(errors.New(why), err)
+	}
 	for {
 		select {
 		case <-late:
-			_ = p.Signal(syscall.SIGKILL) // one that has just ended needs none
-			<-p.Done()
-			s.finish()
-			return codeTimeout, fmt.Errorf("it did not end within %s and was killed", o.timeout)
+			return end(fmt.Sprintf("it did not end within %s and was killed", o.timeout))
+		case <-over:
+			return end("it was killed, since lithos_exec got SIGALRM")
 		case sig := <-signals:
 			_ = p.Signal(sig.(syscall.Signal)) // one that has just ended needs none
 		case <-p.Done():

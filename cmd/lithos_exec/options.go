@@ -42,8 +42,8 @@ Options:
   -e, --env NAME=VALUE  set a variable; may be given several times
   -u, --user UID[:GID]  another user, as the container knows him; 0 is its root
   -w, --workdir DIR     another directory, inside the container
-      --timeout SECS    kill the program with KILL if it runs longer; the exit
-                        code is 124 then
+      --timeout SECS    kill the program, and what it has started, with KILL if
+                        it runs longer; the exit code is 124 then
   -C, --config FILE     the master config, which names the runtime-dir (default
                         /etc/lithos/master.yaml; also --master)
       --version         print the version
@@ -65,7 +65,8 @@ Examples:
       as the container's root
 
 From a terminal the program gets a terminal of its own; TERM, INT, HUP, QUIT,
-USR1 and USR2 are passed on. If lithos_exec is killed, the program gets TERM.
+USR1 and USR2 are passed on, ALRM ends it as --timeout does. If lithos_exec is
+killed, the program gets TERM.
 
 Exit codes: that of the program; 128+N if signal N ended it; 124 after --timeout;
 125 if it could not be run, 126 if it can't be executed, 127 if the container has

@@ -30,7 +30,7 @@ func (k *kernel) check(ctx context.Context, name, record string, c *configs.Chec
 	// While the container is set up, or a slow disk is waited for, nothing could
 	// have answered: that is no failure of its program.
 	if r.Started == nil {
-		return fmt.Errorf("%w: %w", actors.ErrNotAsked, enter.ErrNoProgram)
+		return fmt.Errorf("%w: %w", actors.ErrNotAsked, actors.ErrNoProgram)
 	}
 	switch c.Kind {
 	case configs.CheckTCP:
@@ -42,8 +42,11 @@ func (k *kernel) check(ctx context.Context, name, record string, c *configs.Chec
 	default:
 		return fmt.Errorf("%w: unknown kind of check %q", actors.ErrNotAsked, c.Kind)
 	}
-	if errors.Is(err, enter.ErrOldRecord) {
-		err = fmt.Errorf("%w: %w", actors.ErrNotAsked, err)
+	switch {
+	case errors.Is(err, enter.ErrOldRecord):
+		return fmt.Errorf("%w: %w", actors.ErrNotAsked, err)
+	case errors.Is(err, enter.ErrNoProgram):
+		return actors.ErrNoProgram
 	}
 	return err
 }
@@ -107,6 +110,9 @@ func (h *helpers) has(pid int) bool {
 // the container and to kill the program. It counts as not asked, then.
 const helperGrace = 10 * time.Second
 
+// helperEnd is what it gets to do so when it is told to.
+const helperEnd = 3 * time.Second
+
 // runCheck runs the program of a check by lithos_exec.
 func (k *kernel) runCheck(ctx context.Context, name string, c *configs.Check) error {
 	read, write, err := os.Pipe()
@@ -166,10 +172,10 @@ func (k *kernel) awaitHelper(ctx context.Context, pidfd *os.File, ended <-chan s
 		case <-patience.C:
 			given = errors.New("lithos_exec does not end")
 		}
-		_ = proc.Signal(pidfd, syscall.SIGTERM)
+		_ = proc.Signal(pidfd, syscall.SIGALRM) // to lithos_exec: kill all of it now
 		select {
 		case <-ended:
-		case <-time.After(time.Second):
+		case <-time.After(helperEnd):
 			_ = proc.Signal(pidfd, syscall.SIGKILL)
 			<-ended
 		}

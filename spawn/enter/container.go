@@ -32,6 +32,7 @@ type Container struct {
 	identity *spawn.Identity
 	uids     string // uid_map of the program
 	init     *os.File
+	initPID  int
 	program  *os.File
 	join     *cgroup.Join
 }
@@ -58,7 +59,7 @@ func Open(r *spawn.Record) (*Container, error) {
 	if r.Forked == nil || r.Forked.StartTime == 0 {
 		return nil, ErrNotRunning
 	}
-	c := &Container{identity: r.Created.Identity}
+	c := &Container{identity: r.Created.Identity, initPID: r.Forked.PID}
 	if err := c.open(r); err != nil {
 		c.Close()
 		return nil, err

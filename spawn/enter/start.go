@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -36,9 +37,14 @@ const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // Process is a program that was started.
 type Process struct {
+	pid    int // on the host
+	init   int // PID 1 of its container, on the host
 	pidfd  *os.File
 	done   chan struct{}
 	status unix.WaitStatus
+
+	reaping sync.Mutex
+	reaped  bool
 }
 
 // umask is what files of the program are made without, as of the container's.
@@ -53,7 +59,7 @@ func (c *Container) Start(r *Request) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{done: make(chan struct{})}
+	p := &Process{done: make(chan struct{}), init: c.initPID}
 	started := make(chan error)
 	// The thread is the one to make a child in the pid namespace, and its end
 	// would be that of the child (PR_SET_PDEATHSIG): so it waits, too.
@@ -64,11 +70,7 @@ func (c *Container) Start(r *Request) (*Process, error) {
 		if err != nil {
 			return
 		}
-		for {
-			if _, err := unix.Wait4(pid, &p.status, 0, nil); err != unix.EINTR {
-				break
-			}
-		}
+		p.wait(pid)
 	})
 	if err := <-started; err != nil {
 		return nil, err
@@ -91,7 +93,7 @@ func (c *Container) fork(a *forkexec.Attr, r *Request, p *Process) (int, error) 
 	for _, a.Path = range candidates(r) {
 		pid, pidfd, err := forkexec.Start(a)
 		if err == nil {
-			p.pidfd = os.NewFile(uintptr(pidfd), "pidfd")
+			p.pid, p.pidfd = pid, os.NewFile(uintptr(pidfd), "pidfd")
 			return pid, nil
 		}
 		var e *forkexec.Error
@@ -216,6 +218,35 @@ func (p *Process) Signal(sig unix.Signal) error {
 		return err
 	}
 	return nil
+}
+
+// wait waits for its end. It is reaped under the lock, so that its pid is its own
+// for who has that.
+func (p *Process) wait(pid int) {
+	for {
+		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
+			break
+		}
+	}
+	p.reaping.Lock()
+	defer p.reaping.Unlock()
+	p.reaped = true
+	for {
+		if _, err := unix.Wait4(pid, &p.status, 0, nil); err != unix.EINTR {
+			break
+		}
+	}
+}
+
+// KillAll kills it and what it has started, but for daemons, see [proc.KillLot].
+func (p *Process) KillAll() error {
+	p.reaping.Lock()
+	defer p.reaping.Unlock()
+	if p.reaped {
+		return nil
+	}
+	proc.KillLot(p.pid, p.init)
+	return p.Signal(unix.SIGKILL)
 }
 
 // Done is closed when it has ended.

@@ -17,6 +17,7 @@ var ErrGone = errors.New("no such process")
 // Stat is what /proc/PID/stat says.
 type Stat struct {
 	PID, PPID int
+	Session   int // the pid of who began it
 	Comm      string
 	State     byte // R, S, D, Z (zombie), T, t, X, I
 	// StartTime is field 22, in clock ticks after boot.
@@ -68,6 +69,9 @@ func parseStat(text []byte) (*Stat, error) {
 	s := &Stat{PID: pid, Comm: string(text[open+1 : end]), State: fields[0][0]}
 	if s.PPID, err = strconv.Atoi(string(fields[1])); err != nil {
 		return nil, errors.New("no parent pid")
+	}
+	if s.Session, err = strconv.Atoi(string(fields[3])); err != nil {
+		return nil, errors.New("no session")
 	}
 	if s.StartTime, err = strconv.ParseUint(string(fields[19]), 10, 64); err != nil {
 		return nil, errors.New("no start time")

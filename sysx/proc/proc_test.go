@@ -15,13 +15,13 @@ import (
 )
 
 func TestParseStat(t *testing.T) {
-	const rest = " 42 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 8675309 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 9\n"
+	const rest = " 42 3 5 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 8675309 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 9\n"
 	tests := []struct {
 		name, text string
 		want       *Stat
 	}{
-		{"plain", "7 (cat) R" + rest, &Stat{PID: 7, PPID: 42, Comm: "cat", State: 'R', StartTime: 8675309, WaitStatus: 9}},
-		{"a name that looks like fields", "7 (a) R 1 (b) S" + rest, &Stat{PID: 7, PPID: 42, Comm: "a) R 1 (b", State: 'S', StartTime: 8675309, WaitStatus: 9}},
+		{"plain", "7 (cat) R" + rest, &Stat{PID: 7, PPID: 42, Session: 5, Comm: "cat", State: 'R', StartTime: 8675309, WaitStatus: 9}},
+		{"a name that looks like fields", "7 (a) R 1 (b) S" + rest, &Stat{PID: 7, PPID: 42, Session: 5, Comm: "a) R 1 (b", State: 'S', StartTime: 8675309, WaitStatus: 9}},
 		{"empty", "", nil},
 		{"no name", "7 cat R" + rest, nil},
 		{"cut off", "7 (cat) R 42 1", nil},

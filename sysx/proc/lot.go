@@ -1,0 +1,91 @@
+package proc
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lotRounds bounds how often [KillLot] looks anew: more than two are needed
+	// only by processes that fork on and on.
+	lotRounds = 20
+	// lotLimit bounds how long it looks.
+	lotLimit = 2 * time.Second
+)
+
+// KillLot kills a process that leads a session, with all others of the session
+// and all that descend from one of them. What has left the session and lost its
+// parent, as a daemon does, is not of the lot. They are stopped before they are
+// killed, so that what they fork meanwhile is found. Reaper is the process that
+// gets orphans, PID 1 of their namespace: the lot is looked for below it and
+// below the leader, not among all processes of the host.
+//
+// Preconditions: nobody has waited for the leader yet, so that its pid, and with
+// that the session, is its own.
+func KillLot(leader, reaper int) {
+	l := &lot{leader: leader, known: make(map[int]uint64), until: time.Now().Add(lotLimit)}
+	// Twice: one of the session that was forked at the last moment.
+	for range 2 {
+		for range lotRounds {
+			if !l.stopMore(reaper) {
+				break
+			}
+		}
+		for pid, start := range l.known {
+			signalSame(pid, start, unix.SIGKILL)
+		}
+	}
+}
+
+// lot is what was found of it.
+type lot struct {
+	leader int
+	known  map[int]uint64 // the start times, by pid
+	seen   map[int]bool   // in this round
+	until  time.Time
+}
+
+// stopMore stops those of the lot that are not known yet, and tells whether there
+// were any.
+func (l *lot) stopMore(reaper int) bool {
+	before := len(l.known)
+	l.seen = make(map[int]bool)
+	l.walk(l.leader, true)
+	l.walk(reaper, false)
+	return len(l.known) > before
+}
+
+// walk looks at a process and all below it. A process is stopped before its
+// children are read: the kernel lists those of one that runs not reliably.
+func (l *lot) walk(pid int, in bool) {
+	if l.seen[pid] || time.Now().After(l.until) {
+		return
+	}
+	l.seen[pid] = true
+	s, err := ReadStat(pid)
+	if err != nil || !s.Alive() {
+		return // its children are somebody else's now
+	}
+	in = in || s.Session == l.leader
+	if in && l.known[pid] != s.StartTime && signalSame(pid, s.StartTime, unix.SIGSTOP) {
+		l.known[pid] = s.StartTime
+	}
+	children, err := Children(pid)
+	if err != nil {
+		return
+	}
+	for _, child := range children {
+		l.walk(child, in)
+	}
+}
+
+// signalSame sends a signal to a process, if the pid is still its.
+func signalSame(pid int, start uint64, sig unix.Signal) bool {
+	pidfd, err := OpenSame(pid, start)
+	if err != nil {
+		return false
+	}
+	defer pidfd.Close()
+	return Signal(pidfd, sig) == nil
+}

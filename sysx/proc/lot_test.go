@@ -1,0 +1,121 @@
+package proc
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a shell has started, in its session or below it, dies with it; a daemon
+// and others live on.
+func TestKillLot(t *testing.T) {
+	// Orphans become this process's, as they become PID 1's.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+		for err := error(nil); err != unix.ECHILD; { // other tests wait for any child
+			_, err = unix.Wait4(-1, nil, 0, nil)
+		}
+	}()
+	other := exec.Command("sleep", "600")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+	// The trap is against those who send TERM.
+	const line = `trap "" TERM HUP
+		sleep 601 & echo lot $!
+		(sleep 602 & echo lot $!; wait) & echo lot $!
+		(sleep 605 & echo orphan $!)
+		setsid sh -c 'sleep 603 & echo lot $$ $!; wait' &
+		(setsid sh -c 'echo daemon $$; exec sleep 604' &)
+		while :; do sleep 0.01; done`
+	cmd := exec.Command("sh", "-c", line)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var lot, daemons, orphans []int
+	for lines := bufio.NewScanner(out); len(lot)+len(daemons) < 7 && lines.Scan(); {
+		kind, rest, _ := strings.Cut(lines.Text(), " ")
+		for _, f := range strings.Fields(rest) {
+			pid := 0
+			if _, err := fmt.Sscan(f, &pid); err != nil {
+				t.Fatal(err)
+			}
+			if kind == "daemon" {
+				daemons = append(daemons, pid)
+			} else {
+				lot = append(lot, pid)
+			}
+			if kind != "lot" {
+				orphans = append(orphans, pid)
+			}
+		}
+	}
+	if len(lot) != 6 || len(daemons) != 1 {
+		t.Fatalf("lot %v, daemons %v", lot, daemons)
+	}
+	defer func() { _ = syscall.Kill(daemons[0], syscall.SIGKILL) }()
+	for _, pid := range orphans {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			if s, err := ReadStat(pid); err == nil && s.PPID == os.Getpid() {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d is no orphan", pid)
+			}
+		}
+	}
+	KillLot(cmd.Process.Pid, os.Getpid())
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.Sys().(syscall.WaitStatus); code.Signal() != syscall.SIGKILL {
+		t.Errorf("it ended by %v", cmd.ProcessState)
+	}
+	for _, pid := range lot {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			s, err := ReadStat(pid)
+			if err != nil || !s.Alive() {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("%d, %s, is left in state %c", pid, s.Comm, s.State)
+				break
+			}
+		}
+	}
+	for _, pid := range append(daemons, other.Process.Pid) {
+		if s, err := ReadStat(pid); err != nil || !s.Alive() || s.Stopped() {
+			t.Errorf("%d of others: %+v, %v", pid, s, err)
+		}
+	}
+}
+
+// One that has ended needs nothing.
+func TestKillLot_Gone(t *testing.T) {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for s, err := ReadStat(cmd.Process.Pid); err == nil && s.Alive(); s, err = ReadStat(cmd.Process.Pid) {
+		time.Sleep(time.Millisecond)
+	}
+	KillLot(cmd.Process.Pid, os.Getpid())
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
