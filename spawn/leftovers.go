@@ -213,20 +213,23 @@ func (f *finder) readRecord(l *Leftover) {
 	}
 }
 
-// holder finds the PID 1 that has a record open.
+// holder finds the PID 1 that has a record open. It looks at every process of the
+// host; what these have open may be on a file system that does not answer, so only
+// names are compared before the file is.
 func holder(record string) (pid int, startTime uint64) {
 	want, err := os.Stat(record)
 	if err != nil {
 		return 0, 0
 	}
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/" + strconv.Itoa(wire.FDRecord))
-	for _, link := range links {
-		info, err := os.Stat(link)
-		if err != nil || !os.SameFile(info, want) {
+	name := "/" + filepath.Join(filepath.Base(filepath.Dir(record)), filepath.Base(record))
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
-		if err != nil || pid == os.Getpid() {
+		path, err := os.Readlink("/proc/" + e.Name() + "/fd/" + strconv.Itoa(wire.FDRecord))
+		if err != nil || !strings.HasSuffix(path, name) || !proc.Has(pid, wire.FDRecord, want) {
 			continue
 		}
 		if started, err := proc.StartTime(pid); err == nil && proc.Same(pid, started) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,14 +32,22 @@ func Written(pid int) (int64, error) {
 }
 
 // Prints tells whether standard output or error of a process are this file.
-func Prints(pid int, file fs.FileInfo) bool {
-	for _, fd := range []string{"1", "2"} {
-		info, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/fd/" + fd)
-		if err == nil && os.SameFile(info, file) {
-			return true
-		}
+func Prints(pid int, file fs.FileInfo) bool { return Has(pid, 1, file) || Has(pid, 2, file) }
+
+// Has tells whether a descriptor of a process is this file. It does not ask the
+// file system that the descriptor's file is on, which may not answer: stat(2) would
+// wait for it, for ever.
+func Has(pid, fd int, file fs.FileInfo) bool {
+	want, ok := file.Sys().(*syscall.Stat_t)
+	if !ok {
+		return false
 	}
-	return false
+	var st unix.Statx_t
+	path := "/proc/" + strconv.Itoa(pid) + "/fd/" + strconv.Itoa(fd)
+	_, err := retry(func() (int, error) {
+		return 0, unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
+	})
+	return err == nil && st.Ino == want.Ino && unix.Mkdev(st.Dev_major, st.Dev_minor) == want.Dev
 }
 
 // ticks a second are what the kernel counts start times in, for whoever asks
