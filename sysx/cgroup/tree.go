@@ -233,7 +233,7 @@ type opening struct {
 	// inside tells that the groups come to be below the group that this
 	// process was started in.
 	inside bool
-	leaf   string // in the delegated group, "" = not moved to one
+	leaf   string // where this process was moved, "" = nowhere
 }
 
 // placeV2 chooses the group of version 2 that the tree is built on.
@@ -297,6 +297,7 @@ func (o *opening) branch(t *Tree, h hierarchy, controllers []string) (branch, er
 		}
 		b.limits = append(b.limits, name)
 	}
+	o.prefer()
 	return b, nil
 }
 
@@ -310,11 +311,24 @@ func (o *opening) moveToLeaf(leaf string) error {
 	if err := o.k.write(path.Join(leaf, "cgroup.procs"), strconv.Itoa(os.Getpid())); err != nil {
 		return err
 	}
+	o.leaf = leaf
 	if o.inside {
-		o.leaf = leaf
 		o.clear()
 	}
 	return nil
+}
+
+// leafWeight is the most that version 2 knows (cpu.weight, where 100 is the
+// default). The groups beside the leaf are those of containers: a thousand busy ones
+// would leave who has to look after them a thousandth of the processors.
+const leafWeight = 10000
+
+// prefer gives this process its share of the processors first. Without the
+// controller there is nothing to share out.
+func (o *opening) prefer() {
+	if o.leaf != "" {
+		_ = o.k.write(path.Join(o.leaf, "cpu.weight"), strconv.Itoa(leafWeight))
+	}
 }
 
 // clear moves what else is in the group that is delegated to us: children of
@@ -334,7 +348,7 @@ const clearPatience = 2 * time.Second
 func (o *opening) handDown(dir, controller string) error {
 	for began := time.Now(); ; time.Sleep(clearPatience / 1000) {
 		err := o.k.write(path.Join(dir, "cgroup.subtree_control"), "+"+controller)
-		if !errors.Is(err, unix.EBUSY) || o.leaf == "" || dir != o.parent || time.Since(began) > clearPatience {
+		if !errors.Is(err, unix.EBUSY) || o.leaf == "" || !o.inside || dir != o.parent || time.Since(began) > clearPatience {
 			return err
 		}
 		o.clear()

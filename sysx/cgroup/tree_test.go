@@ -189,8 +189,13 @@ func TestM1_M2_ChildrenInTheDelegatedGroup(t *testing.T) {
 	if got := missing(tree); got != "" {
 		t.Errorf("missing is %q", got)
 	}
-	if got := f.files[service+"/lithos.slice/supervisor"]["cgroup.procs"]; got != self+" 4000000 4000001" {
+	leaf := f.files[service+"/lithos.slice/supervisor"]
+	if got := leaf["cgroup.procs"]; got != self+" 4000000 4000001" {
 		t.Errorf("in the leaf are %q", got)
+	}
+	// The containers' groups are beside it, and may be a thousand.
+	if got := leaf["cpu.weight"]; got != "10000" {
+		t.Errorf("the weight of the leaf is %q", got)
 	}
 }
 
