@@ -346,13 +346,15 @@ func TestO9_R5_SwitchThatWaits(t *testing.T) {
 	if now["box/app.1"].program == 0 || now["box/app.0"].program == 0 || now["box/app.0"].knot == before.knot {
 		t.Errorf("after the wait there are %v", now)
 	}
-	h.switchTo("--wait", "box", h.path("bad.yaml")).expect(t, "one that fails", 1,
+	// On a slow machine it takes more than a second to fail.
+	stable := fmt.Sprint(within(1500 * time.Millisecond).Seconds())
+	h.switchTo("--wait", "--stable", stable, "--timeout", "600", "box", h.path("bad.yaml")).expect(t, "one that fails", 1,
 		"not all is up: box/late.0 ", "its last line: no such table")
 	if same := h.instances()["box/app.0"]; same.knot != now["box/app.0"].knot {
 		t.Error("the switch replaced what did not change")
 	}
 	// What ends without a failure is not up either, and that is seen at once.
-	h.switchTo("--wait", "--timeout", "600", "box", h.path("done.yaml")).expect(t, "one that is done", 1,
+	h.switchTo("--wait", "--stable", stable, "--timeout", "600", "box", h.path("done.yaml")).expect(t, "one that is done", 1,
 		"not all is up: box/late.0 ended by itself after ", "with exit code 0", "its last line: all done")
 	r := h.switchTo("--wait", "--json", "box", h.path("new.yaml"))
 	var out struct {

@@ -31,11 +31,14 @@ func TestR5_CommandLine(t *testing.T) {
 		{"R5 too much", "a b c", options{}, exitUsage},
 		{"O9 wait", "--wait --timeout 2.5 box f", options{master: "/etc/lithos/master.yaml", wait: true, timeout: 2500 * time.Millisecond, sandbox: "box", file: "f"}, 0},
 		{"O9 wait for nothing", "--wait --dry-run box f", options{}, exitUsage},
+		{"O9 wait for who runs", "--wait --stable 10 box f", options{master: "/etc/lithos/master.yaml", wait: true, stable: 10 * time.Second, sandbox: "box", file: "f"}, 0},
+		{"O9 less than no time", "--wait --stable -1 box f", options{}, exitUsage},
 		{"O9 no time to wait", "--wait --timeout 0 box f", options{}, exitUsage},
 		{"R5 unknown", "a b --weight", options{}, exitUsage},
 	} {
 		var errs bytes.Buffer
 		tt.want.timeout = cmp.Or(tt.want.timeout, time.Minute)
+		tt.want.stable = cmp.Or(tt.want.stable, time.Second)
 		o, code, done := parseOptions(strings.Fields(tt.args), io.Discard, &errs)
 		switch {
 		case done && (code != tt.code || tt.code == 0 || !strings.Contains(errs.String(), "--help")):

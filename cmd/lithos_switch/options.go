@@ -15,6 +15,7 @@ type options struct {
 	dryRun  bool
 	json    bool
 	wait    bool
+	stable  time.Duration
 	timeout time.Duration
 	sandbox string
 	file    string
@@ -37,6 +38,8 @@ Options:
       --wait          wait until all containers of SANDBOX are up, or have failed:
                       up is what runs for a second, or is ready if its config
                       says how to ask (ready)
+      --stable SECS   how long one has to run to be up, if its config does not
+                      say how to ask (default 1)
       --timeout SECS  how long to wait at most (default 60)
       --json          write what was found and done as JSON to standard output
   -v, --verbose       say what is done
@@ -87,6 +90,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	flags.BoolVar(&o.json, "json", false, "")
 	flags.BoolVar(&o.wait, "wait", false, "")
 	seconds := flags.Float64("timeout", 60, "")
+	stable := flags.Float64("stable", 1, "")
 	flags.BoolVar(&showVersion, "version", false, "")
 	words, err := parseAll(flags, args)
 	switch {
@@ -97,11 +101,14 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 		err = errors.New("--dry-run changes nothing, there is nothing to --wait for")
 	case *seconds <= 0 || *seconds > 24*3600:
 		err = fmt.Errorf("--timeout is a number of seconds above 0, a day at most, not %v", *seconds)
+	case *stable < 0 || *stable > 24*3600:
+		err = fmt.Errorf("--stable is a number of seconds, a day at most, not %v", *stable)
 	case len(words) > 2:
 		err = fmt.Errorf("unexpected argument %q", words[2])
 	default:
 		o.sandbox, o.file = words[0], words[1]
 		o.timeout = time.Duration(*seconds * float64(time.Second))
+		o.stable = time.Duration(*stable * float64(time.Second))
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):

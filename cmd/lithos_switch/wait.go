@@ -14,10 +14,6 @@ import (
 	"lithos/configs/report"
 )
 
-// stable is how long a container has to run to count as up: one whose program
-// ends at once must not.
-const stable = time.Second
-
 // look is how often the daemon is asked at least, for who watches.
 const look = 500 * time.Millisecond
 
@@ -76,7 +72,7 @@ func (w *watch) follow(ctx context.Context) error {
 	generation := w.generation
 	defer w.endLine()
 	for {
-		result, err := w.client.Wait(ctx, api.Wait{Reload: generation, Sandbox: w.s.sandbox, Stable: stable, Timeout: look})
+		result, err := w.client.Wait(ctx, api.Wait{Reload: generation, Sandbox: w.s.sandbox, Stable: w.s.stable, Timeout: look})
 		if refusal := (*api.Error)(nil); err != nil && !errors.As(err, &refusal) && ctx.Err() == nil {
 			// It is being upgraded, or was killed and is started anew.
 			generation = w.reconnect(ctx, generation, err)
@@ -168,7 +164,7 @@ func (w *watch) failed(in *api.Instance) bool {
 func (w *watch) endedAtOnce(in *api.Instance, reload *api.Reload) bool {
 	e := in.LastExit
 	return in.Desired != nil && e != nil && !e.Failure && e.Cause == api.CauseItself &&
-		e.At.After(reload.At) && w.own(e, in.Desired.Fingerprint) && e.Uptime < stable.Seconds()
+		e.At.After(reload.At) && w.own(e, in.Desired.Fingerprint) && e.Uptime < w.s.stable.Seconds()
 }
 
 // unused is an error if the daemon could not use what was checked here, since

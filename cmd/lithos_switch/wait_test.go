@@ -61,7 +61,7 @@ func switchTo(t *testing.T, wanted *configs.Instance, objects ...status.Object) 
 	}
 	t.Cleanup(func() { _ = null.Close() })
 	s := &switcher{
-		options: &options{sandbox: "web", wait: true, timeout: time.Minute}, stdout: null, stderr: null,
+		options: &options{sandbox: "web", wait: true, stable: time.Second, timeout: time.Minute}, stdout: null, stderr: null,
 		target: "/processes/web.yaml",
 	}
 	go func() { w.ended <- s.reloadAndWait(&configs.Master{RuntimeDir: dir}) }()
