@@ -174,7 +174,7 @@ func TestN2_N3_NoDescriptorsAndNoProcessesLeft(t *testing.T) {
 		return nil
 	})
 	h.daemon.signal(unix.SIGQUIT)
-	h.says("Reload(ed: supervising|refused, everything stays as it is)")
+	h.says("Reload(ed: supervising| refused, everything stays as it is)")
 	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &normal, nil))
 	h.well(steady)
 	h.wantKnown()

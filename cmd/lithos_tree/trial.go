@@ -12,8 +12,8 @@ import (
 )
 
 // tryPatience is for a new release to say whether it could start: it reads all
-// configs.
-const tryPatience = 30 * time.Second
+// configs, on a host that may be as busy as can be. Nothing but the reload waits.
+const tryPatience = 2 * time.Minute
 
 // canStart is what a lithos_tree says that could start, and could take over.
 const canStart = "lithos_tree can start and take over"
