@@ -6,7 +6,7 @@ set -euo pipefail
 
 need qemu-system-x86_64 busybox mke2fs cpio dpkg-deb
 cd "$repo"
-limit=${LITHOS_VM_LIMIT:-900}
+limit=${LITHOS_VM_LIMIT:-1500}
 started=$SECONDS
 
 bin_dir=${LITHOS_BIN:-$repo/bin} images_dir=${LITHOS_IMAGES:-$repo/build/images}
