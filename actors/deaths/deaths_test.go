@@ -79,6 +79,43 @@ func TestTheLastTenOfEachAreKeptOverRestarts(t *testing.T) {
 	}
 }
 
+// Who notes elsewhere that a death was told finds it kept, and the next daemon can
+// tell whose it is.
+func TestADeathIsThereWhenItWasAdded(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	created := time.Unix(1700000000, 0)
+	for n := range 30 {
+		d := death("web/app.0", n)
+		d.PID = 100 + n
+		s.AddNow(Entry{Death: d, From: -1})
+		if list, err := Read(s.dir, d.Name); err != nil || len(list) == 0 || list[0].Restart != n {
+			t.Fatalf("%d is not there: %v, %v", n, list, err)
+		}
+	}
+	for _, c := range []struct {
+		what, name string
+		pid        int
+		created    time.Time
+		want       bool
+	}{
+		{"it", "web/app.0", 129, created.Add(20 * time.Second), true},
+		{"the one before", "web/app.0", 128, created, false},
+		{"another with its pid", "web/app.0", 129, created.Add(time.Hour), false},
+		{"another instance", "web/app.1", 129, created, false},
+		{"none", "web/app.0", 0, created, false},
+	} {
+		if got := s.Told(c.name, c.pid, c.created); (got != nil) != c.want {
+			t.Errorf("%s: %+v", c.what, got)
+		}
+	}
+	var none *Store
+	none.AddNow(Entry{})
+	if none.Told("web/app.0", 1, created) != nil {
+		t.Error("no store has told something")
+	}
+}
+
 func TestHalfALineIsNoHarm(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)

@@ -11,8 +11,11 @@
 // It links no actor library, so that lithos_ps can read the files of a daemon
 // that is dead.
 //
-// Writing is one goroutine's work, over a queue that an actor never waits for:
-// in a storm records are lost, and counted, rather than restarts delayed. What
+// Writing is one goroutine's work, over a queue that an actor waits for no longer
+// than a moment: in a storm records are lost, and counted, rather than restarts
+// delayed. Each death is kept once, also if the daemon is killed over it: it is
+// written before the container's record says that it was told, and who finds it
+// here and not there tells it no second time. What
 // can't be written (the disk is full or read-only, no descriptor is to be had)
 // is told with the rest from memory and tried again, the last 1024 of them.
 package deaths

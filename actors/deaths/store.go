@@ -34,6 +34,8 @@ type Entry struct {
 	// From and To are offsets in the log, as [Store.Size] counts them; From < 0:
 	// there is no output.
 	From, To int64
+
+	done chan struct{} // closed when it was looked at, nil = nobody waits
 }
 
 // Store keeps deaths. A nil Store takes everything and keeps nothing.
@@ -99,6 +101,44 @@ func (s *Store) Add(e Entry) {
 	}
 }
 
+// addPatience is how long [Store.AddNow] waits. To append a line takes a fraction of
+// a millisecond, also on a disk that is full.
+const addPatience = 200 * time.Millisecond
+
+// AddNow hands a death over and returns when it is written, or could not be, or
+// after a moment at the most: for who next writes down that it was told.
+func (s *Store) AddNow(e Entry) {
+	if s == nil {
+		return
+	}
+	e.done = make(chan struct{})
+	limit := time.NewTimer(addPatience)
+	defer limit.Stop()
+	s.pending.Add(1)
+	select {
+	case s.queue <- e:
+	case <-limit.C:
+		s.pending.Add(-1)
+		s.lost.Add(1)
+		return
+	}
+	select {
+	case <-e.done:
+	case <-limit.C:
+	}
+}
+
+// Told is the death of the container whose PID 1 was pid and that was made at a
+// time, if it is kept already: by a daemon that was killed before it could write
+// that into the container's record. nil = it is not.
+func (s *Store) Told(name string, pid int, created time.Time) *api.Death {
+	list, err := s.Read(name)
+	if err != nil || len(list) == 0 || pid == 0 || list[0].PID != pid || list[0].At.Before(created) {
+		return nil
+	}
+	return &list[0]
+}
+
 // Flush returns when what was added is written, or could not be, or the limit is
 // over.
 func (s *Store) Flush(limit time.Duration) {
@@ -154,6 +194,9 @@ func (s *Store) run() {
 			}
 			s.keep(e)
 			s.pending.Add(-1)
+			if e.done != nil {
+				close(e.done)
+			}
 		case <-again:
 			again = nil
 			s.catchUp()

@@ -13,6 +13,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/budget"
+	"lithos/actors/control/api"
 	"lithos/actors/fair"
 	"lithos/actors/listener"
 	"lithos/actors/spawner"
@@ -65,6 +66,9 @@ type Process struct {
 	spent   cgroup.Spent
 	counted bool
 	logFrom int64
+	// keptDeath is how an adopted container died that an earlier daemon has told
+	// of, and could not note in its record.
+	keptDeath *api.Death
 
 	// queued is the restart that waits for restart-budget, after its timer.
 	queued *budget.Wait

@@ -31,6 +31,9 @@ func (p *Process) adopt(m *AdoptInstance) {
 	p.chance, p.unborn = a.Counts.Chance, a.Counts.Unborn
 	p.pace = p.pace.Started(p.attempt)
 	p.lastExit = p.earlier(a)
+	if a.Dead && !a.Noted {
+		p.keptDeath = p.env.Deaths.Told(p.name, a.Child.PID, a.Created)
+	}
 	p.leasing = a.Leased
 	p.checks = checking{since: time.Now(), ready: a.Ready}
 	if a.Deaf != "" && a.Ready.IsZero() {

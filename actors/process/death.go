@@ -77,17 +77,24 @@ func (p *Process) noteDeath() {
 	}
 	p.exit = learnt(p.exit, record, p.current.Container.NormalExitCodes)
 	exit, death := p.examine(child, record)
+	earlier := p.keptDeath
+	p.keptDeath = nil
+	if earlier != nil {
+		exit = status.Earlier(&earlier.Exit)
+	}
 	if exit.Failure {
 		p.counters.Failures.Add(1)
 	}
 	p.counters.Causes[exit.Cause].Add(1)
 	p.ended(exit)
-	logDeath(p.env.Log, p.name, exit, memoryInWords(death))
-	p.keep(exit, death)
-	if owesDeathLine(p.exit, record) {
-		p.writeDeathLine(exit)
+	if earlier == nil {
+		logDeath(p.env.Log, p.name, exit, memoryInWords(death))
+		p.keep(exit, death)
+		if owesDeathLine(p.exit, record) {
+			p.writeDeathLine(exit)
+		}
 	}
-	// Last: a daemon that is killed before has it told twice rather than never.
+	// Last: who finds the death kept, and no note of it here, does the rest only.
 	p.noteEnd(p.current)
 }
 

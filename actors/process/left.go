@@ -30,6 +30,9 @@ func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, end
 	if ended {
 		asked, wasAsked = actors.CauseRemoved, true
 	}
+	if store.Told(left.Name, exit.PID, record.Created.At) != nil {
+		return // by a daemon that was killed before it could remove the record
+	}
 	f := facts{exit: exit, record: record, asked: asked, wasAsked: wasAsked}
 	told := &status.Exit{
 		At: exit.At, PID: exit.PID, Words: deathInWords(exit, record, left.KillTimeout), Cause: f.cause(),
@@ -46,5 +49,5 @@ func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, end
 	if wasAsked {
 		d.Asked = asked.String()
 	}
-	store.Add(deaths.Entry{Death: d, From: -1})
+	store.AddNow(deaths.Entry{Death: d, From: -1})
 }

@@ -175,7 +175,7 @@ func (p *Process) newDeath(inst *configs.Instance) *api.Death {
 	return d
 }
 
-// keep hands the record over to be written.
+// keep has the record written.
 func (p *Process) keep(exit *status.Exit, d *api.Death) {
 	d.Exit = *exit.Tell()
 	d.Sandbox, d.Process = p.desired.Sandbox, p.desired.Process
@@ -183,7 +183,7 @@ func (p *Process) keep(exit *status.Exit, d *api.Death) {
 	if d.Started.IsZero() {
 		from = -1 // nothing of it was started that could have written
 	}
-	p.env.Deaths.Add(deaths.Entry{Death: d, Log: p.env.StdioLog, From: from, To: p.env.Deaths.Size(p.env.StdioLog)})
+	p.env.Deaths.AddNow(deaths.Entry{Death: d, Log: p.env.StdioLog, From: from, To: p.env.Deaths.Size(p.env.StdioLog)})
 }
 
 // grown is how much a counter has grown; one that is smaller began anew.

@@ -171,6 +171,47 @@ func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 	}
 }
 
+// A daemon is killed after it told of a death and before it could note that in the
+// record: the next one tells nothing twice, and goes on from there.
+func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("restart-timeout: 3600", "run", "100", "3"))
+	client := h.control()
+	h.start()
+	record := h.path("run/containers/box/app.0")
+	noted := func() {
+		t.Helper()
+		eventually(t, "the death that was noted", 20*time.Second, func() error {
+			r, err := spawn.ReadRecord(record)
+			if err == nil && !r.Noted {
+				err = errors.New("it is not noted")
+			}
+			return err
+		})
+	}
+	noted()
+	h.killDaemon()
+	text := h.read("run/containers/box/app.0")
+	must(t, os.Truncate(record, int64(strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1)))
+	if r, err := spawn.ReadRecord(record); err != nil || r.Noted || r.Exited == nil {
+		t.Fatalf("the record is not as a daemon leaves it that is killed over the death: %+v, %v", r, err)
+	}
+	h.start()
+	noted()
+	in, err := client.Instance(t.Context(), "box/app.0")
+	must(t, err)
+	if in.Starts != 1 || in.FailuresInRow != 1 || in.LastExit == nil || in.LastExit.Code != 3 || in.State != api.StateWaiting {
+		t.Errorf("it is %+v, its last exit %+v", in, in.LastExit)
+	}
+	if n := strings.Count(h.read("run/deaths/box/app.0"), "\n"); n != 1 {
+		t.Errorf("%d deaths are kept", n)
+	}
+	if n := strings.Count(h.read("log/box.log"), "exited with code 3"); n != 1 {
+		t.Errorf("the log tells of %d deaths", n)
+	}
+	h.stop()
+}
+
 // A program that fails again and again is not started sooner, nor is it forgotten
 // how often it failed, because the daemon was killed.
 func TestK12_N3_N9_FailuresInARowOutliveTheDaemon(t *testing.T) {
