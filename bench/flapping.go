@@ -30,7 +30,7 @@ func (b *bench) flapping() error {
 		if _, err = h.started(healthy); err == nil {
 			time.Sleep(time.Duration(b.pick(3000, 500)) * time.Millisecond)
 			var close func()
-			if close, err = slowClients(filepath.Join(h.dir, "run", api.SocketName), variant.clients); err == nil {
+			if close, err = slowClients(filepath.Join(h.run, api.SocketName), variant.clients); err == nil {
 				for i, begin := 0, time.Now(); i < healthy && time.Since(begin) < 30*time.Second; i++ {
 					b.kills(fmt.Sprintf("restart-latency-flap%d", n), h.subject(variant.name, i), 1)
 				}

@@ -49,6 +49,7 @@ type host struct {
 	b       *bench
 	bin     string // directory of the programs
 	dir     string
+	run     string // its runtime-dir; the limit has its state directories there
 	master  string
 	sandbox string // further options
 	daemon  *exec.Cmd
@@ -85,12 +86,15 @@ func (b *bench) failed(subject, doing string, err error) error {
 func (b *bench) newHost(bin string, processes ...process) (*host, error) {
 	b.hosts++
 	dir := filepath.Join(b.dir, strconv.Itoa(b.hosts))
-	h := &host{b: b, bin: bin, dir: dir, master: filepath.Join(dir, "master.yaml")}
+	h := &host{b: b, bin: bin, dir: dir, run: filepath.Join(b.tmpfs, strconv.Itoa(b.hosts)), master: filepath.Join(dir, "master.yaml")}
 	image := filepath.Join(dir, "images/app")
-	for _, d := range []string{"sandboxes", "processes", "log", "data", "empty", "state"} {
+	for _, d := range []string{"sandboxes", "processes", "log", "data", "empty"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return nil, err
 		}
+	}
+	if err := os.Mkdir(h.run, 0o755); err != nil {
+		return nil, err
 	}
 	for _, d := range []string{"bin", "config", "dev", "proc", "sys", "etc", "run", "tmp", "usr", "var", "out", "v1", "v2", "v3", "v4"} {
 		if err := os.MkdirAll(filepath.Join(image, d), 0o755); err != nil {
@@ -115,8 +119,8 @@ func (b *bench) newHost(bin string, processes ...process) (*host, error) {
 	if out, err := exec.Command(filepath.Join(b.o.bin, "lithos_mkdev"), filepath.Join(dir, "dev")).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("lithos_mkdev: %w (make build makes the programs)\n%s", err, out)
 	}
-	return h, h.write("master.yaml", fmt.Sprintf("runtime-dir: %[1]s/run\ndevfs-dir: %[1]s/dev\ndefault-log-dir: %[1]s/log\n"+
-		"config-log-dir: null\nstdio-log-dir: %[1]s/log/stderr\ncgroup-name: lithos-bench-%[2]d-%[3]d.slice\n", dir, os.Getpid(), b.hosts))
+	return h, h.write("master.yaml", fmt.Sprintf("runtime-dir: %[4]s\ndevfs-dir: %[1]s/dev\ndefault-log-dir: %[1]s/log\n"+
+		"config-log-dir: null\nstdio-log-dir: %[1]s/log/stderr\ncgroup-name: lithos-bench-%[2]d-%[3]d.slice\n", dir, os.Getpid(), b.hosts, h.run))
 }
 
 // startHost makes a host and starts it.

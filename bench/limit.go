@@ -29,7 +29,7 @@ func (b *bench) findGroups(h *host) {
 // limitCommand is limit/limit.c with the directories of a host.
 func (b *bench) limitCommand(h *host, what string, n int, args ...string) *exec.Cmd {
 	in := func(name string) string { return filepath.Join(h.dir, name) }
-	argv := []string{what, strconv.Itoa(n), "-i", in("images/app"), "-d", in("dev"), "-m", in("empty"), "-s", in("state"), "-v", in("data")}
+	argv := []string{what, strconv.Itoa(n), "-i", in("images/app"), "-d", in("dev"), "-m", in("empty"), "-s", h.run, "-v", in("data")}
 	for _, g := range b.groups {
 		argv = append(argv, "-g", g)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // options are the command line.
@@ -90,6 +92,7 @@ var benchmarks = []struct {
 type bench struct {
 	o      options
 	dir    string
+	tmpfs  string // as /run is on any host; the runtime-dirs are there
 	first  string // the program in all containers, first/first.c
 	limit  string // limit/limit.c
 	groups []string
@@ -104,7 +107,16 @@ func newBench(o options) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{o: o, dir: dir, first: filepath.Join(dir, "first"), limit: filepath.Join(dir, "limit"), running: map[int]bool{}}
+	tmpfs := filepath.Join(dir, "run")
+	err = os.Mkdir(tmpfs, 0o755)
+	if err == nil {
+		err = unix.Mount("tmpfs", tmpfs, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755")
+	}
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("cannot mount a tmpfs for the runtime-dirs: %w", err)
+	}
+	b := &bench{o: o, dir: dir, tmpfs: tmpfs, first: filepath.Join(dir, "first"), limit: filepath.Join(dir, "limit"), running: map[int]bool{}}
 	b.result = newResult(o)
 	b.result.names = map[string]string{dir: "DIR", o.bin: "BIN"}
 	if o.reference != "" {
@@ -115,10 +127,11 @@ func newBench(o options) (*bench, error) {
 		{"cc", "-O2", "-static", "-o", b.limit, "bench/limit/limit.c"},
 	} {
 		if _, err := os.Stat(c[len(c)-1]); err != nil {
+			b.close()
 			return b, fmt.Errorf("run it in the root of the repository: %w", err)
 		}
 		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
-			os.RemoveAll(dir)
+			b.close()
 			return b, fmt.Errorf("cannot build (a C compiler is needed: apt-get install gcc libc6-dev): %s: %w\n%s",
 				strings.Join(c, " "), err, out)
 		}
@@ -177,6 +190,7 @@ func (b *bench) close() {
 			}
 		}
 	}
+	_ = unix.Unmount(b.tmpfs, unix.MNT_DETACH)
 	_ = os.RemoveAll(b.dir)
 }
 

@@ -185,7 +185,7 @@ func (b *bench) recover(h *host, subject string, n int) error {
 	if err := h.start(); err != nil {
 		return err
 	}
-	c := api.NewClient(filepath.Join(h.dir, "run", api.SocketName))
+	c := api.NewClient(filepath.Join(h.run, api.SocketName))
 	defer c.Close()
 	if err := until("all containers after the daemon was killed", func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
