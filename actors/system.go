@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -74,6 +75,24 @@ type guard struct {
 func (g *guard) Receive(ctx actor.Context) {
 	defer Recover(g.log, g.name, nil)
 	g.inner.Receive(ctx)
+}
+
+// Roomy has the calling goroutine's stack grow at once to what a start or a
+// death takes. Each run of a mailbox is a goroutine of its own with a small
+// stack, which would be doubled, and all its frames looked at and copied, three
+// or four times on the way down; here it is moved once, while it has few. What
+// does that is the size of the frame alone: use is never true.
+//
+//go:noinline
+func Roomy(use bool) byte {
+	if !use {
+		return 0
+	}
+	var room [12 << 10]byte
+	for i := range room {
+		room[i] = byte(i)
+	}
+	return room[len(os.Args)]
 }
 
 // Recover is to be deferred: it logs a panic with its stack, and then calls

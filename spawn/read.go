@@ -136,6 +136,9 @@ func parseRecord(text []byte) *Record {
 // parseLine finds the event at the end of a line; rest is what stands before
 // it, when another line was cut off there, or all.
 func parseLine(line []byte) (rest []byte, e event) {
+	if e, ok := parseOwn(line); ok {
+		return nil, e
+	}
 	at := 0
 	// More braces than that are in no half line, but may be in a crash's text.
 	for range 4 {
@@ -151,6 +154,92 @@ func parseLine(line []byte) (rest []byte, e event) {
 		at++
 	}
 	return line, event{}
+}
+
+// parseOwn reads the two lines that PID 1 writes in the life of any container,
+// in exactly the form in which it writes them; all others are package json's,
+// which takes ten times as long.
+func parseOwn(line []byte) (e event, ok bool) {
+	s := scanner{rest: line, ok: true}
+	switch {
+	case s.is(`{"started":{"pid":`):
+		var p ProgramStarted
+		p.PID = int(s.number())
+		p.At = s.time()
+		e.Started = &p
+	case s.is(`{"exited":{"code":`):
+		var p ProgramExited
+		p.Code = int(s.number())
+		s.must(`,"signal":`)
+		p.Signal = int(s.number())
+		s.must(`,"asked":`)
+		p.Asked = s.is("true")
+		if !p.Asked {
+			s.must("false")
+		}
+		s.must(`,"utime_ns":`)
+		p.UserTime = time.Duration(s.number())
+		s.must(`,"stime_ns":`)
+		p.SysTime = time.Duration(s.number())
+		s.must(`,"maxrss_bytes":`)
+		p.MaxRSS = s.number()
+		s.must(`,"uptime_ns":`)
+		p.Uptime = time.Duration(s.number())
+		p.At = s.time()
+		e.Exited = &p
+	default:
+		return event{}, false
+	}
+	s.must("}}")
+	if !s.ok || len(s.rest) > 0 {
+		return event{}, false
+	}
+	return e, true
+}
+
+// scanner reads what stands at the beginning of rest; ok is over for good with
+// the first thing that is not as expected.
+type scanner struct {
+	rest []byte
+	ok   bool
+}
+
+func (s *scanner) is(text string) bool {
+	if len(s.rest) < len(text) || string(s.rest[:len(text)]) != text {
+		return false
+	}
+	s.rest = s.rest[len(text):]
+	return true
+}
+
+func (s *scanner) must(text string) { s.ok = s.is(text) && s.ok }
+
+// number is one as package json would take it.
+func (s *scanner) number() int64 {
+	negative := s.is("-")
+	var n int64
+	i := 0
+	for ; i < len(s.rest) && i < 18 && s.rest[i] >= '0' && s.rest[i] <= '9'; i++ {
+		n = n*10 + int64(s.rest[i]-'0')
+	}
+	s.ok = s.ok && i > 0 && (i == 1 || s.rest[0] != '0')
+	s.rest = s.rest[i:]
+	if negative {
+		return -n
+	}
+	return n
+}
+
+// time is the member "at", which is the last.
+func (s *scanner) time() (t time.Time) {
+	s.must(`,"at":`)
+	end := bytes.IndexByte(s.rest, '}')
+	if end < 0 || t.UnmarshalJSON(s.rest[:end]) != nil {
+		s.ok = false
+		return t
+	}
+	s.rest = s.rest[end:]
+	return t
 }
 
 func (r *Record) add(e event) {

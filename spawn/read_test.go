@@ -116,3 +116,43 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"created":{"name":"a/b.0","kill_timeout":5}}` + "\nx"))
 	f.Fuzz(func(t *testing.T, text []byte) { parseRecord(text) })
 }
+
+// Whatever is read without package json is what that would have read.
+func FuzzOwnLines(f *testing.F) {
+	late := time.Date(2024, 2, 29, 23, 59, 59, 123456000, time.UTC)
+	for _, line := range [][]byte{
+		wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: late}),
+		wire.AppendExited(nil, &wire.ProgramExited{Code: -1, Signal: 9, Asked: true, UserTime: 1, SysTime: 2, MaxRSS: 1 << 40, Uptime: time.Hour, At: late}),
+		wire.AppendExited(nil, &wire.ProgramExited{Code: 255, At: at}),
+	} {
+		line = line[:len(line)-1]
+		if _, ok := parseOwn(line); !ok {
+			f.Errorf("%s is left to package json", line)
+		}
+		f.Add(line)
+	}
+	for _, line := range []string{
+		`{"started":{"pid":02,"at":"2024-02-29T12:00:00Z"}}`, `{"started":{"pid":2,"at":"2024-02-30T12:00:00Z"}}`,
+		`{"started":{"pid":2,"at":null}}`, `{"started":{"pid":,"at":"2024-02-29T12:00:00Z"}}`, `{"started":{"pid":2,"at":"2024-02-29T12:00:00Z"}}x`,
+		`{"started":{"pid":12345678901234567890,"at":"2024-02-29T12:00:00Z"}}`, `{"started":{"pid":2`, `{"exited":{"code":0,"signal":0,"asked":nope`,
+	} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		own, ok := parseOwn(line)
+		if !ok {
+			return
+		}
+		var other event
+		if err := json.Unmarshal(line, &other); err != nil || !reflect.DeepEqual(own, other) {
+			t.Errorf("%s: %+v, by package json %+v, %v", line, own, other, err)
+		}
+	})
+}
+
+func BenchmarkReadRecordLines(b *testing.B) {
+	text := wire.AppendExited(wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: at}), &wire.ProgramExited{Code: 1, MaxRSS: 5, At: at})
+	for b.Loop() {
+		parseRecord(text)
+	}
+}

@@ -112,6 +112,9 @@ func noteEnd(f *os.File, line string) error {
 		if _, err := f.ReadAt(before, from); err != nil {
 			return err
 		}
+		if !bytes.HasPrefix(before, []byte(`{"noted":`)) {
+			before = nil // it is another line's end, as after each death
+		}
 		rest, e := parseLine(bytes.TrimSuffix(before, []byte("\n")))
 		if e.Tally != nil && e.Noted && len(rest) == 0 {
 			at = from

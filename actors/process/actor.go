@@ -92,6 +92,7 @@ func New(name string, counters *actors.Counters) *Process {
 
 // Receive implements actor.Actor.
 func (p *Process) Receive(ctx actor.Context) {
+	actors.Roomy(false)
 	switch m := ctx.Message().(type) {
 	case *RunInstance:
 		p.desired, p.env = m.Instance, m.Env
@@ -399,6 +400,7 @@ func (p *Process) clean(ctx actor.Context, all bool) {
 	name, stateDir, record := p.name, env.StateDirOf(p.name), env.RecordOf(p.name)
 	send := ctx.ActorSystem().Root.Send
 	go func() {
+		actors.Roomy(false)
 		done := &containerCleaned{Gen: gen}
 		defer func() { send(self, done) }()
 		defer actors.Recover(env.Log, "clean-up of "+name, func(err error) { done.Err = err })

@@ -160,7 +160,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		return err
 	}
 	defer kernel.close()
-	debug.SetGCPercent(gcPercent)
+	collectAsUsual()
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
 	upgrade := newUpgrader(o, plan.Master, images, log, signals, left)

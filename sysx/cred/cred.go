@@ -60,7 +60,7 @@ func (id Identity) AddTo(p *forkexec.Plan) error {
 	known, has := inherited()
 	for c := 0; c < 64; c++ {
 		if known.Has(c) && (has.Has(c) || id.InUserNS) && !id.Bounding.Has(c) {
-			p.Prctl("PR_CAPBSET_DROP "+strconv.Itoa(c), unix.PR_CAPBSET_DROP, uintptr(c))
+			p.Raw(dropNames[c], unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(c))
 		}
 	}
 	if id.NewPrivileges && id.Filter != "" {
@@ -97,6 +97,14 @@ func (id Identity) setUser(p *forkexec.Plan) {
 		}
 	}
 }
+
+// dropNames are of the steps that drop a capability: some thirty in each start.
+var dropNames = func() (names [64]string) {
+	for c := range names {
+		names[c] = "prctl PR_CAPBSET_DROP " + strconv.Itoa(c)
+	}
+	return names
+}()
 
 func both(low, high uint32) uint64 { return uint64(high)<<32 | uint64(low) }
 

@@ -109,7 +109,8 @@ func (p *Plan) Dup3(oldfd, newfd, flags int) *Plan {
 
 // Prctl is prctl(2).
 func (p *Plan) Prctl(name string, op int, args ...uintptr) *Plan {
-	return p.Raw("prctl "+name, syscall.SYS_PRCTL, append([]uintptr{uintptr(op)}, args...)...)
+	all := [6]uintptr{uintptr(op)}
+	return p.Raw("prctl "+name, syscall.SYS_PRCTL, all[:1+copy(all[1:], args)]...)
 }
 
 // Seccomp installs a program of classic BPF: for the child and all that comes
