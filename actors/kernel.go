@@ -135,6 +135,8 @@ type Leftover struct {
 	PID         int // of PID 1 if it lives, else 0
 	StartTime   uint64
 	KillTimeout time.Duration
+	// Stopped says that a signal keeps PID 1 from running.
+	Stopped bool
 	// Noted says that it is dead and that its daemon had noted that.
 	Noted bool
 	// Info is its record, nil = it has none that can be read.

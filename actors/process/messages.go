@@ -50,6 +50,8 @@ type Adopted struct {
 	Leased      bool          // it has listening sockets of the daemon's
 	Ready       time.Time     // since when it was ready; zero = it was not yet
 	Deaf        string        // why its program can't be heard to say that it is, "" = it can
+	// Stopped says that a signal kept its PID 1 from running when it was found.
+	Stopped bool
 	// Dead says that it ended before anybody could adopt it. Child has no
 	// pidfd then; its death is noted, and the next start follows from it.
 	Dead bool

@@ -63,6 +63,25 @@ func TestN4_N8_PID1Stopped(t *testing.T) {
 	}
 }
 
+// The next daemon says it of what it finds stopped, and the container is its as any
+// other.
+func TestN4_K12_PID1StoppedWhenItIsAdopted(t *testing.T) {
+	t.Parallel()
+	h := &troubled{host: one(t, simple("restart-timeout: 300", "wait"))}
+	h.client = h.control()
+	h.start()
+	h.settled(api.Wait{Reload: 1})
+	i := h.running("box/app.0")["box/app.0"]
+	h.killDaemon()
+	kill(t, i.knot, unix.SIGSTOP)
+	h.start()
+	h.says(fmt.Sprintf(`PID 1 of container "box/app.0" \(pid %d\) is stopped by a signal, since before`, i.knot))
+	h.config("app", "app", simple("restart-timeout: 300\nenviron: {VERSION: \"2\"}", "wait"))
+	h.reload("box")
+	h.successor("box/app.0", i, 10*time.Second)
+	h.stop()
+}
+
 // lastDeath is the last death of an instance, of which there has to be one.
 func (h *troubled) lastDeath(name string) (last api.Death) {
 	h.t.Helper()

@@ -237,6 +237,9 @@ func (k *kernel) leftovers() (actors.Leftovers, error) {
 		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime, Info: l.Info}
 		if l.Info != nil {
 			c.Noted = l.PID == 0 && l.Info.Noted
+			if stat, err := proc.ReadStat(l.PID); l.PID != 0 && err == nil {
+				c.Stopped = stat.Stopped() && stat.StartTime == l.StartTime
+			}
 			c.KillTimeout = time.Duration(l.Info.Created.KillTimeout * float64(time.Second))
 		} else if other := daemonOf(l.PID); other != 0 {
 			left.Unknown = append(left.Unknown, fmt.Sprintf("Leaving container %q (pid %d) alone: it belongs to another lithos_tree (pid %d); give each of them a cgroup-name of its own", l.Name, l.PID, other))
