@@ -1,8 +1,3 @@
-// Not in the virtual machine: there, beside other tests, these held up some of them for
-// as long as the file system hung. Alone they pass there too.
-
-//go:build !guest
-
 package e2e
 
 import (
