@@ -39,6 +39,9 @@ type Check struct {
 type Ready struct {
 	Check
 	Within time.Duration `json:",omitzero"` // one that takes longer is ended; 0 = no limit
+	// Watchdog, of notify: one that is ready and sends no WATCHDOG=1 for so long
+	// is ended; 0 = it need not.
+	Watchdog time.Duration `json:",omitzero"`
 }
 
 // Healthcheck is the option healthcheck, ours: a container that is ready, but
@@ -57,6 +60,8 @@ const (
 	maxCheckTimeout       = 5 * time.Minute
 	defaultFailures       = 3
 	maxFailures           = 1000
+	leastWatchdog         = time.Second
+	maxWatchdog           = 24 * time.Hour
 )
 
 // loopback is the default of a check's host.
@@ -88,6 +93,9 @@ func (r *Ready) String() string {
 		return ""
 	}
 	text := r.written()
+	if r.Watchdog > 0 {
+		text += ", watchdog: " + decimal(r.Watchdog.Seconds())
+	}
 	if r.Within > 0 {
 		text += ", within: " + decimal(r.Within.Seconds())
 	}
@@ -139,7 +147,7 @@ type checkConfig struct {
 
 var (
 	checkKeys  = []string{"tcp", "http", "path", "host", "command", "interval", "timeout"}
-	readyKeys  = append(slices.Clone(checkKeys), "fd", "notify", "within")
+	readyKeys  = append(slices.Clone(checkKeys), "fd", "notify", "watchdog", "within")
 	healthKeys = append(slices.Clone(checkKeys), "failures", "start-period")
 )
 
@@ -161,6 +169,7 @@ func (t *template) readReady(v value) {
 		t.ready = readCheck(v, &o, defaultReadyInterval, "tcp, http, command, fd and notify")
 	}
 	t.within = o.get("within").seconds(0)
+	t.readWatchdog(&o)
 	t.checkDaemon(v)
 }
 
@@ -214,8 +223,36 @@ func alone(o *object, key string, others []string) {
 	}
 }
 
-// notifyVariable tells the program where to send READY=1 to.
-const notifyVariable = "NOTIFY_SOCKET"
+// notifyVariables tell the program where to send READY=1 to, and how often
+// WATCHDOG=1.
+var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+
+// refuseNotifyVariable refuses a variable that would have the program tell
+// somebody else, or not know of the watchdog.
+func (t *template) refuseNotifyVariable(c *collector, name string, at place) {
+	if contains(notifyVariables, name) {
+		c.errorAt(at, "is set by `ready: {notify: …}`, it must not be given")
+	}
+}
+
+// readWatchdog reads `watchdog: SECONDS` beside notify.
+func (t *template) readWatchdog(o *object) {
+	v := o.get("watchdog")
+	switch {
+	case v.null():
+		return
+	case o.get("notify").null():
+		v.errorf("belongs to notify: the program sends WATCHDOG=1 to that socket")
+		return
+	case t.fixed.RestartProcessOnly:
+		v.errorf("can't be together with restart-process-only: while the second program starts, nothing is sent")
+		return
+	}
+	t.watchdog = v.seconds(0)
+	if t.watchdog < leastWatchdog || t.watchdog > maxWatchdog {
+		v.errorf("%s s is not in %s to %s", decimal(t.watchdog.Seconds()), decimal(leastWatchdog.Seconds()), decimal(maxWatchdog.Seconds()))
+	}
+}
 
 // readNotify reads `ready: {notify: PATH}`: a socket is mounted on a file of the
 // container, by the rules for volumes.
@@ -233,14 +270,10 @@ func (t *template) readNotify(o *object) *checkConfig {
 		}
 	}
 	for _, e := range t.environ {
-		if e.value.Name == notifyVariable {
-			v.c.errorAt(e.at, "is set by `ready: {notify: …}`, it must not be given")
-		}
+		t.refuseNotifyVariable(v.c, e.value.Name, e.at)
 	}
 	for _, e := range t.secretEnviron {
-		if e.value.Name == notifyVariable {
-			v.c.errorAt(e.at, "is set by `ready: {notify: …}`, it must not be given")
-		}
+		t.refuseNotifyVariable(v.c, e.value.Name, e.at)
 	}
 	if v.c.errors > before {
 		return nil
@@ -356,7 +389,7 @@ func (r *Ready) seen() *Ready {
 	if r == nil || !r.Told() {
 		return nil
 	}
-	return &Ready{Check: Check{Kind: r.Kind, FD: r.FD, Path: r.Path}}
+	return &Ready{Check: Check{Kind: r.Kind, FD: r.FD, Path: r.Path}, Watchdog: r.Watchdog}
 }
 
 // substituted are the texts with variables in them.
@@ -395,7 +428,7 @@ func (r *resolver) checkChecks(ports []TCPPort) {
 // checks makes those of one instance. What could go wrong was checked.
 func (r *recipe) checks(c *Container, name string) {
 	if t := r.t.ready; t != nil {
-		c.Ready = &Ready{Check: r.check(t, name), Within: r.t.within}
+		c.Ready = &Ready{Check: r.check(t, name), Within: r.t.within, Watchdog: r.t.watchdog}
 	}
 	if t := r.t.health; t != nil {
 		c.Healthcheck = &Healthcheck{Check: r.check(t, name), Failures: r.t.failures, StartPeriod: r.t.startPeriod}

@@ -27,6 +27,8 @@ func TestChecksAreRead(t *testing.T) {
 			words: `{http: 80, path: "/web/app.0", interval: 0.5, timeout: 5}`},
 		"ready: {fd: 5, within: 60}\n": {
 			ready: &Ready{Check: Check{Kind: CheckFD, FD: 5}, Within: 60 * s}, words: "{fd: 5, within: 60}"},
+		"ready: {notify: /n, watchdog: 2.5}\n": {
+			ready: &Ready{Check: Check{Kind: CheckNotify, Path: "/n"}, Watchdog: 2500 * time.Millisecond}, words: `{notify: "/n", watchdog: 2.5}`},
 		"ready: {notify: /run//notify/, within: 60}\n": {
 			ready: &Ready{Check: Check{Kind: CheckNotify, Path: "/run/notify"}, Within: 60 * s}, words: `{notify: "/run/notify", within: 60}`},
 		"healthcheck: {http: 80, path: '/up?a=1', host: '::1', interval: 1.5, timeout: 0.1, failures: 1, start_period: 60}\n": {
@@ -102,6 +104,11 @@ func TestChecksThatMakeNoSense(t *testing.T) {
 		{name: "the root is no place for it", host: hostConfig{container: "ready: {notify: /}\n"}, want: []string{"app.yaml:1:17: error: ready.notify: the root can't be a socket"}},
 		{name: "a place that is taken", host: hostConfig{container: "volumes: {/n: !Tmpfs {}}\nready: {notify: /n/}\n"}, want: []string{"app.yaml:2:17: error: ready.notify: /n is the mount point of a volume already"}},
 		{name: "E10 its variable", host: hostConfig{container: "environ: {NOTIFY_SOCKET: /x}\nready: {notify: /n}\n"}, want: []string{"app.yaml:1:26: error: environ.NOTIFY_SOCKET: is set by `ready: {notify: …}`, it must not be given"}},
+		{name: "E10 E11 the watchdog's", host: hostConfig{container: "environ: {WATCHDOG_USEC: 1}\nready: {notify: /n}\n"}, want: []string{"app.yaml:1:26: error: environ.WATCHDOG_USEC: is set by `ready: {notify: …}`, it must not be given"}},
+		{name: "a watchdog without a socket", host: hostConfig{container: "ready: {tcp: 80, watchdog: 5}\n"}, want: []string{"app.yaml:1:28: error: ready.watchdog: belongs to notify"}},
+		{name: "a watchdog of a pipe", host: hostConfig{container: "ready: {fd: 5, watchdog: 5}\n"}, want: []string{"app.yaml:1:26: error: ready.watchdog: belongs to notify"}},
+		{name: "a quick watchdog", host: hostConfig{container: "ready: {notify: /n, watchdog: 0.5}\n"}, want: []string{"app.yaml:1:31: error: ready.watchdog: 0.5 s is not in 1 to 86400"}},
+		{name: "a watchdog of a second program", host: hostConfig{container: "ready: {notify: /n, watchdog: 5}\nrestart-process-only: true\n"}, want: []string{"app.yaml:1:31: error: ready.watchdog: can't be together with restart-process-only"}},
 		{name: "no socket for health", host: hostConfig{container: "healthcheck: {notify: /n}\n"}, want: []string{"app.yaml:1:15: error: healthcheck.notify: unknown key"}},
 		{name: "two ways", host: hostConfig{container: "ready: {tcp: 80, http: 80}\n"},
 			want: []string{"app.yaml:1:24: error: ready.http: tcp is given already"}},

@@ -54,7 +54,7 @@ type template struct {
 	volumes           []volumeConfig
 	ports             []portConfig
 	ready, health     *checkConfig
-	within            time.Duration // of ready
+	within, watchdog  time.Duration // of ready
 	failures          int           // of healthcheck
 	startPeriod       time.Duration // of healthcheck
 	hosts             HostsFile     // without Source and Additional

@@ -104,6 +104,11 @@ func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
 			}
 		}
 	}
+	if t.ready != nil && t.ready.Kind == CheckNotify {
+		for _, s := range t.secretEnviron {
+			t.refuseNotifyVariable(c, s.value.Name, s.at)
+		}
+	}
 	t.warnShadowed(inConfig, "secret-environ-file")
 	t.problems = slices.Concat(t.problems, inConfig.list, c.list)
 	t.broken = t.broken || inConfig.broken() || c.broken()

@@ -169,6 +169,22 @@ func TestJ7_SecretEnvironFile(t *testing.T) {
 	}
 }
 
+// A secret must not send elsewhere what a program tells of itself.
+func TestE11_J7_SecretsDoNotTurnOffTheWatchdog(t *testing.T) {
+	s := newSealer(t)
+	for variable, secret := range map[string]string{"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "0"} {
+		h := hostConfig{
+			sandbox:   "secrets-private-key: " + s.file + "\n",
+			container: "ready: {notify: /run/notify, watchdog: 5}\nsecret-environ-file: s.yaml\n",
+			process:   "app: {image: v1, config: /config/app.yaml}\n",
+		}
+		files := h.files()
+		files["images/v1/config/s.yaml"] = "A: '" + s.seal("", "good") + "'\n" + variable + ": '" + s.seal("", secret) + "'\n"
+		_, problems := Load(Options{MasterFile: writeTree(t, files) + "/master.yaml"})
+		wantProblems(t, problems, "v1/config/s.yaml:2:1: error: "+variable+": is set by `ready: {notify: …}`")
+	}
+}
+
 func TestJ7_ProblemsAreToldOfTheFile(t *testing.T) {
 	s := newSealer(t)
 	h := hostConfig{

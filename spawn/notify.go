@@ -103,6 +103,8 @@ func listenNotify(path string) (*os.File, error) {
 type Notice struct {
 	Ready    bool
 	Stopping bool
+	Alive    bool    // WATCHDOG=1
+	Trigger  bool    // WATCHDOG=trigger
 	Status   *string // in printable characters; nil = nothing about it
 }
 
@@ -170,6 +172,10 @@ func parseNotice(text string) Notice {
 			n.Ready = true
 		case line == "STOPPING=1":
 			n.Stopping = true
+		case line == "WATCHDOG=1":
+			n.Alive = true
+		case line == "WATCHDOG=trigger":
+			n.Trigger = true
 		case key == "STATUS":
 			status := printable(value)
 			n.Status = &status

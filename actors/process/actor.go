@@ -80,6 +80,7 @@ type Process struct {
 	unhealthy string // why it is being ended, "" = it is not
 	listening bool   // for what its program tells
 	told      told   // what it has sent
+	deaf      bool   // what it sends is not heard any more
 
 	// cancelled tells the spawner that the start it was asked for is not
 	// wanted any more.
@@ -155,6 +156,8 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.heard(ctx, m)
 	case *noticeTold:
 		p.hears(ctx, m)
+	case *watchdogDue:
+		p.bark(ctx, m)
 	case *readyOverdue:
 		p.overdue(ctx, m)
 	case *setupOverdue:
@@ -326,7 +329,7 @@ func (p *Process) fork(ctx actor.Context) {
 	p.current = p.desired
 	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
 	p.asked, p.killed, p.stopped, p.unhealthy, p.listening = false, false, false, "", false
-	p.told = told{}
+	p.told, p.deaf = told{}, false
 	request, err := BuildRequest(p.current, p.env, p.sockets, p.restarts)
 	if err != nil {
 		p.failure = err

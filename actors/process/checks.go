@@ -35,6 +35,9 @@ type checking struct {
 	cancel        context.CancelFunc
 	timer, within scheduler.CancelFunc
 	setup         scheduler.CancelFunc // the limit of the set-up
+
+	watched  time.Time // since when WATCHDOG=1 is waited for
+	watchdog scheduler.CancelFunc
 }
 
 // shown is what others see of it.
@@ -71,6 +74,7 @@ func (p *Process) startChecks(ctx actor.Context) {
 	if ready := p.desired.Container.Ready; ready != nil && ready.Kind == configs.CheckNotify {
 		p.hearOn(ctx)
 	}
+	p.watch(ctx)
 	check := p.check()
 	if check == nil {
 		return
@@ -112,6 +116,12 @@ func (p *Process) awaitNotice(ctx actor.Context) {
 
 // heard takes what the program has told for the answer to a check.
 func (p *Process) heard(ctx actor.Context, m *noticeHeard) {
+	if m.Gen == p.state.Start && m.Err != nil {
+		p.deaf = true
+		if p.state.Phase == Running && p.desired.Container.Ready != nil && p.desired.Container.Ready.Watchdog > 0 {
+			p.env.Log.Error().Msgf("The watchdog of %q is off: %v", p.name, m.Err)
+		}
+	}
 	ready := p.desired.Container.Ready
 	if m.Gen != p.state.Start || p.state.Phase != Running || ready == nil || !ready.Told() || !p.checks.ready.IsZero() {
 		return
@@ -133,6 +143,7 @@ func (p *Process) stopChecks() {
 	p.cancel(&p.checks.timer)
 	p.cancel(&p.checks.within)
 	p.cancel(&p.checks.setup)
+	p.cancel(&p.checks.watchdog)
 	if p.checks.cancel != nil {
 		p.checks.cancel()
 		p.checks.cancel = nil
@@ -219,6 +230,7 @@ func (p *Process) judge(ctx actor.Context) {
 			p.closeNotice()
 		}
 		p.noteReady(check)
+		p.watch(ctx)
 		check = p.check()
 	case isUnhealthy:
 		p.unhealthy = fmt.Sprintf("its healthcheck failed %s (%s: %s)", times(p.checks.failures), check.What(), p.checks.why)

@@ -120,6 +120,13 @@ type noticeTold struct {
 // to one.
 type checkDue struct{ Gen uint32 }
 type readyOverdue struct{ Gen uint32 }
+
+// watchdogDue is the timer of the watchdog; Last says that it was asked before,
+// and nothing more is to be waited for.
+type watchdogDue struct {
+	Gen  uint32
+	Last bool
+}
 type checkDone struct {
 	Gen uint32
 	Err error // nil = it serves

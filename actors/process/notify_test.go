@@ -63,14 +63,20 @@ func says(text string) spawn.Notice { return spawn.Notice{Status: &text} }
 
 func (s *sends) starts() (gen uint32) {
 	s.t.Helper()
-	s.tell(&RunInstance{Instance: notifying(), Env: s.env})
+	return s.startsAs(notifying(), "NOTIFY_SOCKET=/run/notify")
+}
+
+func (s *sends) startsAs(in *configs.Instance, env ...string) (gen uint32) {
+	s.t.Helper()
+	s.tell(&RunInstance{Instance: in, Env: s.env})
 	var start *spawner.StartContainer
 	for _, m := range s.take() {
 		if m, ok := m.(*spawner.StartContainer); ok {
 			start = m
 		}
 	}
-	if start == nil || start.Request.NotifyPath != "/run/notify" || !slices.Contains(start.Request.Spec.Env, "NOTIFY_SOCKET=/run/notify") {
+	if start == nil || start.Request.NotifyPath != "/run/notify" || len(start.Request.Spec.Env) < len(env) ||
+		!slices.Equal(start.Request.Spec.Env[len(start.Request.Spec.Env)-len(env):], env) {
 		s.t.Fatalf("the start: %+v", start)
 	}
 	s.system.Root.Send(s.process, &spawner.ContainerForked{Gen: start.Gen, Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Notice: new(os.File), Started: time.Now()}})
@@ -181,4 +187,101 @@ func TestAdoptedProgramNotifies(t *testing.T) {
 			}
 		})
 	}
+}
+
+func watched() *configs.Instance {
+	in := notifying()
+	in.Container.Ready.Watchdog = 10 * time.Second
+	return in
+}
+
+// Who is ready has to send WATCHDOG=1 at least that often, also to the next
+// daemon; who does not is ended, as by a healthcheck.
+func TestWatchdog(t *testing.T) {
+	adopt := &AdoptInstance{Adopted: &Adopted{
+		Name: "web/app.0", Fingerprint: "1", Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Notice: new(os.File)},
+	}}
+	for _, adopted := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSends(t)
+			defer close(s.messages)
+			if adopted {
+				a := *adopt.Adopted
+				a.Created, a.Ready, a.Child.Started = time.Now(), time.Now(), time.Now()
+				s.tell(&AdoptInstance{Instance: watched(), Env: s.env, Adopted: &a})
+			} else {
+				s.startsAs(watched(), "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=10000000")
+				// Before it is ready it need not.
+				if in := s.after(time.Hour); in.State != status.Running {
+					t.Fatalf("while it starts: %+v", in)
+				}
+				s.messages <- spawn.Notice{Ready: true}
+			}
+			for range 100 {
+				if in := s.after(9 * time.Second); in.State != status.Running {
+					t.Fatalf("it sends and is ended: %+v", in)
+				}
+				s.messages <- spawn.Notice{Alive: true}
+			}
+			if in := s.after(10*time.Second + watchdogGrace/2); in.State != status.Running {
+				t.Errorf("ended too early: %+v", in)
+			}
+			if in := s.after(2 * time.Second); in.State != status.Restarting || in.Unhealthy != "it sent no WATCHDOG=1 for 10s" {
+				t.Errorf("it is silent: %+v", in)
+			}
+			if len(s.signals) == 0 || s.signals[0] != spawn.StopSignal {
+				t.Errorf("signals %v", s.signals)
+			}
+		})
+	}
+}
+
+// What came in time counts, however much later it is heard of.
+func TestWatchdogOfAStoppedDaemon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSends(t)
+		defer close(s.messages)
+		s.startsAs(watched(), "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=10000000")
+		s.messages <- spawn.Notice{Ready: true}
+		s.after(10*time.Second + watchdogGrace/2)
+		s.messages <- spawn.Notice{Alive: true} // the timer was first
+		if in := s.after(9 * time.Second); in.State != status.Running {
+			t.Errorf("%+v", in)
+		}
+	})
+}
+
+func TestWatchdogTrigger(t *testing.T) {
+	for _, c := range []struct {
+		in   *configs.Instance
+		env  []string
+		want status.State
+	}{
+		{watched(), []string{"NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=10000000"}, status.Restarting},
+		{notifying(), []string{"NOTIFY_SOCKET=/run/notify"}, status.Running},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSends(t)
+			defer close(s.messages)
+			s.startsAs(c.in, c.env...)
+			s.messages <- spawn.Notice{Ready: true, Trigger: true}
+			if in := s.after(time.Second); in.State != c.want {
+				t.Errorf("%+v", in)
+			}
+		})
+	}
+}
+
+// A socket that can't be read is no silence of the program.
+func TestWatchdogIsOffWhereNothingIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSends(t)
+		s.startsAs(watched(), "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=10000000")
+		s.messages <- spawn.Notice{Ready: true}
+		s.after(time.Second)
+		close(s.messages)
+		if in := s.after(time.Hour); in.State != status.Running {
+			t.Errorf("%+v", in)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,30 @@ func notifies(args []string) {
 	say("STATUS=the end\nSTOPPING=1")
 	check(os.WriteFile(args[0]+".flooded", nil, 0o644))
 	wait()
+}
+
+// beats says by NOTIFY_SOCKET that it is ready, and then that it lives, until
+// there is a file FILE.silent; if there is FILE.trigger it takes that away, and asks
+// to be ended.
+func beats(args []string) {
+	socket, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	check(err)
+	say := func(text string) {
+		check(syscall.Sendto(socket, []byte(text), 0, &syscall.SockaddrUnix{Name: os.Getenv("NOTIFY_SOCKET")}))
+	}
+	say("READY=1\nSTATUS=every " + os.Getenv("WATCHDOG_USEC"))
+	for {
+		if _, err := os.Stat(args[0] + ".silent"); err == nil {
+			wait()
+		}
+		if _, err := os.Stat(args[0] + ".trigger"); err == nil {
+			check(os.Remove(args[0] + ".trigger"))
+			say("WATCHDOG=trigger")
+			wait()
+		}
+		say("WATCHDOG=1")
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 // notifyFile makes what the socket is mounted on.
@@ -111,6 +136,47 @@ func TestChecks_ProgramNotifies(t *testing.T) {
 	left, err := os.ReadDir(h.path("run/notify"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A program with a watchdog lives as long as it says so, over a daemon that is not
+// there for longer than that, and is ended and started again when it is silent, or
+// asks for it.
+func TestChecks_Watchdog(t *testing.T) {
+	t.Parallel()
+	seconds := int(within(4*time.Second) / time.Second)
+	h := one(t, simple(dataVolume+fmt.Sprintf("ready: {notify: /run/notify, watchdog: %d}\n", seconds), "beats", "/out/app"))
+	h.notifyFile("app")
+	h.start()
+	before := h.running("box/app.0")["box/app.0"]
+	h.is("box/app.0", "ready", func(in *api.Instance) bool { return isReady(in) && in.Says == fmt.Sprintf("every %d000000", seconds) })
+	h.killDaemon()
+	silence := time.Duration(seconds+2) * time.Second
+	time.Sleep(silence)
+	h.start()
+	h.adopted("box/app.0", 1)
+	time.Sleep(silence)
+	if now := h.running("box/app.0")["box/app.0"]; now.knot != before.knot {
+		t.Fatal("it was ended though it beats")
+	}
+	for _, c := range []struct{ file, words string }{
+		{"app.silent", "it sent no WATCHDOG=1 for " + (time.Duration(seconds) * time.Second).String()}, {"app.trigger", "it asked for that by WATCHDOG=trigger"},
+	} {
+		h.up(c.file, true)
+		h.successor("box/app.0", before, 60*time.Second)
+		if c.file == "app.silent" {
+			h.up(c.file, false)
+		}
+		deaths, err := h.control().Deaths(t.Context(), "box/app.0")
+		must(t, err)
+		if len(deaths) == 0 || deaths[0].Cause != api.CauseHealth || !deaths[0].Failure || !strings.Contains(deaths[0].Words, c.words) {
+			t.Errorf("%s: deaths %+v", c.file, deaths)
+		}
+		if err := h.psShows([]string{"--why", "box/app.0"}, regexp.QuoteMeta(c.words)+`.*\[healthcheck\]`); err != nil {
+			t.Error(err)
+		}
+		h.is("box/app.0", "ready again", func(in *api.Instance) bool { return isReady(in) && in.PID != before.knot })
+		before = h.running("box/app.0")["box/app.0"]
 	}
 }
 

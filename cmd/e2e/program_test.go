@@ -39,6 +39,7 @@ var programs = map[string]func(args []string){
 	"exists":   exists,
 	"tells":    tells,
 	"notifies": notifies,
+	"beats":    beats,
 	"shout":    shout,
 	"dies":     dies,
 }

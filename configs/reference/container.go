@@ -111,6 +111,8 @@ var (
 	readyOptions = checkOptions("0.5",
 		Option{Name: "fd", Type: number("3 and more", 3, 2147483647), Example: "5", Text: "In the place of a check: the program gets this descriptor, and writes a line to it when it is ready, as for s6. It can't be together with `restart-process-only`."},
 		Option{Name: "notify", Type: absolute, Example: "/run/notify", Text: "In the place of a check: the program sends `READY=1` to a socket, as by `sd_notify`. It finds it by `NOTIFY_SOCKET` at this path, which has to be a file of the image, an empty one say."},
+		Option{Name: "watchdog", Type: Type{Name: "seconds, 1 to 86400", Schema: anyOf(
+			Schema{"type": "number", "minimum": 1, "maximum": 86400}, Schema{"type": "string", "pattern": "^[0-9.eE+-]+$"})}, Example: "30", Text: "Of `notify`: when it is ready, the program has to send `WATCHDOG=1` at least that often, as `WATCHDOG_USEC` tells it; otherwise it is ended and started again, as one that fails its `healthcheck`. It can't be together with `restart-process-only`."},
 		Option{Name: "within", Type: seconds, Example: "60", Text: "A container that is not ready so long after its start is ended and started again, as one that fails its `healthcheck`. By default it may take any time."})
 	healthOptions = checkOptions("10",
 		Option{Name: "failures", Type: number("1 to 1000", 1, 1000), Default: "3", Text: "So many failures in a row end the container."},
