@@ -33,7 +33,9 @@ type outcome struct {
 type watch struct {
 	s      *switcher
 	client *api.Client
-	began  time.Time
+	// before is how each instance had ended last before the switch: what ended
+	// since is another. Not the time tells, which may be set meanwhile.
+	before map[string]*api.Exit
 	// generation is the reading of the files that is waited for.
 	generation uint64
 	shown      map[string]string // what was said of each instance last
@@ -48,11 +50,14 @@ func (s *switcher) reloadAndWait(m *configs.Master) error {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	w := &watch{s: s, client: client, began: time.Now(), shown: map[string]string{}}
+	w := &watch{s: s, client: client, before: map[string]*api.Exit{}, shown: map[string]string{}}
 	// Before the generation: that is of this daemon, or of one that was started
 	// after it, when the file was in its place.
 	if status, err := client.Status(ctx, false); err == nil {
 		s.daemon = status.Daemon.PID
+		for i := range status.Instances {
+			w.before[status.Instances[i].Name] = status.Instances[i].LastExit
+		}
 	}
 	generation, err := client.Reload(ctx)
 	if errors.Is(err, api.ErrNotRunning) {
@@ -136,7 +141,7 @@ func (w *watch) outcomes(result *api.WaitResult) []outcome {
 		if in.Desired != nil {
 			o.desired = in.Desired.Fingerprint
 		}
-		if !o.OK && result.Reload.Done >= w.generation && w.endedAtOnce(&in, &result.Reload) {
+		if !o.OK && result.Reload.Done >= w.generation && w.endedAtOnce(&in) {
 			o.Words = fmt.Sprintf("ended by itself after %.2f s with exit code %d, and is started again and again: a daemon has to go on running (see kind: Command for what ends)",
 				in.LastExit.Uptime, in.LastExit.Code)
 		}
@@ -148,23 +153,25 @@ func (w *watch) outcomes(result *api.WaitResult) []outcome {
 // own tells whether it was the wanted version that ended, since the switch. The
 // one before it may end by itself at any moment until it is replaced. A
 // lithos_tree of an earlier release does not tell them apart.
-func (w *watch) own(e *api.Exit, desired string) bool {
-	return e.At.After(w.began) && (e.Fingerprint == desired || e.Fingerprint == "")
+func (w *watch) own(name string, e *api.Exit, desired string) bool {
+	before := w.before[name]
+	since := before == nil || !e.At.Equal(before.At) || e.PID != before.PID
+	return since && (e.Fingerprint == desired || e.Fingerprint == "")
 }
 
 // failed tells whether an instance was tried since the switch, and failed.
 func (w *watch) failed(in *api.Instance) bool {
 	e := in.LastExit
-	return in.Desired != nil && in.FailuresInRow > 0 && e != nil && e.Failure && w.own(e, in.Desired.Fingerprint)
+	return in.Desired != nil && in.FailuresInRow > 0 && e != nil && e.Failure && w.own(in.Name, e, in.Desired.Fingerprint)
 }
 
-// endedAtOnce tells whether an instance was started since the daemon has read
-// the files, and ended by itself before it could count as up. That is no failure,
-// but a daemon that is done at once has something wrong with it.
-func (w *watch) endedAtOnce(in *api.Instance, reload *api.Reload) bool {
+// endedAtOnce tells whether an instance ended by itself since the switch, before
+// it could count as up. That is no failure, but a daemon that is done at once has
+// something wrong with it.
+func (w *watch) endedAtOnce(in *api.Instance) bool {
 	e := in.LastExit
 	return in.Desired != nil && e != nil && !e.Failure && e.Cause == api.CauseItself &&
-		e.At.After(reload.At) && w.own(e, in.Desired.Fingerprint) && e.Uptime < w.s.stable.Seconds()
+		w.own(in.Name, e, in.Desired.Fingerprint) && e.Uptime < w.s.stable.Seconds()
 }
 
 // unused is an error if the daemon could not use what was checked here, since
@@ -192,7 +199,7 @@ func (w *watch) unused(status *api.Status) error {
 func (w *watch) decided(result *api.WaitResult) bool {
 	for i := range w.s.outcomes {
 		in := &result.Instances[i]
-		if !w.s.outcomes[i].OK && !w.failed(in) && !w.endedAtOnce(in, &result.Reload) {
+		if !w.s.outcomes[i].OK && !w.failed(in) && !w.endedAtOnce(in) {
 			return false
 		}
 	}
@@ -269,7 +276,7 @@ func (w *watch) lastWords(o *outcome) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	deaths, err := w.client.Deaths(ctx, o.Name)
-	if err != nil || len(deaths) == 0 || !w.own(&deaths[0].Exit, o.desired) {
+	if err != nil || len(deaths) == 0 || !w.own(o.Name, &deaths[0].Exit, o.desired) {
 		return nil
 	}
 	// Starts and deaths are noted there as well (checklist P2).

@@ -36,6 +36,12 @@ func made(fingerprint string) *configs.Instance {
 // that version, or has frozen what it had.
 func switchTo(t *testing.T, wanted *configs.Instance, objects ...status.Object) *waiting {
 	t.Helper()
+	return switchFrom(t, nil, wanted, objects...)
+}
+
+// switchFrom begins one where there is an instance already.
+func switchFrom(t *testing.T, before *status.Instance, wanted *configs.Instance, objects ...status.Object) *waiting {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "switch-") // the path of a socket is short
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +61,9 @@ func switchTo(t *testing.T, wanted *configs.Instance, objects ...status.Object) 
 	server := control.Serve(l, control.Config{Board: w.board, Log: zerolog.Nop(), PID: 42, Deaths: store, Group: -1, Reload: reload, Level: func() string { return "warn" }})
 	t.Cleanup(func() { _ = server.Close() })
 
+	if before != nil {
+		w.board.Publish(before)
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +136,25 @@ func TestO9_R5_TheEndOfTheOldVersionIsNotTheNewOnes(t *testing.T) {
 
 			w = switchTo(t, v2)
 			w.board.Publish(died(v2, v2, last))
+			w.end("not all is up: web/app.0 ")
+		})
+	}
+}
+
+// What ended before the switch is not taken for its failure, nor the other way
+// round, whatever the clock says: it may be set meanwhile.
+func TestO9_R5_TheClockTellsNothing(t *testing.T) {
+	v := made("v")
+	for _, shift := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(shift.String(), func(t *testing.T) {
+			t.Parallel()
+			last := died(v, v, status.Exit{Words: "exited with code 3", Code: 3, Failure: true})
+			last.LastExit.At = time.Now().Add(shift)
+			w := switchFrom(t, last, v)
+			w.watched()
+			again := died(v, v, status.Exit{Words: "exited with code 4", Code: 4, Failure: true})
+			again.LastExit.At = time.Now().Add(-2 * shift)
+			w.board.Publish(again)
 			w.end("not all is up: web/app.0 ")
 		})
 	}
