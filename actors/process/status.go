@@ -84,7 +84,7 @@ func (p *Process) nextTry() (at time.Time, formula string) {
 		formula += ", " + wait.String() + " at least since it could not be started,"
 	}
 	if b := c.RestartBackoff; b.Factor != 0 && p.row > 0 {
-		formula = fmt.Sprintf("%s: restart-timeout %s * %v^%d, at most %s", wait, c.RestartTimeout, b.Factor, p.row-1, b.Cap)
+		formula = fmt.Sprintf("%s: restart-timeout %s * %v^%d, at most %s", wait.Round(time.Millisecond), c.RestartTimeout, b.Factor, p.row-1, b.Cap)
 		if b.Jitter != 0 {
 			formula += fmt.Sprintf(", less up to %v%% by chance", b.Jitter*100)
 		}

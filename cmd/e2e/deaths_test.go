@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -132,6 +133,10 @@ func TestEveryDeathIsToldApart(t *testing.T) {
 		}
 		if out := strings.Join(d.Output, "\n"); !strings.Contains("\n"+out+"\n", want.output) {
 			t.Errorf("%s: output %q, want %q", name, out, want.output)
+		}
+		why := regexp.QuoteMeta(want.words) + `.*\[` + want.cause + `\]`
+		if err := h.psShows([]string{"--why", name}, why, `(?m)^    .*CPU \S+`, "it was image "+h.path("images/app")); err != nil {
+			t.Error(err)
 		}
 		if !strings.Contains(master, fmt.Sprintf("Container %q (pid %d) %s", name, d.PID, want.words)) ||
 			!strings.Contains(logLine(master, name, want.words), "cause: "+want.cause) {

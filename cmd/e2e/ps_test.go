@@ -58,7 +58,7 @@ func TestR9_PsShowsEveryInstance(t *testing.T) {
 	eventually(t, "the death", 10*time.Second, func() error {
 		return h.psShows([]string{"--why", "box/dies.0"}, `(?m)^waits for next try in \S+: restart-timeout 5m0s`,
 			`(?m)^asks for  image \S+/images/app, config /config/dies.yaml$`,
-			`exited with code 3 after \S+ \[itself\]\n(    \| .*\n)*    \| its last words\n`)
+			`exited with code 3 after \S+ \[itself\]\n(    .*\n)*    \| its last words\n`)
 	})
 	h.psJSON("daemon", pid)
 	h.psNames()

@@ -196,7 +196,8 @@ func TestR9_WhyInWords(t *testing.T) {
 			FilenoLimit: 1024, RestartTimeout: time.Minute, KillTimeout: 5 * time.Second}),
 		Deaths: []api.Death{{
 			Exit:     api.Exit{At: now.Add(-5 * time.Second), Words: "was ended by SIGKILL", Cause: api.CauseOOM, Failure: true, Uptime: 3},
-			OOMKills: number(int64(1)), MemoryLimit: 1 << 30, Output: []string{"out of \x1b[31mmemory"}, OutputShared: true, OutputFile: "/log",
+			OOMKills: number(int64(1)), MemoryLimit: 1 << 30, MemoryPeak: number(int64(1 << 30)), CPU: number(0.25), Restart: 4, Asked: api.CauseReplaced,
+			Version: &api.Version{Image: "/i", Config: "/c", Fingerprint: "f00"}, Output: []string{"out of \x1b[31mmemory"}, OutputShared: true, OutputFile: "/log",
 		}},
 	}
 	const want = `web/worker.0
@@ -212,6 +213,8 @@ asks for  image /i, config /c
 deaths    the last 1, the newest first
   2026-11-01T11:59:55Z (5s ago): was ended by SIGKILL after 3s [oom]
     the kernel killed 1 of its processes for want of memory, its limit is 1.0G
+    asked to end: replaced, restart 4, CPU 250ms, memory at most 1.0G
+    it was image /i, config /c, version f00
     | out of \x1b[31mmemory
     (others write to /log too)
 `

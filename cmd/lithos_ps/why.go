@@ -234,6 +234,12 @@ func (v *view) deaths(b *strings.Builder, t *story) {
 		if d.OOMKills != nil && *d.OOMKills > 0 {
 			fmt.Fprintf(b, "    the kernel killed %d of its processes for want of memory, its limit is %s\n", *d.OOMKills, size(d.MemoryLimit))
 		}
+		if text := spentBy(&d); text != "" {
+			b.WriteString("    " + text + "\n")
+		}
+		if d.Version != nil {
+			fmt.Fprintf(b, "    it was image %s, config %s, version %s\n", clean(d.Version.Image), clean(d.Version.Config), clean(d.Version.Fingerprint))
+		}
 		for _, line := range d.Output {
 			b.WriteString("    | " + clean(line) + "\n")
 		}
@@ -241,4 +247,22 @@ func (v *view) deaths(b *strings.Builder, t *story) {
 			b.WriteString("    (others write to " + clean(d.OutputFile) + " too)\n")
 		}
 	}
+}
+
+// spentBy says who wanted one to end, which start it was, and what it took.
+func spentBy(d *api.Death) string {
+	var parts []string
+	if d.Asked != "" && d.Asked != d.Cause {
+		parts = append(parts, "asked to end: "+clean(d.Asked))
+	}
+	if d.Restart > 0 {
+		parts = append(parts, fmt.Sprintf("restart %d", d.Restart))
+	}
+	if d.CPU != nil {
+		parts = append(parts, "CPU "+seconds(*d.CPU).Round(time.Millisecond).String())
+	}
+	if d.MemoryPeak != nil {
+		parts = append(parts, "memory at most "+size(*d.MemoryPeak))
+	}
+	return strings.Join(parts, ", ")
 }

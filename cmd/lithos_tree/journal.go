@@ -31,7 +31,7 @@ func journalOf(w io.Writer, stream string) *journal {
 	}
 	var st unix.Stat_t
 	fd := int(f.Fd())
-	if err := unix.Fstat(fd, &st); err != nil || stream != fmt.Sprintf("%d:%d", st.Dev, st.Ino) {
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK || stream != fmt.Sprintf("%d:%d", st.Dev, st.Ino) {
 		return nil
 	}
 	return &journal{fd: fd}

@@ -27,6 +27,15 @@ func journalPair(t *testing.T) (ours, theirs *os.File, stream string) {
 
 func TestJournalIsKnownByItsSocket(t *testing.T) {
 	ours, theirs, stream := journalPair(t)
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
 	if journalOf(ours, stream) == nil {
 		t.Error("the journal's socket is not taken for it")
 	}
@@ -34,6 +43,7 @@ func TestJournalIsKnownByItsSocket(t *testing.T) {
 		"another socket":     journalOf(theirs, stream),
 		"no variable":        journalOf(ours, ""),
 		"not a file":         journalOf(&bytes.Buffer{}, stream),
+		"no socket":          journalOf(file, fmt.Sprintf("%d:%d", st.Dev, st.Ino)),
 		"a strange variable": journalOf(ours, "x"),
 	} {
 		if j != nil {
