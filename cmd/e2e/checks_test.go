@@ -266,13 +266,15 @@ func TestChecks_InABridgedNetwork(t *testing.T) {
 func TestChecks_NotReadyInTime(t *testing.T) {
 	t.Parallel()
 	_, port := freePort(t)
-	h := one(t, simple(fmt.Sprintf("kill-timeout: 0.5\nready: {tcp: %d, within: 1.5}\n", port), "stubborn"))
+	// Long enough for the program to begin to ignore TERM.
+	limit := within(1500 * time.Millisecond)
+	h := one(t, simple(fmt.Sprintf("kill-timeout: 0.5\nready: {tcp: %d, within: %v}\n", port, limit.Seconds()), "stubborn"))
 	h.start()
 	in := h.is("box/app.0", "ended", func(in *api.Instance) bool { return in.LastExit != nil })
 	deaths, err := h.control().Deaths(t.Context(), "box/app.0")
 	must(t, err)
 	if in.LastExit.Cause != api.CauseKillTimeout || !in.LastExit.Failure || len(deaths) == 0 || deaths[0].Asked != api.CauseHealth ||
-		!strings.HasPrefix(in.LastExit.Words, "was ended, since it was not ready within 1.5s (TCP connection to 127.0.0.1:") {
+		!strings.HasPrefix(in.LastExit.Words, "was ended, since it was not ready within "+limit.String()+" (TCP connection to 127.0.0.1:") {
 		t.Errorf("it ended by %+v, asked by %+v", in.LastExit, deaths)
 	}
 }

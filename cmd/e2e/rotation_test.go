@@ -78,6 +78,54 @@ func accountFor(t *testing.T, text []byte) (lives, ended int) {
 	return len(next), ended
 }
 
+// Nor does a line get lost, or come twice, when lithos_tree is replaced and told to
+// take over, at whatever step of a rotation it is.
+func TestO2_StdioLogMaxSizeLosesNoLineInUpgrades(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.image("app", map[string]string{"app": simple("kill-timeout: 10", "shout", "0")})
+	h.sandbox("box", "stdio-log-max-size: 64ki\nstdio-log-keep: 1000\n", "app: {image: app, config: /config/app.yaml, instances: 3}\n")
+	tree := h.own()
+	d := h.startOwn(tree)
+	before := h.running(names("box/app", 3)...)
+	path, program := h.path("log/stderr/box.log"), []byte(h.read("bin/lithos_tree"))
+	const upgrades = 6
+	for n := range upgrades {
+		newest, _ := os.Stat(path + ".1")
+		eventually(t, "a rotation by this daemon", 20*time.Second, func() error {
+			if now, err := os.Stat(path + ".1"); err != nil || newest != nil && os.SameFile(now, newest) {
+				return fmt.Errorf("there is none: %v", err)
+			}
+			return nil
+		})
+		h.replace(tree, program, 0o755)
+		// The next one soon begins: QUIT comes at that, or some time later.
+		for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(100 * time.Microsecond) {
+			if _, err := os.Lstat(path + ".1.new"); err == nil {
+				break
+			}
+		}
+		time.Sleep(time.Duration(n%5*10) * time.Millisecond)
+		d.signal(syscall.SIGQUIT)
+		h.saidTimes(n+1, "Taken over from lithos_tree")
+	}
+	h.adopted("box/app.0", upgrades)
+	h.same(before, names("box/app", 3)...)
+	if !d.alive() {
+		t.Fatalf("the daemon ended: %v", d.err)
+	}
+	h.stop()
+	text, parts := h.output("box")
+	lives, ended := accountFor(t, text)
+	t.Logf("%d upgrades; %d parts, %d bytes", upgrades, parts, len(text))
+	if lives != 3 || ended != 3 || parts < upgrades {
+		t.Errorf("%d lives, %d of them ended; %d parts", lives, ended, parts)
+	}
+	if left, _ := filepath.Glob(h.path("log/stderr/*.new")); left != nil {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // The daemon is killed again and again, at whatever step of a rotation it is, while
 // three programs write: each line is in the parts and the file, once.
 func TestStdioLogMaxSizeLosesNoLineWhenTheDaemonIsKilled(t *testing.T) {
