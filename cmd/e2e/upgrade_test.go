@@ -112,6 +112,33 @@ func (h *host) ask() (end func() (answers int64, err error)) {
 	}
 }
 
+// One that is replaced once more while it is tried is tried again, without another
+// QUIT: the one that came meanwhile meant it.
+func TestO2_G12_ReplacedOnceMoreWhileItIsTried(t *testing.T) {
+	t.Parallel()
+	h := one(t, simple("", "wait"))
+	tree := h.own()
+	d := h.startOwn(tree)
+	before := h.running("box/app.0")["box/app.0"]
+	program := []byte(h.read("bin/lithos_tree"))
+	h.replace(tree, []byte("#!/bin/sh\n: >'"+h.path("tried")+"'\nsleep 3\nexit 1\n"), 0o755)
+	d.signal(syscall.SIGQUIT)
+	eventually(t, "the try", 10*time.Second, func() error {
+		_, err := os.Stat(h.path("tried"))
+		return err
+	})
+	h.replace(tree, program, 0o755)
+	d.signal(syscall.SIGQUIT)
+	h.saidTimes(1, "Taken over from lithos_tree")
+	if log := h.read("log/master.log"); strings.Contains(log, "can't take over") {
+		t.Errorf("what was not there any more is complained of:\n%s", log)
+	}
+	if now := h.running("box/app.0")["box/app.0"]; now.knot != before.knot {
+		t.Errorf("it was %+v and is %+v", before, now)
+	}
+	h.stop()
+}
+
 // A lithos_tree that was replaced takes over at QUIT: with the same pid, the
 // same containers, nobody refused on their port or on the control socket, and
 // each death learnt of exactly.

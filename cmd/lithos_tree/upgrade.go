@@ -102,6 +102,9 @@ func (u *upgrader) run() {
 			if stopping {
 				continue
 			}
+			if errors.Is(err, errReplaced) {
+				break // whoever replaced it has asked for a reload meanwhile: that one is tried
+			}
 			if err == nil {
 				sig, err = u.upgrade()
 			}
@@ -136,8 +139,10 @@ func (u *upgrader) replaced() bool {
 	return err == nil && now.Mode().IsRegular() && !sameProgram(now, u.running) && (u.silent == nil || !sameProgram(now, u.silent))
 }
 
-// try finds out whether the new program could take over. One that is replaced
-// once more meanwhile is for the next reload.
+// errReplaced is a program that was replaced once more while it was tried.
+var errReplaced = errors.New("it was replaced once more while it was tried")
+
+// try finds out whether the new program could take over.
 func (u *upgrader) try(ctx context.Context) error {
 	before, err := os.Stat(u.path)
 	if err != nil {
@@ -152,12 +157,9 @@ func (u *upgrader) try(ctx context.Context) error {
 	if errors.Is(err, errSilent) {
 		u.silent = before
 	}
-	if err != nil {
-		return err
-	}
-	now, err := os.Stat(u.path)
-	if err == nil && !sameProgram(before, now) {
-		err = errors.New("it was replaced once more while it was tried; send QUIT again")
+	// What was tried is of no interest then, however it went.
+	if now, statErr := os.Stat(u.path); statErr == nil && !sameProgram(before, now) {
+		return errReplaced
 	}
 	return err
 }
