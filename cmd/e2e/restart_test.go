@@ -211,7 +211,7 @@ func TestN3_RestartBudgetOfTheHost(t *testing.T) {
 	// A reload brings another budget, to who waits, too.
 	h.master("restart-budget: 100")
 	h.reload("box")
-	h.running("box/app.0")
+	h.programs("box/app.0")
 	metric("lithos_restart_budget_rate 100")
 	h.master()
 	h.reload("box")

@@ -226,7 +226,7 @@ func TestStdioLogKeepAndTheNoisiestProcess(t *testing.T) {
 		`)
 	h.sandbox("end", "stdio-log-max-size: 64ki\n", "dies: {image: app, config: /config/dies.yaml}\n")
 	h.start()
-	h.running("box/loud.0", "box/quiet.0")
+	h.programs("box/loud.0", "box/quiet.0")
 	eventually(t, "the last line", 30*time.Second, func() error { return h.outputIn("log/stderr/box.log", " end\n") })
 	eventually(t, "who is noisy", 20*time.Second, func() error {
 		for line := range strings.Lines(h.read("log/box.log")) {
