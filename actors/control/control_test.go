@@ -35,6 +35,7 @@ type stage struct {
 	deaths *deaths.Store
 	mu     sync.Mutex
 	level  string
+	began  time.Time // when the program of each container was started, zero = not yet
 }
 
 func newStage(t *testing.T, group int) *stage {
@@ -47,7 +48,7 @@ func newStage(t *testing.T, group int) *stage {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{t: t, board: status.New(), path: filepath.Join(dir, api.SocketName), reload: make(chan struct{}, 1), level: "warn"}
+	s := &stage{t: t, board: status.New(), path: filepath.Join(dir, api.SocketName), reload: make(chan struct{}, 1), level: "warn", began: time.Now()}
 	if s.deaths, err = deaths.New(deaths.Dir(dir), zerolog.Nop()); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +70,11 @@ func newStage(t *testing.T, group int) *stage {
 			defer s.mu.Unlock()
 			s.level = l
 			return nil
+		},
+		Probe: func(string, int) Probe {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return Probe{ProgramStarted: s.began}
 		},
 	})
 	t.Cleanup(func() { _ = server.Close() })
@@ -219,6 +225,51 @@ func TestWait(t *testing.T) {
 	s.board.EndReload(&status.Config{}, "the master config is broken")
 	if r := look(api.Wait{Reload: 4, Timeout: time.Hour}); r.OK || r.Missing[0] != "the reload was refused: the master config is broken" {
 		t.Errorf("a refused reload: %+v", r)
+	}
+}
+
+// A container that is still being set up does not run yet, however long it takes.
+func TestWait_ForTheProgram(t *testing.T) {
+	s := newStage(t, -1)
+	v := version("web/app.0", "v1")
+	s.want(v)
+	in := running(v, 7)
+	in.Started = time.Now().Add(-30 * time.Second)
+	s.board.Publish(in)
+	began := func(at time.Time) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.began = at
+	}
+	for _, c := range []struct {
+		began   time.Time
+		missing string // "" = it is up
+	}{
+		{time.Time{}, "its program is not there yet"},
+		{time.Now(), "runs for "},
+		{in.Started.Add(time.Second), ""},
+	} {
+		began(c.began)
+		r, err := s.client.Wait(t.Context(), api.Wait{Stable: 20 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.OK != (c.missing == "") || !r.OK && !strings.Contains(r.Missing[0], c.missing) {
+			t.Errorf("%q: %+v", c.missing, r)
+		}
+	}
+	began(time.Time{})
+	done := make(chan *api.WaitResult)
+	go func() {
+		r, err := s.client.Wait(t.Context(), api.Wait{Stable: time.Second, Timeout: time.Minute})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- r
+	}()
+	began(time.Now())
+	if r := <-done; r == nil || !r.OK {
+		t.Errorf("it was started in the meantime: %+v", r)
 	}
 }
 

@@ -14,6 +14,14 @@ import (
 // changes costs no more than this many.
 const pause = 20 * time.Millisecond
 
+const (
+	// setupLimit is how long a container may take to be set up: one that is older
+	// runs its program. It is that of package process, and some more.
+	setupLimit = 2 * time.Minute
+	// probePause is when to look again whether a program was started.
+	probePause = 200 * time.Millisecond
+)
+
 // waiting is one GET /v1/wait.
 type waiting struct {
 	reload uint64
@@ -125,7 +133,16 @@ func (q *waiting) missing(in *api.Instance, now time.Time) (text string, wait ti
 		}
 		return "", 0 // it says so itself, no time has to show it
 	}
-	if up := now.Sub(in.Started); up < q.stable {
+	up := now.Sub(in.Started)
+	if q.s.c.Probe != nil && q.stable > 0 && up >= q.stable && up < setupLimit+q.stable {
+		// Who looks this up has work to do, so it is not done for all.
+		began := q.s.c.Probe(in.Name, in.PID).ProgramStarted
+		if began.IsZero() {
+			return "its program is not there yet", probePause
+		}
+		up = now.Sub(began)
+	}
+	if up < q.stable {
 		return fmt.Sprintf("runs for %s, not for %s", short(up), q.stable), q.stable - up
 	}
 	return "", 0

@@ -36,7 +36,7 @@ Options:
       --dry-run       change nothing, say which containers would start, stop,
                       be replaced or stay, and why
       --wait          wait until all containers of SANDBOX are up, or have failed:
-                      up is what runs for a second, or is ready if its config
+                      up is whose program runs for a second, or is ready if its config
                       says how to ask (ready)
       --stable SECS   how long one has to run to be up, if its config does not
                       say how to ask (default 1)

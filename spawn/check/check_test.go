@@ -64,7 +64,7 @@ func TestHTTP(t *testing.T) {
 		{"nothing", "", false, "the connection was closed before there was an answer"},
 		{"half", "HTTP/1.1 200 OK\r\nContent", false, "the answer is not HTTP"},
 		{"endless", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("y", 1000)+"\r\n", 10000), false, "the connection was closed before there was an answer"},
-		{"silent", "", true, "no answer within 500ms"},
+		{"silent", "", true, "no answer in time"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
-	"time"
 
 	"lithos/spawn"
 	"lithos/spawn/enter"
@@ -24,14 +23,16 @@ const maxAnswer = 64 << 10
 // maxInformational is how many answers before the final one are passed over.
 const maxInformational = 8
 
+// ErrNoAnswer is that the context was over before there was an answer.
+var ErrNoAnswer = errors.New("no answer in time")
+
 // TCP makes a connection to a container and closes it; nil = it was accepted.
 // [enter.ErrNotRunning], [enter.ErrNoProgram] and [enter.ErrOldRecord] say that
-// there was nobody to ask.
+// there was nobody to ask, [ErrNoAnswer] that it takes too long.
 func TCP(ctx context.Context, r *spawn.Record, to netip.AddrPort) error {
-	began := time.Now()
 	conn, err := connect(ctx, r, to)
 	if err != nil {
-		return explain(ctx, err, began)
+		return explain(ctx, err)
 	}
 	return conn.Close()
 }
@@ -39,22 +40,21 @@ func TCP(ctx context.Context, r *spawn.Record, to netip.AddrPort) error {
 // HTTP sends a GET to a container; nil = the status is 200 to 399. The errors
 // are those of [TCP].
 func HTTP(ctx context.Context, r *spawn.Record, to netip.AddrPort, path string) error {
-	began := time.Now()
 	conn, err := connect(ctx, r, to)
 	if err != nil {
-		return explain(ctx, err, began)
+		return explain(ctx, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: lithos-check\r\nAccept: */*\r\nConnection: close\r\n\r\n", path, to)
 	if err != nil {
-		return explain(ctx, err, began)
+		return explain(ctx, err)
 	}
 	status, err := readStatus(conn)
 	switch {
 	case err != nil:
-		return explain(ctx, err, began)
+		return explain(ctx, err)
 	case status < 200 || status > 399:
 		return fmt.Errorf("status %d", status)
 	}
@@ -93,15 +93,11 @@ func connect(ctx context.Context, r *spawn.Record, to netip.AddrPort) (net.Conn,
 }
 
 // explain puts what went wrong into words that are the same each time.
-func explain(ctx context.Context, err error, began time.Time) error {
+func explain(ctx context.Context, err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), ctx.Err() != nil:
-		limit := time.Since(began)
-		if deadline, ok := ctx.Deadline(); ok {
-			limit = deadline.Sub(began)
-		}
-		return fmt.Errorf("no answer within %s", limit.Round(100*time.Millisecond))
+		return ErrNoAnswer
 	case errors.As(err, &errno):
 		return errno
 	}
