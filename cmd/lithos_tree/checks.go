@@ -47,6 +47,8 @@ func (k *kernel) check(ctx context.Context, name, record string, c *configs.Chec
 		return fmt.Errorf("%w: %w", actors.ErrNotAsked, err)
 	case errors.Is(err, enter.ErrNoProgram):
 		return actors.ErrNoProgram
+	case errors.Is(err, check.ErrNoAnswer):
+		return fmt.Errorf("no answer within %s", c.Timeout)
 	}
 	return err
 }
