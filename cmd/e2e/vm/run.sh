@@ -78,7 +78,7 @@ stage_root() {
 		[ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/lithos/src/$package/"
 	done <"$vm/suite"
 	{
-		printf 'LIMIT=%q\nSLOW=%q\nCOUNT=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}" "${LITHOS_E2E_COUNT:-}"
+		printf 'LIMIT=%q\nSLOW=%q\nCOUNT=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}" "${LITHOS_E2E_COUNT:-80}"
 		printf 'RUN=%q\n' "${RUN:-}"
 	} >"$root/lithos/settings"
 }
