@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -74,7 +75,10 @@ func newStage(t *testing.T, group int) *stage {
 		Probe: func(string, int) Probe {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return Probe{ProgramStarted: s.began}
+			if s.began.IsZero() {
+				return Probe{}
+			}
+			return Probe{ProgramPID: 8, ProgramAge: time.Since(s.began)}
 		},
 	})
 	t.Cleanup(func() { _ = server.Close() })
@@ -225,6 +229,23 @@ func TestWait(t *testing.T) {
 	s.board.EndReload(&status.Config{}, "the master config is broken")
 	if r := look(api.Wait{Reload: 4, Timeout: time.Hour}); r.OK || r.Missing[0] != "the reload was refused: the master config is broken" {
 		t.Errorf("a refused reload: %+v", r)
+	}
+}
+
+// A daemon that is told to stop as soon as it has begun leaves no socket behind.
+func TestN4_ClosedAsSoonAsItServes(t *testing.T) {
+	for range 200 {
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := sock.ListenUnix(path, 0o600, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Serve(l, Config{Board: status.New(), Log: zerolog.Nop()}).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("the socket is left: %v", err)
+		}
 	}
 }
 

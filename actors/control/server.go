@@ -63,14 +63,16 @@ type Probe struct {
 	Usage          cgroup.Usage
 	ProgramPID     int // on the host; 0 = none
 	ProgramStarted time.Time
-	Stopped        bool // PID 1 or the program is stopped by a signal
+	ProgramAge     time.Duration // since then, also if the clock was set
+	Stopped        bool          // PID 1 or the program is stopped by a signal
 }
 
 // Server answers on the control socket.
 type Server struct {
-	c    Config
-	http *http.Server
-	done chan struct{}
+	c        Config
+	http     *http.Server
+	listener net.Listener
+	done     chan struct{}
 
 	mu     sync.Mutex
 	counts map[bool]int // connections, of root and of others
@@ -78,7 +80,7 @@ type Server struct {
 
 // Serve begins to answer on the listener, which it owns from now on.
 func Serve(l net.Listener, c Config) *Server {
-	s := &Server{c: c, done: make(chan struct{}), counts: make(map[bool]int)}
+	s := &Server{c: c, listener: l, done: make(chan struct{}), counts: make(map[bool]int)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout,
@@ -100,7 +102,12 @@ func Serve(l net.Listener, c Config) *Server {
 // Close ends all connections and removes the socket.
 func (s *Server) Close() error {
 	close(s.done)
-	return s.http.Close()
+	err := s.http.Close()
+	// Package http does not know it yet if this comes right after [Serve].
+	if closed := s.listener.Close(); !errors.Is(closed, net.ErrClosed) {
+		err = errors.Join(err, closed)
+	}
+	return err
 }
 
 // Leave ends all connections, with an answer to who waits for one, and leaves

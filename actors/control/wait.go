@@ -136,11 +136,11 @@ func (q *waiting) missing(in *api.Instance, now time.Time) (text string, wait ti
 	up := now.Sub(in.Started)
 	if q.s.c.Probe != nil && q.stable > 0 && up >= q.stable && up < setupLimit+q.stable {
 		// Who looks this up has work to do, so it is not done for all.
-		began := q.s.c.Probe(in.Name, in.PID).ProgramStarted
-		if began.IsZero() {
+		p := q.s.c.Probe(in.Name, in.PID)
+		if p.ProgramPID == 0 {
 			return "its program is not there yet", probePause
 		}
-		up = now.Sub(began)
+		up = p.ProgramAge
 	}
 	if up < q.stable {
 		return fmt.Sprintf("runs for %s, not for %s", short(up), q.stable), q.stable - up

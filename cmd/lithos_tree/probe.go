@@ -60,7 +60,7 @@ func (k *kernel) probe(name string, pid int) control.Probe {
 		_, stopped = found.look()
 	}
 	p.Stopped = stopped // of a stopped PID 1 its actor is told
-	p.ProgramPID, p.ProgramStarted = found.pid, found.began
+	p.ProgramPID, p.ProgramStarted, p.ProgramAge = found.pid, found.began, proc.Since(found.start)
 	return p
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,4 +62,10 @@ func Now() uint64 {
 		return 0
 	}
 	return uint64(ts.Nano()) / (1e9 / ticks)
+}
+
+// Since is how long ago a start time of [Stat] was, whatever has become of the
+// clock.
+func Since(start uint64) time.Duration {
+	return time.Duration(int64(Now())-int64(start)) * (time.Second / ticks)
 }

@@ -100,7 +100,9 @@ func (u *Unix) Close() error {
 		return err
 	}
 	if now, statErr := os.Lstat(u.path); statErr == nil && os.SameFile(now, u.file) {
-		err = errors.Join(err, os.Remove(u.path))
+		if gone := os.Remove(u.path); !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
 	}
 	return err
 }
