@@ -75,10 +75,11 @@ func fakeKnot() {
 			panic(err)
 		}
 	}
-	record := os.NewFile(wire.FDRecord, "record")
-	record.Write(wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: time.Now()}))
+	// Before others can know that it runs: a TERM that nobody awaits is exit code 2.
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
+	record := os.NewFile(wire.FDRecord, "record")
+	record.Write(wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: time.Now()}))
 	<-term
 	syscall.Exit(ExitNormal)
 }
