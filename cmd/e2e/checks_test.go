@@ -52,8 +52,9 @@ func exists(args []string) {
 func (h *host) is(name, what string, ok func(*api.Instance) bool) *api.Instance {
 	h.t.Helper()
 	var in *api.Instance
+	client := h.control() // one: a client keeps its connection
 	eventually(h.t, name+" "+what, 60*time.Second, func() (err error) {
-		if in, err = h.control().Instance(h.t.Context(), name); err != nil {
+		if in, err = client.Instance(h.t.Context(), name); err != nil {
 			return err
 		}
 		if !ok(in) {

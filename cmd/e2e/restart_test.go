@@ -176,9 +176,10 @@ func TestN3_RestartBudgetOfTheHost(t *testing.T) {
 		`)
 	must(t, os.Chmod(h.path("data"), 0o777))
 	h.start()
+	client := h.control()
 	waits := func(name, place string) {
 		eventually(t, name+" in the queue", 20*time.Second, func() error {
-			in, err := h.control().Instance(t.Context(), name)
+			in, err := client.Instance(t.Context(), name)
 			if err != nil {
 				return err
 			}
@@ -190,7 +191,7 @@ func TestN3_RestartBudgetOfTheHost(t *testing.T) {
 	}
 	metric := func(want string) {
 		eventually(t, want, 20*time.Second, func() error {
-			text, err := h.control().Metrics(t.Context())
+			text, err := client.Metrics(t.Context())
 			if err != nil {
 				return err
 			}
