@@ -183,7 +183,7 @@ func TestJ9_NoSecretIsShown(t *testing.T) {
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 	cmd.Dir = t.TempDir()
 	h.launch(cmd)
-	app := h.running("box/app.0")["box/app.0"]
+	app := h.programs("box/app.0")["box/app.0"]
 	if got, _ := h.seen("app").environ("PASSWORD"); got != secret {
 		t.Fatalf("the program has %q: this test would find nothing", got)
 	}
