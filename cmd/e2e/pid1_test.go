@@ -17,15 +17,22 @@ import (
 	"lithos/actors/control/api"
 )
 
-// Who stops PID 1 with a signal keeps it from its work: that is shown while it
-// lasts, and TERM works all the same.
-func TestN4_N8_PID1Stopped(t *testing.T) {
-	t.Parallel()
+// waiting starts one that waits, and is not started again by itself.
+func waiting(t *testing.T) (*troubled, instance) {
+	t.Helper()
 	h := &troubled{host: one(t, simple("restart-timeout: 300", "wait"))}
 	h.client = h.control()
 	h.start()
 	h.settled(api.Wait{Reload: 1})
 	i := h.running("box/app.0")["box/app.0"]
+	return h, i
+}
+
+// Who stops PID 1 with a signal keeps it from its work: that is shown while it
+// lasts, and TERM works all the same.
+func TestN4_N8_PID1Stopped(t *testing.T) {
+	t.Parallel()
+	h, i := waiting(t)
 	shown := func(want bool) {
 		t.Helper()
 		eventually(t, fmt.Sprintf("suspended: %v", want), 10*time.Second, func() error {
@@ -67,11 +74,7 @@ func TestN4_N8_PID1Stopped(t *testing.T) {
 // other.
 func TestN4_K12_PID1StoppedWhenItIsAdopted(t *testing.T) {
 	t.Parallel()
-	h := &troubled{host: one(t, simple("restart-timeout: 300", "wait"))}
-	h.client = h.control()
-	h.start()
-	h.settled(api.Wait{Reload: 1})
-	i := h.running("box/app.0")["box/app.0"]
+	h, i := waiting(t)
 	h.killDaemon()
 	kill(t, i.knot, unix.SIGSTOP)
 	h.start()

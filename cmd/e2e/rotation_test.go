@@ -78,6 +78,27 @@ func accountFor(t *testing.T, text []byte) (lives, ended int) {
 	return len(next), ended
 }
 
+// rotated waits for a rotation of a file from now on.
+func rotated(t *testing.T, path string) {
+	t.Helper()
+	newest, _ := os.Stat(path + ".1")
+	eventually(t, "a rotation by this daemon", 20*time.Second, func() error {
+		if now, err := os.Stat(path + ".1"); err != nil || newest != nil && os.SameFile(now, newest) {
+			return fmt.Errorf("there is none: %v", err)
+		}
+		return nil
+	})
+}
+
+// rotates returns when one begins, or after a second.
+func rotates(path string) {
+	for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(100 * time.Microsecond) {
+		if _, err := os.Lstat(path + ".1.new"); err == nil {
+			break
+		}
+	}
+}
+
 // Nor does a line get lost, or come twice, when lithos_tree is replaced and told to
 // take over, at whatever step of a rotation it is.
 func TestO2_StdioLogMaxSizeLosesNoLineInUpgrades(t *testing.T) {
@@ -91,20 +112,10 @@ func TestO2_StdioLogMaxSizeLosesNoLineInUpgrades(t *testing.T) {
 	path, program := h.path("log/stderr/box.log"), []byte(h.read("bin/lithos_tree"))
 	const upgrades = 6
 	for n := range upgrades {
-		newest, _ := os.Stat(path + ".1")
-		eventually(t, "a rotation by this daemon", 20*time.Second, func() error {
-			if now, err := os.Stat(path + ".1"); err != nil || newest != nil && os.SameFile(now, newest) {
-				return fmt.Errorf("there is none: %v", err)
-			}
-			return nil
-		})
+		rotated(t, path)
 		h.replace(tree, program, 0o755)
 		// The next one soon begins: QUIT comes at that, or some time later.
-		for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(100 * time.Microsecond) {
-			if _, err := os.Lstat(path + ".1.new"); err == nil {
-				break
-			}
-		}
+		rotates(path)
 		time.Sleep(time.Duration(n%5*10) * time.Millisecond)
 		d.signal(syscall.SIGQUIT)
 		h.saidTimes(n+1, "Taken over from lithos_tree")
@@ -138,19 +149,9 @@ func TestStdioLogMaxSizeLosesNoLineWhenTheDaemonIsKilled(t *testing.T) {
 	path := h.path("log/stderr/box.log")
 	var half, adoptions int
 	for n := range kills {
-		newest, _ := os.Stat(path + ".1")
-		eventually(t, "a rotation by this daemon", 20*time.Second, func() error {
-			if now, err := os.Stat(path + ".1"); err != nil || newest != nil && os.SameFile(now, newest) {
-				return fmt.Errorf("there is none: %v", err)
-			}
-			return nil
-		})
+		rotated(t, path)
 		// The next one soon begins: it is killed at that, or some time later.
-		for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(100 * time.Microsecond) {
-			if _, err := os.Lstat(path + ".1.new"); err == nil {
-				break
-			}
-		}
+		rotates(path)
 		time.Sleep(time.Duration(n%5*10) * time.Millisecond)
 		h.killDaemon()
 		if _, err := os.Lstat(path + ".1.new"); err == nil {

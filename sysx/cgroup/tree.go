@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
-	"sync"
 )
 
 // Leaf is the group on version 2 where the process that opened the tree sits.
