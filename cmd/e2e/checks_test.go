@@ -208,8 +208,10 @@ func TestChecks_ReadyByCommand(t *testing.T) {
 // nobody wants to know any more: nothing piles up in the container.
 func TestChecks_NothingOfACheckIsLeft(t *testing.T) {
 	t.Parallel()
-	const check = "{command: [/bin/e2e, e2e-program, exists, /out/up], interval: 1, timeout: "
-	h := one(t, simple(dataVolume+"ready: "+check+"3}\n", "wait"))
+	with := func(file, timeout string) string {
+		return simple(dataVolume+"ready: {command: [/bin/e2e, e2e-program, exists, /out/"+file+"], interval: 1, timeout: "+timeout+"}\n", "wait")
+	}
+	h := one(t, with("up", "3"))
 	h.up("up.hang", true)
 	h.start()
 	before := h.running("box/app.0")["box/app.0"]
@@ -217,16 +219,15 @@ func TestChecks_NothingOfACheckIsLeft(t *testing.T) {
 		return isNotReady(in) && strings.HasPrefix(in.Ready.Why, "it did not end within 3s")
 	})
 	// One that would last is given up, since other checks are wanted.
-	h.config("app", "app", simple(dataVolume+"ready: "+check+"250}\n", "wait"))
+	h.up("other.hang", true)
+	h.config("app", "app", with("other", "300"))
 	h.reload("box")
-	_ = os.Remove(h.path("data/up.started"))
 	eventually(t, "the check", 60*time.Second, func() error {
-		_, err := os.Stat(h.path("data/up.started"))
+		_, err := os.Stat(h.path("data/other.started"))
 		return err
 	})
-	h.up("up.hang", false)
-	h.up("up", true)
-	h.config("app", "app", simple(dataVolume+"ready: "+check+"100}\n", "wait"))
+	h.up("third", true)
+	h.config("app", "app", with("third", "300"))
 	h.reload("box")
 	h.is("box/app.0", "ready", isReady)
 	eventually(t, "the end of what they have started", 60*time.Second, func() error {

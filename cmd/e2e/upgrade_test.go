@@ -121,13 +121,14 @@ func TestO2_G12_ReplacedOnceMoreWhileItIsTried(t *testing.T) {
 	d := h.startOwn(tree)
 	before := h.running("box/app.0")["box/app.0"]
 	program := []byte(h.read("bin/lithos_tree"))
-	h.replace(tree, []byte("#!/bin/sh\n: >'"+h.path("tried")+"'\nsleep 3\nexit 1\n"), 0o755)
+	h.replace(tree, []byte("#!/bin/sh\n: >'"+h.path("tried")+"'\nwhile [ ! -e '"+h.path("replaced")+"' ]; do sleep 0.1; done\nexit 1\n"), 0o755)
 	d.signal(syscall.SIGQUIT)
 	eventually(t, "the try", 10*time.Second, func() error {
 		_, err := os.Stat(h.path("tried"))
 		return err
 	})
 	h.replace(tree, program, 0o755)
+	h.write("replaced", "")
 	d.signal(syscall.SIGQUIT)
 	h.saidTimes(1, "Taken over from lithos_tree")
 	if log := h.read("log/master.log"); strings.Contains(log, "can't take over") {

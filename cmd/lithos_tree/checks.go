@@ -112,8 +112,9 @@ func (h *helpers) has(pid int) bool {
 // the container and to kill the program. It counts as not asked, then.
 const helperGrace = 10 * time.Second
 
-// helperEnd is what it gets to do so when it is told to.
-const helperEnd = 3 * time.Second
+// helperEnd is what it gets to do so when it is told to. If it is killed meanwhile
+// some of what the check has started may stay in the container.
+const helperEnd = 15 * time.Second
 
 // runCheck runs the program of a check by lithos_exec.
 func (k *kernel) runCheck(ctx context.Context, name string, c *configs.Check) error {

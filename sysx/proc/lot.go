@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +13,10 @@ const (
 	// only by processes that fork on and on.
 	lotRounds = 20
 	// lotLimit bounds how long it looks.
-	lotLimit = 2 * time.Second
+	lotLimit = 10 * time.Second
+	// forkPatience is what threads get that wait in the kernel: most of them wait
+	// for what they have forked (vfork), which may be stopped already.
+	forkPatience = 50 * time.Millisecond
 )
 
 // KillLot kills a process that leads a session, with all others of the session
@@ -53,7 +58,47 @@ func (l *lot) stopMore(reaper int) bool {
 	l.seen = make(map[int]bool)
 	l.walk(l.leader, true)
 	l.walk(reaper, false)
-	return len(l.known) > before
+	if len(l.known) == before {
+		return false
+	}
+	l.settle()
+	return true
+}
+
+// settle waits until those that got SIGSTOP have stopped. A thread that still runs
+// may be about to fork, and what it forks may lead a session of its own and lose
+// its parent before anybody looks again.
+func (l *lot) settle() {
+	begin := time.Now()
+	for ; time.Now().Before(l.until); time.Sleep(time.Millisecond) {
+		running, waiting := false, false
+		for pid := range l.known {
+			for _, state := range threadStates(pid) {
+				running = running || state == 'R' || state == 'S'
+				waiting = waiting || state == 'D'
+			}
+		}
+		if !running && (!waiting || time.Since(begin) > forkPatience) {
+			return
+		}
+	}
+}
+
+// threadStates are the states of a process's threads, as in proc(5); none if it
+// is gone.
+func threadStates(pid int) (states []byte) {
+	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	if err != nil {
+		return nil
+	}
+	for _, task := range tasks {
+		if tid, err := strconv.Atoi(task.Name()); err == nil {
+			if s, err := ReadStat(tid); err == nil {
+				states = append(states, s.State)
+			}
+		}
+	}
+	return states
 }
 
 // walk looks at a process and all below it. A process is stopped before its

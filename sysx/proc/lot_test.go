@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,4 +120,48 @@ func TestKillLot_Gone(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A process that forks on and on, each child a session leader: one that was made
+// after the look at it would be nobody's, and stay.
+func TestKillLot_WhileItForks(t *testing.T) {
+	for range 20 {
+		name := fmt.Sprintf("6%09d", time.Now().UnixNano()%1e9) // seconds of sleep, and a mark
+		cmd := exec.Command("sh", "-c", "while :; do setsid sleep "+name+" & done")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		KillLot(cmd.Process.Pid, os.Getpid())
+		_ = cmd.Wait()
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			left := sleepers(t, name)
+			if len(left) == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d are left", len(left))
+			}
+		}
+	}
+}
+
+// sleepers lists the processes that run sleep for so long.
+func sleepers(t *testing.T, seconds string) (pids []int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && string(text) == "sleep\x00"+seconds+"\x00" {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

@@ -6,7 +6,7 @@ set -euo pipefail
 
 root=$1 second=$2
 logs=${LITHOS_VM_LOGS:-$vm} # where output.log and kernel.log are written
-limit=${LITHOS_VM_LIMIT:-1500} # seconds, from the start of qemu
+limit=${LITHOS_VM_LIMIT:-2100} # seconds, from the start of qemu
 qemu=${LITHOS_QEMU:-qemu-system-x86_64}
 need "$qemu"
 

@@ -1,12 +1,13 @@
 #!/bin/bash
-# make test-vm: the tests that face the kernel, and the whole e2e suite, in a virtual machine with Debian's stock kernel
-# and nothing but cgroup v2. README.md tells what it needs and which variables it takes.
+# make test-vm: the tests that face the kernel, of the packages and of the e2e suite, in a virtual machine with Debian's
+# stock kernel and nothing but cgroup v2. README.md tells what it needs and which variables it takes.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need qemu-system-x86_64 busybox mke2fs cpio dpkg-deb
 cd "$repo"
-limit=${LITHOS_VM_LIMIT:-1500}
+limit=${LITHOS_VM_LIMIT:-2100}
+all=${ALL:-}${RUN:-}${PACKAGES:-} # who says what to run gets all of it
 started=$SECONDS
 
 bin_dir=${LITHOS_BIN:-$repo/bin} images_dir=${LITHOS_IMAGES:-$repo/build/images}
@@ -25,7 +26,13 @@ check_inputs() {
 list_packages() {
 	local -a patterns
 	read -r -a patterns <<<"${PACKAGES:-./sysx/... ./spawn ./spawn/knot ./cmd/e2e ./cmd/e2e/attack}"
-	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" | sed "s,^$repo/,,"
+	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" | sed "s,^$repo/,," |
+		grep -vxF "$(elsewhere package)"
+}
+
+# elsewhere KIND: the packages or tests that are not for this run, a line each.
+elsewhere() {
+	[ -n "$all" ] || sed -n "s/^$1 //p" "$here/elsewhere"
 }
 
 # Programs that tests build for themselves on a machine with Go: those in their testdata, and ours that they name.
@@ -79,7 +86,9 @@ stage_root() {
 	done <"$vm/suite"
 	{
 		printf 'LIMIT=%q\nSLOW=%q\nCOUNT=%q\n' "$limit" "${LITHOS_E2E_SLOW:-10}" "${LITHOS_E2E_COUNT:-80}"
-		printf 'RUN=%q\n' "${RUN:-}"
+		local skip
+		skip=$(elsewhere test | paste -sd '|')
+		printf 'RUN=%q\nSKIP=%q\n' "${RUN:-}" "${skip:+^Test($skip)}"
 	} >"$root/lithos/settings"
 }
 
