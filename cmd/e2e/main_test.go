@@ -43,8 +43,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// within scales a time limit to the machine.
-func within(d time.Duration) time.Duration { return time.Duration(float64(d) * slow) }
+// within scales a time limit to the machine, up to minutes: what has not come by
+// then won't.
+func within(d time.Duration) time.Duration {
+	const longest = 4 * time.Minute
+	return max(d, min(time.Duration(float64(d)*slow), longest))
+}
 
 func directory(variable, otherwise string) string {
 	dir := os.Getenv(variable)
