@@ -174,7 +174,7 @@ func accepts(program, flag string) bool {
 	for _, args := range lines {
 		out, _ := exec.Command(filepath.Join(binDir, program), args...).CombinedOutput()
 		unknown := false
-		for _, text := range []string{"not defined", "unknown option", "there is no option", "there is no command", "unknown flag"} {
+		for _, text := range []string{"unknown option", "there is no option", "there is no command", "unknown flag", "unknown shorthand flag"} {
 			unknown = unknown || strings.Contains(string(out), text)
 		}
 		if !unknown {

@@ -61,7 +61,7 @@ func TestR4_Help(t *testing.T) {
 		if !strings.Contains(stdout, flag) {
 			t.Errorf("%s is not in the help", flag)
 		}
-		if code, _, stderr := checked(t, flag+"=x", "--unknown"); strings.Contains(stderr, "not defined: -"+strings.TrimLeft(flag, "-")) {
+		if code, _, stderr := checked(t, flag+"=x", "--unknown"); strings.Contains(stderr, "unknown flag: "+flag) || strings.Contains(stderr, "unknown shorthand flag") {
 			t.Errorf("%s is unknown (%d): %s", flag, code, stderr)
 		}
 	}

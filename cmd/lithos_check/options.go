@@ -2,9 +2,9 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"fmt"
 	"io"
+
+	"lithos/cmd/internal/cli"
 )
 
 // options are the command line (checklist R4).
@@ -78,56 +78,36 @@ set. What is only a warning runs nevertheless.
 Exit codes: 0 no error (warnings are none), 1 errors, 2 wrong command line.
 `
 
-// list is a flag that can be given several times.
-type list []string
-
-func (l *list) String() string     { return fmt.Sprint(*l) }
-func (l *list) Set(s string) error { *l = append(*l, s); return nil }
-
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{}
-	var showVersion bool
-	flags := flag.NewFlagSet("lithos_check", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"C", "config"} {
-		flags.StringVar(&o.config, name, "/etc/lithos/master.yaml", "")
+	set := cli.For(cli.Program{Name: "lithos_check", Version: version, Help: help, Wrong: exitUsage})
+	set.StringVarP(&o.config, "config", "C", cli.DefaultMaster, "")
+	set.BoolVarP(&o.verbose, "verbose", "v", false, "")
+	set.StringVarP(&o.sandbox, "tree", "T", "", "")
+	for _, name := range []string{"sandbox", "sandbox-name", "subtree-name"} {
+		set.StringVar(&o.sandbox, name, "", "")
 	}
-	for _, name := range []string{"v", "verbose"} {
-		flags.BoolVar(&o.verbose, name, false, "")
-	}
-	for _, name := range []string{"sandbox", "sandbox-name", "T", "tree", "subtree-name"} {
-		flags.StringVar(&o.sandbox, name, "", "")
-	}
-	flags.StringVar(&o.alternate, "alternate-config", "", "")
-	flags.Var((*list)(&o.containers), "check-container", "")
-	flags.StringVar(&o.timeline, "timeline", "", "")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.BoolVar(&showVersion, "version", false, "")
-	err := flags.Parse(args)
+	set.StringVar(&o.alternate, "alternate-config", "", "")
+	set.StringArrayVar(&o.containers, "check-container", nil, "")
+	set.StringVar(&o.timeline, "timeline", "", "")
+	set.BoolVar(&o.json, "json", false, "")
+	code, done = set.Parse(args, stdout, stderr, o.take)
+	return o, code, done
+}
+
+// take takes what is no option, and looks at all together.
+func (o *options) take(words []string) error {
 	switch {
-	case err != nil:
-	case showVersion:
-	case o.timeline != "" && (len(o.containers) > 0 || flags.NArg() > 0):
-		err = errors.New("--timeline is about one process of this host: give nothing beside it but -C, --sandbox with --alternate-config, and --json")
+	case o.timeline != "" && (len(o.containers) > 0 || len(words) > 0):
+		return errors.New("--timeline is about one process of this host: give nothing beside it but -C, --sandbox with --alternate-config, and --json")
 	case len(o.containers) > 0:
 		// --check-container a.yaml b.yaml, as a shell makes of *.yaml
-		o.containers = append(o.containers, flags.Args()...)
-	case flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.alternate != "" && o.sandbox == "":
-		err = errors.New("--alternate-config needs --sandbox: which sandbox is it for?")
+		o.containers = append(o.containers, words...)
+	case o.alternate != "" && o.sandbox == "" && len(words) == 0:
+		return errors.New("--alternate-config needs --sandbox: which sandbox is it for?")
+	default:
+		return cli.None(words)
 	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, exitOK, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_check: %v\nTry lithos_check --help\n", err)
-		return nil, exitUsage, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, exitOK, true
-	}
-	return o, 0, false
+	return nil
 }

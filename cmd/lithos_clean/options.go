@@ -2,12 +2,11 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"time"
 
+	"lithos/cmd/internal/cli"
 	"lithos/configs/images"
 )
 
@@ -101,38 +100,24 @@ be read or removed, or a wrong command line.
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{action: actionUsed, started: time.Now(), root: os.Geteuid() == 0}
-	var showVersion bool
-	flags := o.flags(&showVersion)
-	err := flags.Parse(args)
-	switch {
-	case err != nil || showVersion:
-	case flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.dryRun && o.action != actionDelete:
-		err = errors.New("--dry-run goes with --delete-unused")
-	case o.cleanLogs && o.action == actionUsed:
-		err = errors.New("--clean-logs goes with --unused or --delete-unused")
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, exitOK, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_clean: %v\nTry lithos_clean --help\n", err)
-		return nil, exitScan, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, exitOK, true
-	}
-	return o, 0, false
+	set := o.set()
+	code, done = set.Parse(args, stdout, stderr, func(words []string) error {
+		switch {
+		case o.dryRun && o.action != actionDelete:
+			return errors.New("--dry-run goes with --delete-unused")
+		case o.cleanLogs && o.action == actionUsed:
+			return errors.New("--clean-logs goes with --unused or --delete-unused")
+		}
+		return cli.None(words)
+	})
+	return o, code, done
 }
 
-// flags defines all of them; the last action on the command line counts.
-func (o *options) flags(showVersion *bool) *flag.FlagSet {
-	flags := flag.NewFlagSet("lithos_clean", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+// set defines all of them; the last action on the command line counts.
+func (o *options) set() *cli.Set {
+	set := cli.For(cli.Program{Name: "lithos_clean", Version: version, Help: help, Wrong: exitScan})
 	for _, a := range []action{actionUsed, actionUnused, actionDelete} {
-		flags.BoolFunc(string(a), "", func(text string) error {
+		set.BoolFunc(string(a), "", func(text string) error {
 			if text != "true" {
 				return errors.New("takes no value")
 			}
@@ -140,16 +125,12 @@ func (o *options) flags(showVersion *bool) *flag.FlagSet {
 			return nil
 		})
 	}
-	for _, name := range []string{"C", "config"} {
-		flags.StringVar(&o.config, name, "/etc/lithos/master.yaml", "")
-	}
-	for _, name := range []string{"D", "history-days"} {
-		flags.Func(name, "", func(text string) error {
-			n, err := parseNumber(text)
-			o.days = &n
-			return err
-		})
-	}
+	set.StringVarP(&o.config, "config", "C", cli.DefaultMaster, "")
+	set.FuncP("history-days", "D", "", func(text string) error {
+		n, err := parseNumber(text)
+		o.days = &n
+		return err
+	})
 	number := func(to *uint) func(string) error {
 		return func(text string) (err error) {
 			*to, err = parseNumber(text)
@@ -158,23 +139,20 @@ func (o *options) flags(showVersion *bool) *flag.FlagSet {
 	}
 	o.max = 1000
 	for _, name := range []string{"vmin", "versions-min"} {
-		flags.Func(name, "", number(&o.min))
+		set.Func(name, "", number(&o.min))
 	}
 	for _, name := range []string{"vmax", "versions-max"} {
-		flags.Func(name, "", number(&o.max))
+		set.Func(name, "", number(&o.max))
 	}
-	flags.Func("keep-recent", "", func(text string) (err error) {
+	set.Func("keep-recent", "", func(text string) (err error) {
 		o.keep, err = parseDelta(text)
 		return err
 	})
-	for _, name := range []string{"v", "verbose"} {
-		flags.BoolVar(&o.verbose, name, false, "")
-	}
-	flags.BoolVar(&o.cleanLogs, "clean-logs", false, "")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "")
-	flags.BoolVar(showVersion, "version", false, "")
-	return flags
+	set.BoolVarP(&o.verbose, "verbose", "v", false, "")
+	set.BoolVar(&o.cleanLogs, "clean-logs", false, "")
+	set.BoolVar(&o.json, "json", false, "")
+	set.BoolVar(&o.dryRun, "dry-run", false, "")
+	return set
 }
 
 // rules are the keep rules for configs/images.

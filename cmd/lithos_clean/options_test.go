@@ -37,7 +37,7 @@ func TestS1_S2_CommandLine(t *testing.T) {
 	}{
 		{"", ""},
 		{"--used", ""},
-		{"-unused", ""},
+		{"-vC f -D2 --vmax=3", ""},
 		{"--unused --clean-logs", ""},
 		{"--delete-unused --dry-run --clean-logs -v --verbose --json", ""},
 		{"-C f --config f", ""},

@@ -2,12 +2,11 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 
 	"lithos/actors/command"
 	"lithos/actors/logs"
+	"lithos/cmd/internal/cli"
 )
 
 // options are the command line (checklist R3).
@@ -64,33 +63,25 @@ killed; 125 if it could not be run.
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{}
-	var showVersion bool
-	flags := flag.NewFlagSet("lithos_cmd", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"master", "C", "config"} {
-		flags.StringVar(&o.config, name, "/etc/lithos/master.yaml", "")
+	set := cli.For(cli.Program{Name: "lithos_cmd", Version: version, Help: help, Wrong: command.CodeNotRun})
+	set.Master(&o.config)
+	set.BoolVar(&o.logStderr, "log-stderr", false, "")
+	set.StringVar(&o.logLevel, "log-level", "", "")
+	set.SetInterspersed(false) // the rest is the command's
+	code, done = set.Parse(args, stdout, stderr, o.take)
+	return o, code, done
+}
+
+// take takes what is no option.
+func (o *options) take(words []string) error {
+	if o.logLevel != "" {
+		if _, err := logs.ParseLevel(o.logLevel); err != nil {
+			return err
+		}
 	}
-	flags.BoolVar(&o.logStderr, "log-stderr", false, "")
-	flags.StringVar(&o.logLevel, "log-level", "", "")
-	flags.BoolVar(&showVersion, "version", false, "")
-	err := flags.Parse(args)
-	if err == nil && o.logLevel != "" {
-		_, err = logs.ParseLevel(o.logLevel)
+	if len(words) < 2 {
+		return errors.New("a sandbox and the name of a command are needed")
 	}
-	if err == nil && !showVersion && flags.NArg() < 2 {
-		err = errors.New("a sandbox and the name of a command are needed")
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, 0, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_cmd: %v\nTry lithos_cmd --help\n", err)
-		return nil, command.CodeNotRun, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, 0, true
-	}
-	o.sandbox, o.name, o.args = flags.Arg(0), flags.Arg(1), flags.Args()[2:]
-	return o, 0, false
+	o.sandbox, o.name, o.args = words[0], words[1], words[2:]
+	return nil
 }

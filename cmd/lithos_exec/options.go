@@ -2,12 +2,12 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+
+	"lithos/cmd/internal/cli"
 )
 
 // options are the command line.
@@ -76,39 +76,15 @@ no such program.
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{}
-	var showVersion bool
-	flags := flag.NewFlagSet("lithos_exec", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"master", "C", "config"} {
-		flags.StringVar(&o.master, name, "/etc/lithos/master.yaml", "")
-	}
-	for _, name := range []string{"e", "env"} {
-		flags.Func(name, "", o.addEnv)
-	}
-	for _, name := range []string{"u", "user"} {
-		flags.Func(name, "", o.setUser)
-	}
-	for _, name := range []string{"w", "workdir"} {
-		flags.Func(name, "", o.setWorkdir)
-	}
-	flags.Func("timeout", "", o.setTimeout)
-	flags.BoolVar(&showVersion, "version", false, "")
-	err := flags.Parse(args)
-	if err == nil && !showVersion {
-		err = o.take(flags.Args())
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, 0, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_exec: %v\nTry lithos_exec --help\n", err)
-		return nil, codeNotRun, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, 0, true
-	}
-	return o, 0, false
+	set := cli.For(cli.Program{Name: "lithos_exec", Version: version, Help: help, Wrong: codeNotRun})
+	set.Master(&o.master)
+	set.FuncP("env", "e", "", o.addEnv)
+	set.FuncP("user", "u", "", o.setUser)
+	set.FuncP("workdir", "w", "", o.setWorkdir)
+	set.Func("timeout", "", o.setTimeout)
+	set.SetInterspersed(false) // the rest is the program's
+	code, done = set.Parse(args, stdout, stderr, o.take)
+	return o, code, done
 }
 
 // take reads what is no option.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"lithos/cmd/internal/cli"
 )
 
 type options struct {
@@ -77,63 +78,35 @@ Exit codes: 0 done, or there already; 1 it failed; 2 wrong command line.
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{maxSize: 32 << 30}
-	var showVersion bool
-	flags := o.flags(&showVersion)
-	var rest []string
-	err := flags.Parse(args)
-	// Options may also come behind the source.
-	for err == nil && flags.NArg() > 0 {
-		rest = append(rest, flags.Arg(0))
-		if rest[len(rest)-1] == "--" {
-			break
-		}
-		err = flags.Parse(flags.Args()[1:])
-	}
-	switch {
-	case err != nil || showVersion:
-	case len(rest) == 0:
-		err = errors.New("the source is missing: a tar of docker save, an OCI layout, or -")
-	case len(rest) > 1:
-		err = fmt.Errorf("one source at a time: %q and %q are given", rest[0], rest[1])
-	default:
-		o.source = rest[0]
-		err = o.check()
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, exitOK, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_import: %v\nTry lithos_import --help\n", err)
-		return nil, exitUsage, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, exitOK, true
-	}
-	return o, 0, false
-}
-
-func (o *options) flags(showVersion *bool) *flag.FlagSet {
-	flags := flag.NewFlagSet("lithos_import", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.imageDir, "image-dir", "/var/lib/lithos/containers", "")
-	flags.StringVar(&o.name, "name", "", "")
-	flags.StringVar(&o.reference, "reference", "", "")
-	flags.StringVar(&o.platform, "platform", "linux/"+runtime.GOARCH, "")
-	flags.StringVar(&o.configName, "config-name", "image", "")
-	flags.StringVar(&o.configFile, "config", "", "")
-	flags.Func("max-size", "", func(s string) (err error) {
+	set := cli.For(cli.Program{Name: "lithos_import", Version: version, Help: help, Wrong: exitUsage})
+	set.StringVar(&o.imageDir, "image-dir", "/var/lib/lithos/containers", "")
+	set.StringVar(&o.name, "name", "", "")
+	set.StringVar(&o.reference, "reference", "", "")
+	set.StringVar(&o.platform, "platform", "linux/"+runtime.GOARCH, "")
+	set.StringVar(&o.configName, "config-name", "image", "")
+	set.StringVar(&o.configFile, "config", "", "")
+	set.Func("max-size", "", func(s string) (err error) {
 		o.maxSize, err = parseSize(s)
 		return err
 	})
-	flags.BoolVar(&o.keepSetuid, "keep-setuid", false, "")
-	flags.BoolVar(&o.fresh, "begin-anew", false, "")
-	flags.BoolVar(&o.json, "json", false, "")
-	for _, name := range []string{"q", "quiet"} {
-		flags.BoolVar(&o.quiet, name, false, "")
+	set.BoolVar(&o.keepSetuid, "keep-setuid", false, "")
+	set.BoolVar(&o.fresh, "begin-anew", false, "")
+	set.BoolVar(&o.json, "json", false, "")
+	set.BoolVarP(&o.quiet, "quiet", "q", false, "")
+	code, done = set.Parse(args, stdout, stderr, o.take)
+	return o, code, done
+}
+
+// take takes what is no option.
+func (o *options) take(words []string) error {
+	switch len(words) {
+	case 0:
+		return errors.New("the source is missing: a tar of docker save, an OCI layout, or -")
+	case 1:
+		o.source = words[0]
+		return o.check()
 	}
-	flags.BoolVar(showVersion, "version", false, "")
-	return flags
+	return fmt.Errorf("one source at a time: %q and %q are given", words[0], words[1])
 }
 
 func (o *options) check() error {

@@ -2,17 +2,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
+	"lithos/cmd/internal/cli"
 	"lithos/sysx/devfs"
 )
 
 var version = "dev"
 
-const usage = `Usage: lithos_mkdev DIR
+const help = `Usage: lithos_mkdev DIR
 
 Makes DIR, the devfs-dir of the master config (/var/lib/lithos/dev by default):
 null, zero, full, random, urandom and tty, the directories pts and shm, and the
@@ -34,32 +36,19 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run gives the exit code: 0, 1 for an error, 2 for a wrong command line.
 func run(args []string, stdout, stderr io.Writer) int {
-	var dirs []string
-	for i, arg := range args {
-		switch {
-		case arg == "--":
-			dirs = append(dirs, args[i+1:]...)
-		case arg == "--help" || arg == "-h":
-			fmt.Fprint(stdout, usage)
-			return 0
-		case arg == "--version":
-			fmt.Fprintln(stdout, version)
-			return 0
-		case strings.HasPrefix(arg, "-"):
-			fmt.Fprintf(stderr, "lithos_mkdev: unknown option %s, see lithos_mkdev --help\n", arg)
-			return 2
-		default:
-			dirs = append(dirs, arg)
+	var dir string
+	set := cli.For(cli.Program{Name: "lithos_mkdev", Version: version, Help: help, Wrong: 2})
+	code, done := set.Parse(args, stdout, stderr, func(words []string) error {
+		if len(words) != 1 || words[0] == "" {
+			return errors.New("one directory is needed")
 		}
-		if arg == "--" {
-			break
-		}
+		dir = words[0]
+		return nil
+	})
+	if done {
+		return code
 	}
-	if len(dirs) != 1 || dirs[0] == "" {
-		fmt.Fprint(stderr, usage)
-		return 2
-	}
-	if err := devfs.Make(dirs[0]); err != nil {
+	if err := devfs.Make(dir); err != nil {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(stderr, "lithos_mkdev: %s\n", strings.TrimSuffix(line, "\n"))
 		}

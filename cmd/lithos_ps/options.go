@@ -2,10 +2,11 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"regexp"
+
+	"lithos/cmd/internal/cli"
 )
 
 // options are the command line (checklist R9).
@@ -71,43 +72,24 @@ command line.
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{}
-	var showVersion bool
-	flags := flag.NewFlagSet("lithos_ps", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"master", "C", "config"} {
-		flags.StringVar(&o.master, name, "/etc/lithos/master.yaml", "")
-	}
-	for _, name := range []string{"color", "force-color"} {
-		flags.BoolVar(&o.color, name, false, "")
-	}
-	flags.BoolVar(&o.noColor, "no-color", false, "")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.StringVar(&o.why, "why", "", "")
-	flags.BoolVar(&o.monitor, "monitor", false, "")
-	flags.BoolVar(&showVersion, "version", false, "")
-	words, err := parseAll(flags, args)
-	o.filters = words
-	if err == nil && !showVersion {
-		err = o.check()
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, exitOK, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_ps: %v\nTry lithos_ps --help\n", err)
-		return nil, exitUsage, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, exitOK, true
-	}
-	return o, 0, false
+	set := cli.For(cli.Program{Name: "lithos_ps", Version: version, Help: help, Wrong: exitUsage})
+	set.Master(&o.master)
+	set.BoolVar(&o.color, "color", false, "")
+	set.BoolVar(&o.color, "force-color", false, "")
+	set.BoolVar(&o.noColor, "no-color", false, "")
+	set.BoolVar(&o.json, "json", false, "")
+	set.StringVar(&o.why, "why", "", "")
+	set.BoolVar(&o.monitor, "monitor", false, "")
+	code, done = set.Parse(args, stdout, stderr, o.take)
+	return o, code, done
 }
 
 // instanceName is SANDBOX/PROCESS.INDEX; it becomes part of a path.
 var instanceName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*/[0-9A-Za-z_.-]+\.[0-9]+$`)
 
-func (o *options) check() error {
+// take takes what is no option, and looks at all together.
+func (o *options) take(words []string) error {
+	o.filters = words
 	switch {
 	case o.color && o.noColor:
 		return errors.New("--color and --no-color exclude each other")
@@ -123,19 +105,3 @@ func (o *options) check() error {
 
 // colored decides between the options and what suits the output.
 func (o *options) colored(suits bool) bool { return o.color || suits && !o.noColor }
-
-// parseAll takes options behind the other words too; after "--" there are no
-// options.
-func parseAll(flags *flag.FlagSet, args []string) (words []string, err error) {
-	for len(args) > 0 {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		rest := flags.Args()
-		if used := len(args) - len(rest); len(rest) == 0 || used > 0 && args[used-1] == "--" {
-			return append(words, rest...), nil
-		}
-		words, args = append(words, rest[0]), rest[1:]
-	}
-	return words, nil
-}

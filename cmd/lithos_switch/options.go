@@ -2,10 +2,11 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"time"
+
+	"lithos/cmd/internal/cli"
 )
 
 // options are the command line (checklist R5).
@@ -77,65 +78,37 @@ line.
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{}
-	var showVersion bool
-	flags := flag.NewFlagSet("lithos_switch", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"master", "C", "config"} {
-		flags.StringVar(&o.master, name, "/etc/lithos/master.yaml", "")
-	}
-	for _, name := range []string{"v", "verbose"} {
-		flags.BoolVar(&o.verbose, name, false, "")
-	}
-	flags.BoolVar(&o.dryRun, "dry-run", false, "")
-	flags.BoolVar(&o.json, "json", false, "")
-	flags.BoolVar(&o.wait, "wait", false, "")
-	seconds := flags.Float64("timeout", 60, "")
-	stable := flags.Float64("stable", 1, "")
-	flags.BoolVar(&showVersion, "version", false, "")
-	words, err := parseAll(flags, args)
-	switch {
-	case err != nil || showVersion:
-	case len(words) < 2:
-		err = errors.New("SANDBOX and FILE are needed")
-	case o.wait && o.dryRun:
-		err = errors.New("--dry-run changes nothing, there is nothing to --wait for")
-	case *seconds <= 0 || *seconds > 24*3600:
-		err = fmt.Errorf("--timeout is a number of seconds above 0, a day at most, not %v", *seconds)
-	case *stable < 0 || *stable > 24*3600:
-		err = fmt.Errorf("--stable is a number of seconds, a day at most, not %v", *stable)
-	case len(words) > 2:
-		err = fmt.Errorf("unexpected argument %q", words[2])
-	default:
-		o.sandbox, o.file = words[0], words[1]
-		o.timeout = time.Duration(*seconds * float64(time.Second))
-		o.stable = time.Duration(*stable * float64(time.Second))
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, exitOK, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_switch: %v\nTry lithos_switch --help\n", err)
-		return nil, exitUsage, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, exitOK, true
-	}
-	return o, 0, false
+	set := cli.For(cli.Program{Name: "lithos_switch", Version: version, Help: help, Wrong: exitUsage})
+	set.Master(&o.master)
+	set.BoolVarP(&o.verbose, "verbose", "v", false, "")
+	set.BoolVar(&o.dryRun, "dry-run", false, "")
+	set.BoolVar(&o.json, "json", false, "")
+	set.BoolVar(&o.wait, "wait", false, "")
+	timeout := set.Float64("timeout", 60, "")
+	stable := set.Float64("stable", 1, "")
+	code, done = set.Parse(args, stdout, stderr, func(words []string) error {
+		return o.take(words, *timeout, *stable)
+	})
+	return o, code, done
 }
 
-// parseAll takes options behind the other words too, as the original does;
-// after "--" there are no options.
-func parseAll(flags *flag.FlagSet, args []string) (words []string, err error) {
-	for len(args) > 0 {
-		if err := flags.Parse(args); err != nil {
-			return nil, err
-		}
-		rest := flags.Args()
-		if used := len(args) - len(rest); len(rest) == 0 || used > 0 && args[used-1] == "--" {
-			return append(words, rest...), nil
-		}
-		words, args = append(words, rest[0]), rest[1:]
+// take takes what is no option, and looks at all together; the times are in seconds.
+func (o *options) take(words []string, timeout, stable float64) error {
+	const day = 24 * 3600
+	switch {
+	case len(words) < 2:
+		return errors.New("SANDBOX and FILE are needed")
+	case o.wait && o.dryRun:
+		return errors.New("--dry-run changes nothing, there is nothing to --wait for")
+	case timeout <= 0 || timeout > day:
+		return fmt.Errorf("--timeout is a number of seconds above 0, a day at most, not %v", timeout)
+	case stable < 0 || stable > day:
+		return fmt.Errorf("--stable is a number of seconds, a day at most, not %v", stable)
+	case len(words) > 2:
+		return fmt.Errorf("unexpected argument %q", words[2])
 	}
-	return words, nil
+	o.sandbox, o.file = words[0], words[1]
+	o.timeout = time.Duration(timeout * float64(time.Second))
+	o.stable = time.Duration(stable * float64(time.Second))
+	return nil
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 
 	"lithos/actors/logs"
+	"lithos/cmd/internal/cli"
 )
 
 // options are the command line (checklist R1).
@@ -71,35 +69,20 @@ Exit codes: 0 stopped as it was told, 1 fatal error, 2 wrong command line,
 // parseOptions reads the command line; done says that the program ends here.
 func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int, done bool) {
 	o = &options{}
-	var showVersion bool
-	flags := flag.NewFlagSet("lithos_tree", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"C", "config"} {
-		flags.StringVar(&o.config, name, "/etc/lithos/master.yaml", "")
-	}
-	flags.BoolVar(&o.logStderr, "log-stderr", false, "")
-	flags.StringVar(&o.logLevel, "log-level", "", "")
-	flags.BoolVar(&o.canStart, "can-start", false, "")
-	flags.BoolVar(&showVersion, "version", false, "")
-	err := flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
-	if err == nil && o.logLevel != "" {
-		_, err = logs.ParseLevel(o.logLevel)
-	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, help)
-		return nil, exitOK, true
-	case err != nil:
-		fmt.Fprintf(stderr, "lithos_tree: %v\nTry lithos_tree --help\n", err)
-		return nil, exitUsage, true
-	case showVersion:
-		fmt.Fprintln(stdout, version)
-		return nil, exitOK, true
-	}
-	return o, 0, false
+	set := cli.For(cli.Program{Name: "lithos_tree", Version: version, Help: help, Wrong: exitUsage})
+	set.StringVarP(&o.config, "config", "C", cli.DefaultMaster, "")
+	set.BoolVar(&o.logStderr, "log-stderr", false, "")
+	set.StringVar(&o.logLevel, "log-level", "", "")
+	set.BoolVar(&o.canStart, "can-start", false, "")
+	code, done = set.Parse(args, stdout, stderr, func(words []string) error {
+		if o.logLevel != "" {
+			if _, err := logs.ParseLevel(o.logLevel); err != nil {
+				return err
+			}
+		}
+		return cli.None(words)
+	})
+	return o, code, done
 }
 
 // logs are the options about logs.
