@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -110,6 +111,17 @@ func (f *fuse) asked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.held)
+}
+
+// await waits until so many requests wait for an answer.
+func (f *fuse) await(n int) {
+	f.t.Helper()
+	eventually(f.t, "requests to the file system", 20*time.Second, func() error {
+		if asked := f.asked(); asked < n {
+			return fmt.Errorf("%d requests", asked)
+		}
+		return nil
+	})
 }
 
 func (f *fuse) serve(fd int) {

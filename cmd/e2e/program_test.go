@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // programs are what the test binary can be inside a container, where it is
@@ -42,6 +44,7 @@ var programs = map[string]func(args []string){
 	"beats":    beats,
 	"shout":    shout,
 	"dies":     dies,
+	"becomes":  becomes,
 }
 
 // init runs the program before anything of the testing package sees its
@@ -74,6 +77,17 @@ func wait() {
 	for {
 		time.Sleep(time.Hour)
 	}
+}
+
+// becomes executes itself when it gets USR1, and has to close a file for that.
+func becomes(args []string) {
+	_, err := unix.Open(args[0], unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	check(err)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGUSR1)
+	fmt.Println("ready")
+	<-signals
+	check(syscall.Exec("/bin/e2e", []string{"/bin/e2e", "e2e-program", "wait"}, os.Environ()))
 }
 
 // seen is what a program finds inside its container.

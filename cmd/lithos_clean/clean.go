@@ -19,6 +19,7 @@ import (
 type cleaner struct {
 	o      *options
 	report *report
+	look   *looker
 	// between is called after each step of a removal: tests make there what
 	// others may do meanwhile.
 	between func(step string)
@@ -61,8 +62,8 @@ type view struct {
 // errConfig: the problems were told already.
 var errConfig = errors.New("the master config can't be used")
 
-// look reads everything anew.
-func (c *cleaner) look() (*view, error) {
+// survey reads everything anew.
+func (c *cleaner) survey() (*view, error) {
 	plan, problems := reader.Load(configs.Options{MasterFile: c.o.config})
 	if plan == nil {
 		for _, p := range problems {
@@ -73,8 +74,8 @@ func (c *cleaner) look() (*view, error) {
 		c.report.code = exitConfig
 		return nil, errConfig
 	}
-	v := &view{master: plan.Master, survey: images.Look(plan, problems, c.o.rules())}
-	v.use, v.unseen = gather(plan.Master, v.survey)
+	v := &view{master: plan.Master, survey: images.Look(plan, problems, c.o.rules(), c.look.find)}
+	v.use, v.unseen = gather(plan.Master, v.survey, c.look)
 	return v, nil
 }
 
@@ -83,7 +84,7 @@ func (c *cleaner) first() *view {
 	if c.o.min > 0 && c.o.days == nil {
 		c.report.note("--versions-min does nothing without --history-days: all versions up to --versions-max are kept")
 	}
-	v, err := c.look()
+	v, err := c.survey()
 	if err != nil {
 		return nil
 	}
@@ -103,6 +104,9 @@ func (c *cleaner) tell(v *view) {
 			c.report.problem(d.Path, p)
 		}
 	}
+	for _, err := range v.use.silent {
+		c.report.failure(err)
+	}
 	if v.unseen != nil {
 		if !c.o.root {
 			c.report.note("only root sees all that runs: %v", v.unseen)
@@ -110,6 +114,14 @@ func (c *cleaner) tell(v *view) {
 		}
 		c.report.failure(v.unseen)
 	}
+}
+
+// blind is why it can't be told of any directory that nothing uses it.
+func (v *view) blind() error {
+	if v.unseen == nil && len(v.use.silent) > 0 {
+		return v.use.silent[0]
+	}
+	return v.unseen
 }
 
 // clean says whether it is known what is unused in d, and wanted to be removed.
@@ -138,12 +150,12 @@ func (c *cleaner) showUsed() {
 	for _, d := range v.survey.Dirs {
 		for name, by := range d.Used {
 			path := filepath.Join(d.Path, name)
-			paths[images.Real(path)] = path
+			paths[c.look.real(path)] = path
 			why[path] = append(why[path], by...)
 		}
 	}
 	for path, by := range v.use.running {
-		if known, ok := paths[images.Real(path)]; ok {
+		if known, ok := paths[c.look.real(path)]; ok {
 			path = known
 		}
 		why[path] = append(why[path], by...)
@@ -186,12 +198,22 @@ func (c *cleaner) open(v *view, d *images.Dir) *shelf.Dir {
 		c.report.note("the image-dir %q does not exist", d.Path)
 		return nil
 	}
-	s, err := shelf.Open(d.Path)
+	s, err := inDir(&c.look.dirs, nil, d.Path, func() (*shelf.Dir, error) { return shelf.Open(d.Path) })
 	if err != nil {
-		c.report.failure(err)
+		c.dirFailure(d, err)
 		return nil
 	}
 	return s
+}
+
+// dirFailure tells an error of an image-dir, or what has become of all of it.
+func (c *cleaner) dirFailure(d *images.Dir, err error) {
+	var silent *silentError
+	if errors.As(err, &silent) {
+		c.report.problem(d.Path, images.Problem{Text: err.Error()})
+		return
+	}
+	c.report.failure(err)
 }
 
 // why says what a candidate in d is used by.
@@ -207,7 +229,8 @@ func (v *view) why(d *images.Dir, k *candidate) []string {
 		return why
 	}
 	// A newer one that has its name by now is the one that is used.
-	if there, err := k.shelf.Exists(k.name); err == nil && there {
+	there, err := inDir(&v.use.look.dirs, k.shelf, d.Path, func() (bool, error) { return k.shelf.Exists(k.name) })
+	if err == nil && there {
 		if k.left {
 			k.name = k.entry.Name
 		}
@@ -219,9 +242,9 @@ func (v *view) why(d *images.Dir, k *candidate) []string {
 // unused finds the directories of an image-dir that nothing uses and that were
 // not changed lately.
 func (c *cleaner) unused(v *view, d *images.Dir, s *shelf.Dir) []*candidate {
-	entries, err := s.List(d.Levels, wanted)
+	entries, err := inDir(&c.look.dirs, s, d.Path, func() ([]shelf.Entry, error) { return s.List(d.Levels, wanted) })
 	if err != nil {
-		c.report.failure(err)
+		c.dirFailure(d, err)
 	}
 	var list []*candidate
 	for _, e := range entries {
@@ -248,9 +271,11 @@ func (c *cleaner) recent(k *candidate) bool {
 	if c.o.keep == 0 || k.left {
 		return false
 	}
-	changed, err := k.shelf.ChangedSince(k.entry, time.Now().Add(-c.o.keep), depth, k.aside)
+	changed, err := inDir(&c.look.dirs, k.shelf, k.dir.Path, func() (bool, error) {
+		return k.shelf.ChangedSince(k.entry, time.Now().Add(-c.o.keep), depth, k.aside)
+	})
 	if err != nil {
-		c.report.failure(err)
+		c.dirFailure(k.dir, err)
 		return true
 	}
 	return changed

@@ -124,7 +124,7 @@ func (h *host) between(do func(step string), args ...string) result {
 	var out, errs bytes.Buffer
 	o, code, done := parseOptions(append([]string{"-C", h.path("master.yaml")}, args...), &out, &errs)
 	if !done {
-		c := &cleaner{o: o, report: newReport(o, &out, &errs), between: do}
+		c := &cleaner{o: o, report: newReport(o, &out, &errs), look: newLooker(), between: do}
 		code = c.run()
 	}
 	short := func(b bytes.Buffer) string { return strings.ReplaceAll(b.String(), h.dir, "DIR") }

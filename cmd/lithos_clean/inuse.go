@@ -36,6 +36,12 @@ type inUse struct {
 	// running are the images among them that containers run from: paths as
 	// their records have them.
 	running map[string][]string
+
+	look *looker
+	dirs []*images.Dir
+	// silent is what could not be looked at because its file system does not
+	// answer. It may be, or lead to, any image.
+	silent []error
 }
 
 func add[K comparable](m map[K][]string, key K, why string) {
@@ -46,10 +52,29 @@ func add[K comparable](m map[K][]string, key K, why string) {
 
 // addImage adds an image by its path.
 func (u *inUse) addImage(path, why string) {
-	add(u.images, images.Real(path), why)
-	if id, err := shelf.Identify(path); err == nil {
-		add(u.ids, id, why)
+	place := u.find(path)
+	add(u.images, place.Real, why)
+	if place.Ino != 0 {
+		add(u.ids, shelf.ID{Dev: place.Dev, Ino: place.Ino}, why)
 	}
+}
+
+// find looks at a place. If it can't, for its file system does not answer, that is
+// a problem of the image-dir that it lies in.
+func (u *inUse) find(path string) images.Place {
+	place := u.look.find(path)
+	var silent *silentError
+	if !errors.As(place.Err, &silent) {
+		return place
+	}
+	for _, d := range u.dirs {
+		if images.Below(path, d.Real) || images.Below(path, d.Path) {
+			d.Problems = append(d.Problems, images.Problem{Text: place.Err.Error()})
+			return place
+		}
+	}
+	u.silent = append(u.silent, place.Err)
+	return place
 }
 
 // why says what a directory is used by; nil is by nothing.
@@ -108,8 +133,9 @@ func sortedKeys(m map[string][]string) []string {
 
 // gather puts together what the survey says and what runs. The error is what
 // can't be seen of that: then nothing may be removed.
-func gather(m *configs.Master, s *images.Survey) (*inUse, error) {
+func gather(m *configs.Master, s *images.Survey, look *looker) (*inUse, error) {
 	u := &inUse{
+		look: look, dirs: s.Dirs,
 		images: map[string][]string{}, holds: map[string][]string{},
 		ids: map[shelf.ID][]string{}, running: map[string][]string{},
 	}
@@ -119,13 +145,13 @@ func gather(m *configs.Master, s *images.Survey) (*inUse, error) {
 				u.addImage(filepath.Join(d.Real, name), why)
 			}
 		}
-		if id, err := shelf.Identify(d.Path); err == nil {
-			add(u.ids, id, "image-dir of "+d.Sandboxes[0])
+		if place := look.find(d.Path); place.Ino != 0 { // told if it is silent
+			add(u.ids, shelf.ID{Dev: place.Dev, Ino: place.Ino}, "image-dir of "+d.Sandboxes[0])
 		}
 	}
 	for path, what := range s.Paths {
 		add(u.holds, path, what)
-		add(u.holds, images.Real(path), what)
+		add(u.holds, u.find(path).Real, what)
 	}
 	err := errors.Join(u.mounts(), u.records(filepath.Join(m.RuntimeDir, "containers")), u.processes(m, s))
 	u.imagePaths, u.holdPaths = sortedKeys(u.images), sortedKeys(u.holds)
@@ -223,16 +249,21 @@ func (u *inUse) processes(m *configs.Master, s *images.Survey) error {
 		return fmt.Errorf("cannot see what runs: %w", err)
 	}
 	var unseen error
+	var hang []int
+	knots := map[int]bool{} // whose root is known
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		root, err := shelf.Identify("/proc/" + e.Name() + "/root")
+		root, err := rootOf(pid)
 		k, ok := readKnot(pid)
 		switch {
+		case errors.Is(err, proc.ErrSilent):
+			hang = append(hang, pid)
 		case err == nil && root != ours && ok:
 			add(u.ids, root, k.String())
+			knots[pid] = true
 		case err == nil && root != ours:
 			add(u.ids, root, fmt.Sprintf("process %d", pid))
 		case ok && k.image != "":
@@ -241,14 +272,29 @@ func (u *inUse) processes(m *configs.Master, s *images.Survey) error {
 			unseen = fmt.Errorf("cannot see what a container runs from: %w", err)
 		}
 	}
+	u.hang(hang, knots)
 	return unseen
+}
+
+// hang is about processes that can't be looked at.
+func (u *inUse) hang(pids []int, knots map[int]bool) {
+	if len(pids) == 0 {
+		return
+	}
+	own, _ := os.ReadFile("/proc/self/mountinfo") // without it none is harmless by it
+	for _, pid := range pids {
+		if !harmless(pid, string(own), knots) {
+			name, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+			u.silent = append(u.silent, fmt.Errorf("cannot see what process %d (%s) runs from: %w", pid, strings.TrimSpace(string(name)), proc.ErrSilent))
+		}
+	}
 }
 
 // addKnot adds the image that a lithos_knot is about to run: that of its
 // sandbox, or, if it belongs to another daemon, of that name wherever it may be.
 func (u *inUse) addKnot(k knot, m *configs.Master, s *images.Survey) {
 	sandbox, _, _ := strings.Cut(k.name, "/")
-	own := images.Real(k.master) == images.Real(m.File)
+	own := u.find(k.master).Real == u.find(m.File).Real
 	for _, d := range s.Dirs {
 		if !own || slices.Contains(d.Sandboxes, sandbox) {
 			u.addImage(filepath.Join(d.Real, k.image), k.String())

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 
+	"lithos/cmd/internal/apart"
 	"lithos/cmd/internal/reader"
 )
 
@@ -19,7 +20,7 @@ const (
 
 func main() {
 	reader.Main()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	apart.Run("lithos_clean", func() int { return run(os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 // run is the whole program; it returns the exit code.
@@ -28,6 +29,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if done {
 		return code
 	}
-	c := &cleaner{o: o, report: newReport(o, stdout, stderr)}
+	c := &cleaner{o: o, report: newReport(o, stdout, stderr), look: newLooker()}
 	return c.run()
 }

@@ -42,7 +42,7 @@ func (c *cleaner) delete() {
 	if v == nil {
 		return
 	}
-	if v.unseen != nil && !c.o.dryRun {
+	if v.blind() != nil && !c.o.dryRun {
 		return // was told
 	}
 	var list []*candidate
@@ -53,7 +53,7 @@ func (c *cleaner) delete() {
 		}
 		defer s.Close()
 		if !c.o.dryRun {
-			if err := s.Lock(); err != nil {
+			if _, err := inDir(&c.look.dirs, s, d.Path, func() (struct{}, error) { return struct{}{}, s.Lock() }); err != nil {
 				c.report.problem(d.Path, images.Problem{Text: lockText(err)})
 				continue
 			}
@@ -69,7 +69,7 @@ func (c *cleaner) delete() {
 	doomed := c.doom(v, list)
 	c.after(stepDoomed)
 	c.remove(doomed)
-	if v, err := c.look(); err == nil && v.unseen == nil {
+	if v, err := c.survey(); err == nil && v.blind() == nil {
 		c.logs(v, c.removeLog)
 	}
 }
@@ -117,7 +117,7 @@ func (v *view) owner(d *images.Dir, name string) (string, bool) {
 // recover gives images that an interrupted run set aside, and that turn out to
 // be used, their names back.
 func (c *cleaner) recover(v *view, d *images.Dir, s *shelf.Dir) {
-	entries, _ := s.List(d.Levels, wanted) // errors come again with the next list
+	entries, _ := inDir(&c.look.dirs, s, d.Path, func() ([]shelf.Entry, error) { return s.List(d.Levels, wanted) }) // errors come again with the next list
 	for _, e := range entries {
 		if !strings.HasPrefix(filepath.Base(e.Name), prefix) {
 			continue
@@ -151,7 +151,7 @@ func (c *cleaner) doom(v *view, list []*candidate) []*candidate {
 
 // setAside renames the candidates that are still unused.
 func (c *cleaner) setAside(list []*candidate) []*candidate {
-	v, err := c.look()
+	v, err := c.survey()
 	if err != nil {
 		return nil
 	}
@@ -163,7 +163,7 @@ func (c *cleaner) setAside(list []*candidate) []*candidate {
 			continue
 		}
 		if !k.aside {
-			entry, err := k.shelf.Rename(k.entry, hidden(filepath.Base(k.name)))
+			entry, err := c.rename(k, hidden(filepath.Base(k.name)))
 			if err != nil {
 				c.failed(k, fmt.Errorf("cannot set the image aside: %w", err))
 				continue
@@ -177,8 +177,8 @@ func (c *cleaner) setAside(list []*candidate) []*candidate {
 
 // used says why a candidate must not be removed, as things are in v.
 func (c *cleaner) used(v *view, k *candidate) []string {
-	if v.unseen != nil {
-		return []string{v.unseen.Error()}
+	if err := v.blind(); err != nil {
+		return []string{err.Error()}
 	}
 	now := v.sameDir(k.dir)
 	if now == nil {
@@ -192,7 +192,7 @@ func (c *cleaner) recheck(aside []*candidate) []*candidate {
 	if len(aside) == 0 {
 		return nil
 	}
-	v, err := c.look()
+	v, err := c.survey()
 	if err == nil {
 		c.tell(v)
 	}
@@ -214,11 +214,20 @@ func (c *cleaner) recheck(aside []*candidate) []*candidate {
 	return doomed
 }
 
+func (c *cleaner) rename(k *candidate, to string) (shelf.Entry, error) {
+	e, err := inDir(&c.look.dirs, k.shelf, k.dir.Path, func() (shelf.Entry, error) { return k.shelf.Rename(k.entry, to) })
+	if err != nil {
+		return k.entry, err
+	}
+	return e, nil
+}
+
 // remove removes what nobody finds any more.
 func (c *cleaner) remove(doomed []*candidate) {
 	for _, k := range doomed {
 		c.report.deleting("", k.path())
-		if err := k.shelf.Remove(k.entry); err != nil {
+		_, err := inDir(&c.look.removals, k.shelf, k.dir.Path, func() (struct{}, error) { return struct{}{}, k.shelf.Remove(k.entry) })
+		if err != nil {
 			c.failed(k, fmt.Errorf("cannot remove the image %q, what is left of it is in %q: %w",
 				k.path(), filepath.Join(k.dir.Path, k.entry.Name), err))
 			continue
@@ -235,7 +244,7 @@ func (c *cleaner) restore(k *candidate, why []string) {
 		c.report.keep(k.path(), stateUsed, why)
 		return
 	}
-	if _, err := k.shelf.Rename(k.entry, base); err != nil {
+	if _, err := c.rename(k, base); err != nil {
 		c.failed(k, fmt.Errorf("the image %q is used (%s), but cannot be renamed back from %q: %w",
 			k.path(), strings.Join(why, ", "), filepath.Join(k.dir.Path, k.entry.Name), err))
 		return

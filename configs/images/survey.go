@@ -2,12 +2,8 @@ package images
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,6 +26,8 @@ type Survey struct {
 	// Paths are other directories of the host that the configs name, with
 	// what they are; none of them is an unused image.
 	Paths map[string]string
+
+	find func(path string) Place
 }
 
 // Dir is one image-dir.
@@ -47,12 +45,13 @@ type Dir struct {
 	// UnneededLogs are files of its sandboxes' config logs.
 	UnneededLogs []LogFile
 
-	info os.FileInfo
+	place Place
 }
 
-// Look reads what is needed to tell what is used.
-func Look(plan *configs.Plan, problems configs.Problems, rules Rules) *Survey {
-	s := &Survey{Paths: masterPaths(plan.Master)}
+// Look reads what is needed to tell what is used. It looks at the places that the
+// configs name by find, which is [Find] for who can wait for it.
+func Look(plan *configs.Plan, problems configs.Problems, rules Rules, find func(path string) Place) *Survey {
+	s := &Survey{Paths: masterPaths(plan.Master), find: find}
 	for _, sb := range plan.Sandboxes {
 		if sb.Broken {
 			s.Problems = append(s.Problems, Problem{Config: true, Text: fmt.Sprintf(
@@ -99,19 +98,15 @@ func (s *Survey) sandbox(m *configs.Master, sb *configs.Sandbox, problems config
 // dir finds the image-dir of a sandbox, or makes it.
 func (s *Survey) dir(sb *configs.Sandbox) *Dir {
 	d := &Dir{
-		Path: sb.Config.ImageDir, Real: Real(sb.Config.ImageDir),
+		Path: sb.Config.ImageDir, place: s.find(sb.Config.ImageDir),
 		Levels: sb.Config.ImageDirLevels, AutoClean: sb.Config.AutoClean,
 		Sandboxes: []string{sb.Name}, Used: make(map[string][]string),
 	}
-	var err error
-	d.info, err = os.Stat(d.Path)
-	d.Missing = errors.Is(err, fs.ErrNotExist)
-	if err != nil && !d.Missing {
-		d.problem(false, "cannot look at it: %v", err)
+	d.Real, d.Missing = d.place.Real, d.place.Missing
+	if d.place.Err != nil {
+		d.problem(false, "cannot look at it: %v", d.place.Err)
 	}
-	i := slices.IndexFunc(s.Dirs, func(o *Dir) bool {
-		return o.Real == d.Real || o.info != nil && d.info != nil && os.SameFile(o.info, d.info)
-	})
+	i := slices.IndexFunc(s.Dirs, func(o *Dir) bool { return o.place.same(d.place) })
 	if i < 0 {
 		s.Dirs = append(s.Dirs, d)
 		return d
@@ -185,9 +180,9 @@ func (d *Dir) problem(config bool, format string, args ...any) {
 // nested: what is an image of the one could hold images of the other. And a
 // processes-dir can't be an image-dir, since both are locked.
 func (s *Survey) nested(m *configs.Master) {
-	processes, err := os.Stat(m.ProcessesDir)
+	processes := s.find(m.ProcessesDir)
 	for _, outer := range s.Dirs {
-		if err == nil && outer.info != nil && os.SameFile(outer.info, processes) {
+		if outer.place.same(processes) {
 			outer.problem(true, "it is the processes-dir, too")
 		}
 		for _, inner := range s.Dirs {
@@ -228,19 +223,6 @@ func firstError(problems configs.Problems, file string) string {
 // Below says whether path is dir or lies in it; both are clean.
 func Below(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
-}
-
-// Real is the path without symbolic links; what does not exist at its end
-// stays as it is.
-func Real(path string) string {
-	path = filepath.Clean(path)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	if dir := filepath.Dir(path); dir != path {
-		return filepath.Join(Real(dir), filepath.Base(path))
-	}
-	return path
 }
 
 // Names are the images that are used, sorted.

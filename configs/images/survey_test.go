@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"lithos/configs"
@@ -56,7 +57,7 @@ func (h *host) look() *Survey {
 	if plan == nil {
 		h.t.Fatalf("no plan: %v", problems)
 	}
-	return Look(plan, problems, Rules{Max: 1000})
+	return Look(plan, problems, Rules{Max: 1000}, Find)
 }
 
 // told is all problems of a survey, one a line; those of the configs begin
@@ -182,7 +183,7 @@ func TestS6_LogsOfASandboxThatIsNotCleanedAreNeeded(t *testing.T) {
 	h.sandbox("other", "auto-clean: false\nimage-dir: DIR/other", "v1")
 	h.write("log/other.log.1", logLine(ago(9), "old"))
 	plan, problems := configs.Load(configs.Options{MasterFile: h.path("master.yaml")})
-	s := Look(plan, problems, Rules{Max: 1})
+	s := Look(plan, problems, Rules{Max: 1}, Find)
 	var logs []string
 	for _, d := range s.Dirs {
 		for _, f := range d.UnneededLogs {
@@ -228,6 +229,42 @@ func TestReal(t *testing.T) {
 	}
 	if Real("/") != "/" {
 		t.Error("the root")
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := Real(t.TempDir())
+	mkdir(t, filepath.Join(dir, "target"))
+	for link, to := range map[string]string{"link": "target", "dangling": "nothing"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, "target"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	for path, want := range map[string]Place{
+		"target":   {Real: dir + "/target", Dev: st.Dev, Ino: st.Ino},
+		"link/":    {Real: dir + "/target", Dev: st.Dev, Ino: st.Ino},
+		"none/x":   {Real: dir + "/none/x", Missing: true},
+		"dangling": {Real: dir + "/dangling", Missing: true},
+	} {
+		if got := Find(filepath.Join(dir, path)); got != want {
+			t.Errorf("%s is %+v, want %+v", path, got, want)
+		}
+	}
+	if got := Find(dir + "/file/x"); got.Err == nil || got.Missing || got.Ino != 0 {
+		t.Errorf("what is below a file is %+v", got)
+	}
+	a, b := Find(dir+"/target"), Find(dir+"/link")
+	b.Real = "another name"
+	if !a.same(b) || a.same(Place{Real: "x"}) || (Place{Real: "x"}).same(Place{Real: "y"}) {
+		t.Error("what is the same directory")
 	}
 }
 

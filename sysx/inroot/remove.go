@@ -31,7 +31,10 @@ func (e *PathError) Unwrap() error { return e.Err }
 // hold. A file system mounted below path in this namespace is an error.
 //
 // Preconditions: nobody goes on writing below path; then it would not end.
-func RemoveAll(name string) error {
+func RemoveAll(name string) error { return RemoveSteps(name, func() {}) }
+
+// RemoveSteps is [RemoveAll] which calls step again and again as long as it goes on.
+func RemoveSteps(name string, step func()) error {
 	dirName, base := path.Split(path.Clean(name))
 	if base == "" || base == "." || base == ".." {
 		return &PathError{"remove", name, unix.EINVAL}
@@ -49,7 +52,7 @@ func RemoveAll(name string) error {
 		return &PathError{"open", dirName, err}
 	}
 	defer unix.Close(parent)
-	if err := removeEntry(parent, base); err != nil {
+	if err := removeEntry(parent, base, step); err != nil {
 		return &PathError{"remove", name, err}
 	}
 	return nil
@@ -61,7 +64,7 @@ func RemoveAt(dir int, name string) error {
 	if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
 		return &PathError{"remove", name, unix.EINVAL}
 	}
-	if err := removeEntry(dir, name); err != nil {
+	if err := removeEntry(dir, name, func() {}); err != nil {
 		return &PathError{"remove", name, err}
 	}
 	return nil
@@ -87,7 +90,7 @@ func Names(dir int) ([]string, error) {
 }
 
 // removeEntry removes one entry of parent with all that is in it.
-func removeEntry(parent int, name string) error {
+func removeEntry(parent int, name string, step func()) error {
 	done, err := unlink(parent, name)
 	if done || err != nil {
 		return err
@@ -97,7 +100,7 @@ func removeEntry(parent int, name string) error {
 		return err
 	}
 	defer unix.Close(top)
-	f := flattener{top: top, buf: make([]byte, 16<<10)}
+	f := flattener{top: top, step: step, buf: make([]byte, 16<<10)}
 	if err := f.run(); err != nil {
 		return err
 	}
@@ -132,6 +135,7 @@ func rmdir(dir int, name string) error {
 // flattener empties the directory top.
 type flattener struct {
 	top   int
+	step  func()
 	moved uint64 // names given so far
 	buf   []byte // for getdents
 }
@@ -154,6 +158,7 @@ func (f *flattener) run() error {
 
 // entry removes one entry of top, whose directories come up to top.
 func (f *flattener) entry(name string) error {
+	f.step()
 	done, err := unlink(f.top, name)
 	if done || err != nil {
 		return err
@@ -172,6 +177,7 @@ func (f *flattener) entry(name string) error {
 			return rmdir(f.top, name)
 		}
 		for _, child := range names {
+			f.step()
 			done, err := unlink(dir, child)
 			if err == nil && !done {
 				err = f.moveUp(dir, child)

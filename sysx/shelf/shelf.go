@@ -24,13 +24,24 @@ var ErrLocked = errors.New("it is locked by another process")
 // ID is what makes a directory the same, whatever its name.
 type ID struct{ Dev, Ino uint64 }
 
-// Identify gives the ID of what a path leads to, symbolic links followed.
+// Identify gives the ID of what a path leads to, symbolic links followed. The file
+// system that it leads to is not asked, see [look].
 func Identify(path string) (ID, error) {
-	var st unix.Stat_t
-	if _, err := retry(func() (int, error) { return 0, unix.Stat(path, &st) }); err != nil {
+	id, _, err := look(unix.AT_FDCWD, path, 0)
+	if err != nil {
 		return ID{}, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return idOf(&st), nil
+	return id, nil
+}
+
+// look gives the ID and the mode of an entry of a directory. What a file system is
+// mounted on is looked at without asking that one, which may not answer.
+func look(dir int, name string, flags int) (id ID, mode uint16, err error) {
+	var st unix.Statx_t
+	_, err = retry(func() (int, error) {
+		return 0, unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_INO|unix.STATX_TYPE, &st)
+	})
+	return ID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}, st.Mode, err
 }
 
 func idOf(st *unix.Stat_t) ID { return ID{uint64(st.Dev), st.Ino} }
@@ -43,6 +54,10 @@ type Entry struct {
 
 // Dir is an open shelf.
 type Dir struct {
+	// Step is called for each entry that is looked at, and while one is removed: so
+	// that it is known whether it goes on. Nil is not at all.
+	Step func()
+
 	fd   int
 	path string
 }
@@ -55,7 +70,7 @@ func Open(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Dir{fd, dir}, nil
+	return &Dir{fd: fd, path: dir}, nil
 }
 
 // Close closes it and gives its lock up.
@@ -76,13 +91,20 @@ func (d *Dir) Lock() error {
 // the name of each, and of those on the way to it, for which last is false.
 // With an error, which may be several, there is still what was found.
 func (d *Dir) List(levels int, want func(base string, last bool) bool) ([]Entry, error) {
-	l := lister{want: want}
+	l := lister{want: want, step: d.step}
 	l.read(d.fd, "", d.path, levels)
 	return l.found, errors.Join(l.errs...)
 }
 
+func (d *Dir) step() {
+	if d.Step != nil {
+		d.Step()
+	}
+}
+
 type lister struct {
 	want  func(string, bool) bool
+	step  func()
 	found []Entry
 	errs  []error
 }
@@ -101,18 +123,19 @@ func (l *lister) read(dir int, at, full string, levels int) {
 		if !l.want(name, levels == 1) {
 			continue
 		}
-		var st unix.Stat_t
-		switch err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {
+		l.step()
+		id, mode, err := look(dir, name, unix.AT_SYMLINK_NOFOLLOW)
+		switch {
 		case err == unix.ENOENT:
 			continue
 		case err != nil:
 			l.fail("stat", path.Join(full, name), err)
 			continue
-		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		case mode&unix.S_IFMT != unix.S_IFDIR:
 			continue
 		}
 		if levels == 1 {
-			l.found = append(l.found, Entry{path.Join(at, name), idOf(&st)})
+			l.found = append(l.found, Entry{path.Join(at, name), id})
 			continue
 		}
 		child, err := openDir(dir, name)
@@ -222,7 +245,7 @@ func (d *Dir) Remove(e Entry) error {
 	}
 	if err == nil {
 		// The magic link is the one way to give inroot a descriptor.
-		err = inroot.RemoveAll("/proc/self/fd/" + strconv.Itoa(parent) + "/" + base)
+		err = inroot.RemoveSteps("/proc/self/fd/"+strconv.Itoa(parent)+"/"+base, d.step)
 	}
 	if err == nil {
 		return nil
@@ -279,14 +302,14 @@ func (d *Dir) ChangedSince(e Entry, since time.Time, depth int, renamed bool) (b
 	if recent {
 		return true, nil
 	}
-	changed, err := changedBelow(parent, base, since, depth)
+	changed, err := d.changedBelow(parent, base, since, depth)
 	if err != nil {
 		return fail(err)
 	}
 	return changed, nil
 }
 
-func changedBelow(parent int, base string, since time.Time, depth int) (bool, error) {
+func (d *Dir) changedBelow(parent int, base string, since time.Time, depth int) (bool, error) {
 	dir, err := openDir(parent, base)
 	if err != nil {
 		return false, err
@@ -296,6 +319,7 @@ func changedBelow(parent int, base string, since time.Time, depth int) (bool, er
 	for {
 		names, readErr := f.Readdirnames(1024)
 		for _, name := range names {
+			d.step()
 			var st unix.Stat_t
 			if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); err != nil {
 				if err == unix.ENOENT {
@@ -307,7 +331,7 @@ func changedBelow(parent int, base string, since time.Time, depth int) (bool, er
 				return true, nil
 			}
 			if st.Mode&unix.S_IFMT == unix.S_IFDIR && depth > 1 {
-				if changed, err := changedBelow(dir, name, since, depth-1); changed || err != nil {
+				if changed, err := d.changedBelow(dir, name, since, depth-1); changed || err != nil {
 					return changed, err
 				}
 			}

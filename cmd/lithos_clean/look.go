@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"lithos/configs/images"
+	"lithos/sysx/patient"
+	"lithos/sysx/proc"
+	"lithos/sysx/shelf"
+)
+
+// looker looks at what may be on a file system that does not answer: for a limited
+// time, and once if it hangs.
+type looker struct {
+	paths    patient.Calls[string]
+	dirs     patient.Calls[string] // image-dirs
+	removals patient.Calls[string] // in them
+}
+
+func newLooker() *looker {
+	return &looker{
+		paths: patient.Calls[string]{Limit: 5 * time.Second, Next: 100 * time.Millisecond},
+		// Each entry that is looked at or removed.
+		dirs:     patient.Calls[string]{Limit: 10 * time.Second},
+		removals: patient.Calls[string]{Limit: 2 * time.Minute}, // a large file takes long
+	}
+}
+
+// find is [images.Find].
+func (l *looker) find(path string) images.Place {
+	place, ok := patient.Call(&l.paths, path, func() images.Place { return images.Find(path) })
+	if !ok {
+		return images.Place{Real: filepath.Clean(path), Err: silent(path, l.paths.Limit)}
+	}
+	return place
+}
+
+// real is [images.Real].
+func (l *looker) real(path string) string { return l.find(path).Real }
+
+// silentError: a file system does not answer.
+type silentError struct {
+	path  string
+	limit time.Duration
+}
+
+func silent(path string, limit time.Duration) error { return &silentError{path, limit} }
+
+// Error says what is the matter, and what may be done.
+func (e *silentError) Error() string {
+	return fmt.Sprintf("the file system of %q does not answer (not within %s); is its server gone?", e.path, e.limit)
+}
+
+// inDir does something in an image-dir, or gives a silentError. What was given up
+// may be done later, if this process is still there: whoever removes or renames
+// there looks whether it is the same directory still.
+func inDir[V any](calls *patient.Calls[string], s *shelf.Dir, dir string, f func() (V, error)) (V, error) {
+	type result struct {
+		v   V
+		err error
+	}
+	r, ok := patient.Walk(calls, dir, func(step func()) result {
+		if s != nil {
+			s.Step = step
+		}
+		v, err := f()
+		return result{v, err}
+	})
+	if !ok {
+		return r.v, silent(dir, calls.Limit)
+	}
+	return r.v, r.err
+}
+
+// rootOf is the root directory of a process.
+func rootOf(pid int) (shelf.ID, error) {
+	return proc.Patiently(pid, func() (shelf.ID, error) { return shelf.Identify("/proc/" + strconv.Itoa(pid) + "/root") })
+}
+
+// harmless tells of a process that can't be looked at that it has the root
+// directory of this one, or descends from a container's PID 1, which was seen. What
+// is read for that has never to wait for an exec.
+func harmless(pid int, ours string, seen map[int]bool) bool {
+	dir := "/proc/" + strconv.Itoa(pid)
+	if theirs, err := os.ReadFile(dir + "/mountinfo"); err == nil && ours != "" && string(theirs) == ours {
+		return true
+	}
+	for pid > 1 {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+		if err != nil {
+			return false
+		}
+		_, rest, _ := strings.Cut(string(text), "\nPPid:")
+		parent, _, _ := strings.Cut(rest, "\n")
+		if pid, err = strconv.Atoi(strings.TrimSpace(parent)); err != nil {
+			return false
+		}
+		if seen[pid] {
+			return true
+		}
+	}
+	return false
+}

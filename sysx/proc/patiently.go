@@ -1,0 +1,40 @@
+package proc
+
+import (
+	"errors"
+	"time"
+
+	"lithos/sysx/patient"
+)
+
+// ErrSilent is a process that can't be looked at.
+var ErrSilent = errors.New("the kernel does not tell of the process: while it executes a program, it waits for a file system that does not answer")
+
+// looks are those of [Patiently].
+var looks = patient.Calls[int]{Limit: time.Second, Next: 20 * time.Millisecond}
+
+// Patiently does f, which reads what the kernel tells of a process, or gives
+// [ErrSilent] in time. All but /proc/PID/status, comm, cmdline, cgroup, mountinfo and
+// task/ has to wait while the process executes a program; a file that is closed by
+// that may be on a file system that does not answer. Who looks at programs of
+// containers, or at any process, has to use it; PID 1s of containers do not execute
+// anything.
+func Patiently[V any](pid int, f func() (V, error)) (V, error) {
+	type result struct {
+		v   V
+		err error
+	}
+	r, ok := patient.Call(&looks, pid, func() result {
+		v, err := f()
+		return result{v, err}
+	})
+	if !ok {
+		return r.v, ErrSilent
+	}
+	return r.v, r.err
+}
+
+// Look is [ReadStat] of any process, see [Patiently].
+func Look(pid int) (*Stat, error) {
+	return Patiently(pid, func() (*Stat, error) { return ReadStat(pid) })
+}
