@@ -215,7 +215,8 @@ func (f *finder) readRecord(l *Leftover) {
 
 // holder finds the PID 1 that has a record open. It looks at every process of the
 // host; what these have open may be on a file system that does not answer, so only
-// names are compared before the file is.
+// names are compared before the file is. One that can't be looked at is none: PID 1s
+// do not execute anything.
 func holder(record string) (pid int, startTime uint64) {
 	want, err := os.Stat(record)
 	if err != nil {
@@ -228,8 +229,11 @@ func holder(record string) (pid int, startTime uint64) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		path, err := os.Readlink("/proc/" + e.Name() + "/fd/" + strconv.Itoa(wire.FDRecord))
-		if err != nil || !strings.HasSuffix(path, name) || !proc.Has(pid, wire.FDRecord, want) {
+		has, err := proc.Patiently(pid, func() (bool, error) {
+			path, err := os.Readlink("/proc/" + e.Name() + "/fd/" + strconv.Itoa(wire.FDRecord))
+			return err == nil && strings.HasSuffix(path, name) && proc.Has(pid, wire.FDRecord, want), err
+		})
+		if err != nil || !has {
 			continue
 		}
 		if started, err := proc.StartTime(pid); err == nil && proc.Same(pid, started) {
@@ -274,14 +278,17 @@ func (f *finder) cgroups(s *Spawner) {
 // ancestor is the lithos_knot that pid, a process of a container, descends from.
 func (s *Spawner) ancestor(pid int) (knot int, startTime uint64) {
 	for pid > 1 {
-		stat, err := proc.ReadStat(pid)
+		status, err := proc.ReadStatus(pid) // which any process can be asked for
 		if err != nil {
 			return 0, 0
 		}
-		if stat.Comm == comm(s.c.Knot) && initOfNamespace(pid) {
-			return pid, stat.StartTime
+		if status.Comm == comm(s.c.Knot) && status.Inner() == 1 {
+			if startTime, err = proc.StartTime(pid); err != nil {
+				return 0, 0
+			}
+			return pid, startTime
 		}
-		pid = stat.PPID
+		pid = status.PPID
 	}
 	return 0, 0
 }
@@ -291,18 +298,4 @@ func comm(path string) string {
 	const most = 15
 	base := filepath.Base(path)
 	return base[:min(len(base), most)]
-}
-
-// initOfNamespace says whether a process is pid 1 of a pid namespace below ours.
-func initOfNamespace(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) > 2 && f[0] == "NSpid:" {
-			return f[len(f)-1] == "1"
-		}
-	}
-	return false
 }

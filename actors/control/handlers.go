@@ -129,8 +129,15 @@ func (s *Server) probe(in *api.Instance) {
 		in.Conditions = append(in.Conditions, api.ConditionSuspended)
 		in.Words = words(in, time.Now())
 	}
+	if p.Silent {
+		in.Conditions = append(in.Conditions, api.ConditionSilent)
+		in.Words = words(in, time.Now()) + "; its program " + silentWords
+	}
 	in.Usage = usageOf(p.Usage)
 }
+
+// silentWords is why nothing is known of a program.
+const silentWords = "can't be looked at: it executes another one, and waits for a file system that does not answer"
 
 // scopeOf is what the parameters sandbox, process and instance say.
 func scopeOf(r *http.Request) func(*status.Instance) bool {

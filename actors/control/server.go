@@ -65,6 +65,7 @@ type Probe struct {
 	ProgramStarted time.Time
 	ProgramAge     time.Duration // since then, also if the clock was set
 	Stopped        bool          // PID 1 or the program is stopped by a signal
+	Silent         bool          // the program can't be looked at
 }
 
 // Server answers on the control socket.

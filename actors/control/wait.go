@@ -137,6 +137,9 @@ func (q *waiting) missing(in *api.Instance, now time.Time) (text string, wait ti
 	if q.s.c.Probe != nil && q.stable > 0 && up >= q.stable && up < setupLimit+q.stable {
 		// Who looks this up has work to do, so it is not done for all.
 		p := q.s.c.Probe(in.Name, in.PID)
+		if p.Silent {
+			return "its program " + silentWords, probePause
+		}
 		if p.ProgramPID == 0 {
 			return "its program is not there yet", probePause
 		}

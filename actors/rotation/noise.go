@@ -54,8 +54,9 @@ func (k *Keeper) sample(t *target, info fs.FileInfo) {
 			continue
 		}
 		for _, pid := range family(in.PID) {
-			if proc.Prints(pid, info) {
-				t.noise.count(in.Name, pid)
+			// Of those that can't be looked at nothing is known.
+			if found, err := look(pid, info); err == nil && found.prints {
+				t.noise.count(in.Name, pid, found)
 			}
 		}
 	}
@@ -78,30 +79,44 @@ func family(pid int) []int {
 	return all
 }
 
-func (n *noise) count(container string, pid int) {
-	stat, err := proc.ReadStat(pid)
-	if err != nil {
-		return
-	}
-	total, err := proc.Written(pid)
-	if err != nil {
-		return
-	}
-	key := process{pid, stat.StartTime}
+// found is what there is to know of a process, at one look.
+type found struct {
+	prints bool // into the file; otherwise the rest is not there
+	comm   string
+	start  uint64
+	total  int64 // bytes that it has written
+}
+
+func look(pid int, file fs.FileInfo) (found, error) {
+	return proc.Patiently(pid, func() (found, error) {
+		if !proc.Prints(pid, file) {
+			return found{}, nil
+		}
+		stat, err := proc.ReadStat(pid)
+		if err != nil {
+			return found{}, err
+		}
+		total, err := proc.Written(pid)
+		return found{true, stat.Comm, stat.StartTime, total}, err
+	})
+}
+
+func (n *noise) count(container string, pid int, f found) {
+	key := process{pid, f.start}
 	w := n.processes[key]
 	if w == nil {
 		if n.processes == nil {
 			n.processes = make(map[process]*written)
 		}
 		w = &written{container: container, pid: pid}
-		if stat.StartTime < n.since {
-			w.last = total
+		if f.start < n.since {
+			w.last = f.total
 		}
 		n.processes[key] = w
 	}
-	w.comm, w.seen = stat.Comm, true
-	w.bytes += total - w.last
-	w.last = total
+	w.comm, w.seen = f.comm, true
+	w.bytes += f.total - w.last
+	w.last = f.total
 }
 
 // loudest is the process that wrote the most, of the container that did.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"lithos/configs/images"
@@ -86,21 +85,15 @@ func rootOf(pid int) (shelf.ID, error) {
 // directory of this one, or descends from a container's PID 1, which was seen. What
 // is read for that has never to wait for an exec.
 func harmless(pid int, ours string, seen map[int]bool) bool {
-	dir := "/proc/" + strconv.Itoa(pid)
-	if theirs, err := os.ReadFile(dir + "/mountinfo"); err == nil && ours != "" && string(theirs) == ours {
+	if theirs, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo"); err == nil && ours != "" && string(theirs) == ours {
 		return true
 	}
 	for pid > 1 {
-		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+		status, err := proc.ReadStatus(pid)
 		if err != nil {
 			return false
 		}
-		_, rest, _ := strings.Cut(string(text), "\nPPid:")
-		parent, _, _ := strings.Cut(rest, "\n")
-		if pid, err = strconv.Atoi(strings.TrimSpace(parent)); err != nil {
-			return false
-		}
-		if seen[pid] {
+		if pid = status.PPID; seen[pid] {
 			return true
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ type process struct {
 	start                  uint64 // ticks after boot
 	rss                    int64  // bytes
 	children               []int
+	silent                 bool // ticks and start are not known
 }
 
 // processes is /proc at one moment, by pid.
@@ -43,7 +45,14 @@ func scan(dir string) processes {
 		if err != nil {
 			continue
 		}
-		text, err := proc.ReadFile(dir + "/" + e.Name() + "/stat")
+		file := dir + "/" + e.Name() + "/stat"
+		text, err := proc.Patiently(pid, func() ([]byte, error) { return proc.ReadFile(file) })
+		if errors.Is(err, proc.ErrSilent) {
+			if text, err = proc.ReadFile(file + "us"); err == nil {
+				all[pid] = silent(pid, proc.ParseStatus(text))
+			}
+			continue
+		}
 		if err != nil {
 			continue
 		}
@@ -60,6 +69,12 @@ func scan(dir string) processes {
 		slices.Sort(p.children)
 	}
 	return all
+}
+
+// silent is a process that can't be looked at; the kernel tells some of it all the
+// same.
+func silent(pid int, s *proc.Status) *process {
+	return &process{pid: pid, ppid: s.PPID, comm: s.Comm, threads: s.Threads, rss: s.Memory, silent: true}
 }
 
 // parseStat reads a line of /proc/PID/stat (proc(5)); nil if it is none.
@@ -111,11 +126,18 @@ func (all processes) count(r *row) {
 	}
 	var memory int64
 	var ticks uint64
+	known := true // the ticks of all
 	list := all.below(r.PID)
 	for i, p := range list {
 		r.Threads += p.threads
 		memory += p.rss
 		ticks += p.user + p.system
+		if p.silent {
+			known = false
+			if !slices.Contains(r.Conditions, api.ConditionSilent) {
+				r.Conditions = append(r.Conditions, api.ConditionSilent)
+			}
+		}
 		if i == 0 {
 			ticks += p.childUser + p.childSystem // of programs that PID 1 restarted
 		}
@@ -129,7 +151,7 @@ func (all processes) count(r *row) {
 	if r.Usage.Memory == nil {
 		r.Usage.Memory = &memory
 	}
-	if r.Usage.CPU == nil {
+	if r.Usage.CPU == nil && known {
 		seconds := float64(ticks) / ticksPerSecond
 		r.Usage.CPU = &seconds
 	}

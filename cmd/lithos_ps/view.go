@@ -79,7 +79,7 @@ func heading(s *snapshot) string {
 	for _, word := range []string{
 		api.StateRunning, api.StateStarting, api.StatePending, api.StateRestarting, api.StateReplacing, api.StateStopping, api.StateWaiting,
 		stateStopped, api.ConditionNotReady, api.ConditionUnhealthy, api.ConditionFailing, api.ConditionDegraded, api.ConditionFrozen, api.ConditionOutdated,
-		api.ConditionSuspended,
+		api.ConditionSuspended, api.ConditionSilent,
 	} {
 		if n := states[word]; n > 0 {
 			text += separator + strconv.Itoa(n) + " " + word

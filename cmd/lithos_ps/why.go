@@ -160,6 +160,8 @@ func waits(s *snapshot, r *row) string {
 		return "its container to end; it is not wanted any more"
 	case slices.Contains(r.Conditions, api.ConditionSuspended):
 		return fmt.Sprintf("a signal to go on: kill -CONT %d, its PID 1, or %d, its program", r.PID, r.ProgramPID)
+	case slices.Contains(r.Conditions, api.ConditionSilent):
+		return "a file system that does not answer: a process of it executes a program, and closes a file there for that"
 	case r.Command:
 		return "nothing: it is a command of lithos_cmd and ends by itself"
 	case r.Ready != nil && !r.Ready.Ready:

@@ -144,7 +144,8 @@ func (k *kernel) settingUp(path string) (bool, error) {
 	}
 	for _, pid := range children {
 		// A fork of PID 1 that could not execute the program yet is one still.
-		if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || program != own {
+		program, err := proc.Patiently(pid, func() (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)) })
+		if err != nil || program != own {
 			return false, nil
 		}
 	}

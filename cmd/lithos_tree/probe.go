@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"sync"
 	"time"
@@ -51,13 +52,19 @@ func (k *kernel) probe(name string, pid int) control.Probe {
 		return p
 	}
 	found := k.programs.get(name)
-	alive, stopped := found.look()
-	if found.knot != pid || !alive {
-		if found = k.find(name, pid); found.pid == 0 {
+	alive, stopped, err := found.look()
+	if err == nil && (found.knot != pid || !alive) {
+		if found, err = k.find(name, pid); err == nil && found.pid == 0 {
 			return p
 		}
-		k.programs.set(name, found)
-		_, stopped = found.look()
+		if err == nil {
+			k.programs.set(name, found)
+			_, stopped, err = found.look()
+		}
+	}
+	if err != nil {
+		p.Silent = true
+		return p
 	}
 	p.Stopped = stopped // of a stopped PID 1 its actor is told
 	p.ProgramPID, p.ProgramStarted, p.ProgramAge = found.pid, found.began, proc.Since(found.start)
@@ -65,30 +72,38 @@ func (k *kernel) probe(name string, pid int) control.Probe {
 }
 
 // look tells whether it is still there, and PID 1's, and whether a signal keeps
-// it from running.
-func (p program) look() (alive, stopped bool) {
-	stat, err := proc.ReadStat(p.pid)
+// it from running. The error is [proc.ErrSilent].
+func (p program) look() (alive, stopped bool, err error) {
+	stat, err := proc.Look(p.pid)
+	if errors.Is(err, proc.ErrSilent) {
+		return false, false, err
+	}
 	alive = err == nil && stat.StartTime == p.start && stat.PPID == p.knot && stat.Alive()
-	return alive, alive && stat.Stopped()
+	return alive, alive && stat.Stopped(), nil
 }
 
-// find looks for the program of a container below its PID 1.
-func (k *kernel) find(name string, knot int) program {
+// find looks for the program of a container below its PID 1. The error is
+// [proc.ErrSilent].
+func (k *kernel) find(name string, knot int) (program, error) {
 	record, err := spawn.ReadRecord(filepath.Join(root.RecordsDir(k.master), name))
 	if err != nil || record.Started == nil || record.Forked == nil || record.Forked.PID != knot {
-		return program{}
+		return program{}, nil
 	}
 	children, err := proc.Children(knot)
 	if err != nil {
-		return program{}
+		return program{}, nil
 	}
 	for _, child := range children {
 		if inner, err := proc.InnerPID(child); err != nil || inner != record.Started.PID {
 			continue
 		}
-		if start, err := proc.StartTime(child); err == nil {
-			return program{knot, child, start, record.Started.At}
+		stat, err := proc.Look(child)
+		if errors.Is(err, proc.ErrSilent) {
+			return program{}, err
+		}
+		if err == nil {
+			return program{knot, child, stat.StartTime, record.Started.At}, nil
 		}
 	}
-	return program{}
+	return program{}, nil
 }

@@ -140,7 +140,11 @@ func (c *Container) findProgram(r *spawn.Record) (int, error) {
 			continue
 		}
 		// Only now: before, the pid could have become somebody else's.
-		stat, err := proc.ReadStat(pid)
+		stat, err := proc.Look(pid)
+		if errors.Is(err, proc.ErrSilent) {
+			f.Close()
+			return 0, fmt.Errorf("cannot look at the container's program (pid %d): %w", pid, err)
+		}
 		if err == nil && stat.PPID == r.Forked.PID && stat.Alive() && proc.Same(r.Forked.PID, r.Forked.StartTime) {
 			c.program = f
 			return pid, nil

@@ -108,7 +108,7 @@ func (l *lot) walk(pid int, in bool) {
 		return
 	}
 	l.seen[pid] = true
-	s, err := ReadStat(pid)
+	s, err := Look(pid)
 	if err != nil || !s.Alive() {
 		return // its children are somebody else's now
 	}

@@ -196,24 +196,6 @@ func wait(options int) (exit Exit, ok bool, err error) {
 	return exit, true, nil
 }
 
-// InnerPID is the pid that a process has in its own pid namespace.
-func InnerPID(pid int) (int, error) {
-	text, err := ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
-		return 0, ErrGone
-	}
-	if err != nil {
-		return 0, fmt.Errorf("cannot look at process %d: %w", pid, err)
-	}
-	for line := range bytes.Lines(text) {
-		if rest, ok := bytes.CutPrefix(line, []byte("NSpid:")); ok {
-			pids := bytes.Fields(rest)
-			return strconv.Atoi(string(pids[len(pids)-1]))
-		}
-	}
-	return 0, fmt.Errorf("the kernel does not tell the pid of process %d in its namespace", pid)
-}
-
 // Children lists the pids of the children of pid, those of all its threads
 // together, in no order.
 func Children(pid int) ([]int, error) {

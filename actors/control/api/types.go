@@ -36,6 +36,9 @@ const (
 	// ConditionSuspended: its PID 1, or its program, is stopped by a signal, or
 	// a debugger; SIGCONT lets it go on.
 	ConditionSuspended = "suspended"
+	// ConditionSilent: its program can't be looked at. It executes another one and
+	// waits, in that, for a file system that does not answer.
+	ConditionSilent = "silent"
 )
 
 // Status is everything: GET /v1/status.
