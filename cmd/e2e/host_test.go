@@ -226,31 +226,6 @@ func (h *host) showLogs() {
 	}
 }
 
-// must fails the test on an error of its own set-up.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually polls until a condition holds, and fails the test with its last
-// error when it does not in time.
-func eventually(t *testing.T, what string, limit time.Duration, condition func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within(limit))
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, within(limit), err)
-		}
-		time.Sleep(pause)
-	}
-}
-
 // dedent takes the common indentation (of tabs) away, so that configs can be
 // written inside of tests; YAML itself is indented by blanks.
 func dedent(text string) string {

@@ -6,21 +6,26 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/cmd/e2e/machine"
 )
 
 // Where things are; see doc.go.
 var (
-	binDir    = directory("LITHOS_BIN", "../../bin")
-	imagesDir = directory("LITHOS_IMAGES", "../../build/images")
-	slow      = number("LITHOS_E2E_SLOW", 1)
-	kills     = int(number("LITHOS_E2E_KILLS", 8))
-	howMany   = int(number("LITHOS_E2E_COUNT", 200))
+	binDir    = machine.Directory("LITHOS_BIN", "../../bin")
+	imagesDir = machine.Directory("LITHOS_IMAGES", "../../build/images")
+	kills     = int(machine.Number("LITHOS_E2E_KILLS", 8))
+	howMany   = int(machine.Number("LITHOS_E2E_COUNT", 200))
+)
+
+var (
+	within     = machine.Within
+	must       = machine.Must
+	eventually = machine.Eventually
 )
 
 // debian is the image of images/build.sh, below imagesDir.
@@ -41,31 +46,6 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
-}
-
-// within scales a time limit to the machine, up to minutes: what has not come by
-// then won't.
-func within(d time.Duration) time.Duration {
-	const longest = 4 * time.Minute
-	return max(d, min(time.Duration(float64(d)*slow), longest))
-}
-
-func directory(variable, otherwise string) string {
-	dir := os.Getenv(variable)
-	if dir == "" {
-		dir = otherwise
-	}
-	if abs, err := filepath.Abs(dir); err == nil {
-		return abs
-	}
-	return dir
-}
-
-func number(variable string, otherwise float64) float64 {
-	if f, err := strconv.ParseFloat(os.Getenv(variable), 64); err == nil && f >= 1 {
-		return f
-	}
-	return otherwise
 }
 
 // preflight says in a sentence what the machine lacks.

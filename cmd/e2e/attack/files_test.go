@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/cmd/e2e/machine"
 )
 
 // litter fills its state directory with what is hard to remove, and ends.
@@ -120,7 +122,7 @@ func TestH3_E16_PathsThatAreSwappedDuringTheStart(t *testing.T) {
 			must(t, os.Mkdir(a.path("host/directory"), 0o777))
 			must(t, os.Chmod(a.path("host"), 0o777))
 			must(t, a.start())
-			starts := int(max(30/slow, 5))
+			starts := int(max(30/machine.Slow, 5))
 			eventually(t, fmt.Sprintf("%d starts of each", starts), 90*time.Second, func() error {
 				log := a.log(s.name)
 				for _, name := range []string{"volume", "below", "point", "stdout"} {

@@ -4,16 +4,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/cmd/e2e/machine"
 )
 
 var (
-	binDir = directory("LITHOS_BIN", "../../../bin")
-	slow   = number("LITHOS_E2E_SLOW", 1)
+	binDir = machine.Directory("LITHOS_BIN", "../../../bin")
+
+	within     = machine.Within
+	must       = machine.Must
+	eventually = machine.Eventually
 )
 
 func TestMain(m *testing.M) {
@@ -47,47 +50,4 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return code
-}
-
-func within(d time.Duration) time.Duration { return time.Duration(float64(d) * slow) }
-
-func directory(variable, otherwise string) string {
-	dir := os.Getenv(variable)
-	if dir == "" {
-		dir = otherwise
-	}
-	if abs, err := filepath.Abs(dir); err == nil {
-		return abs
-	}
-	return dir
-}
-
-func number(variable string, otherwise float64) float64 {
-	if f, err := strconv.ParseFloat(os.Getenv(variable), 64); err == nil && f >= 1 {
-		return f
-	}
-	return otherwise
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually polls until a condition holds.
-func eventually(t testing.TB, what string, limit time.Duration, condition func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within(limit))
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, within(limit), err)
-		}
-		time.Sleep(pause)
-	}
 }
