@@ -45,8 +45,8 @@ demo-check: build ## run the demo unattended and check everything it shows
 test: preflight build images ## run all tests on this machine: needs root
 	go test $(packages)
 	go test -race $(packages)
-	go test -count=1 -timeout=15m ./cmd/e2e
-	go test -count=1 -timeout=10m -parallel=8 ./cmd/e2e/attack
+	go test -count=1 -timeout=30m ./cmd/e2e
+	go test -count=1 -timeout=20m -parallel=8 ./cmd/e2e/attack
 
 # SEEDS and STEPS, or DURATION (10m if neither is said), from the seed FIRST on.
 .PHONY: soak
