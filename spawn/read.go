@@ -148,7 +148,8 @@ func parseLine(line []byte) (rest []byte, e event) {
 		}
 		at += next
 		e = event{}
-		if json.Unmarshal(line[at:], &e) == nil && e != (event{}) {
+		// A whole line that says nothing is an event of a later release.
+		if json.Unmarshal(line[at:], &e) == nil && (at == 0 || e != (event{})) {
 			return line[:at], e
 		}
 		at++

@@ -54,7 +54,7 @@ func TestReadRecord(t *testing.T) {
 		{"a half line before another", head + started[:20] + restarted, Record{Created: created, Forked: &forked, Started: &second, Exited: &exited, Again: true, Crash: started[:20]}},
 		{"crash text before a line", head + "panic: x" + started, Record{Created: created, Forked: &forked, Started: &first, Crash: "panic: x"}},
 		{"not UTF-8", "\xff\x00\n", Record{Crash: "?\x00"}},
-		{"a line of another version", head + `{"paused":{"at":1}}` + "\n", Record{Created: created, Forked: &forked, Crash: `{"paused":{"at":1}}`}},
+		{"an event of a later release", head + `{"paused":{"at":1}}` + "\n", Record{Created: created, Forked: &forked}},
 		{"what the supervisor found out later", head + started + ReadyLine(at) + UnhealthyLine("no \"answer\""),
 			Record{Created: created, Forked: &forked, Started: &first, Ready: at, Unhealthy: `no "answer"`}},
 		{"why it was ended", head + started + EndingLine("replaced"), Record{Created: created, Forked: &forked, Started: &first, Ending: "replaced"}},

@@ -76,6 +76,44 @@ func TestO2_TheReleaseBeforeAndAfterUnderstandAHandover(t *testing.T) {
 	}
 }
 
+// Those in testdata were left by these releases; their descriptors are of this test.
+func TestO2_HandoversOfEarlierReleases(t *testing.T) {
+	for release, holder := range map[string]int{"670e6da": 2064, "9da8b06": 8812} {
+		text, err := os.ReadFile("testdata/handover-" + release + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		files := map[string]int{}
+		for name := range fields["files"].(map[string]any) {
+			files[name] = dup(t)
+		}
+		fields["files"] = files
+		if text, err = json.Marshal(fields); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(handoverVariable, string(text))
+		left, err := takeHandover()
+		if err != nil {
+			t.Fatalf("%s: %v", release, err)
+		}
+		const program = "/srv/lithos/bin/lithos_tree"
+		if left.Release != release || left.Path != program || left.Generation != 1 || left.Holder != holder || left.Refused != "" ||
+			strings.Join(left.Args, " ") != program+" -C /srv/host/master.yaml" {
+			t.Errorf("%s: %+v", release, left)
+		}
+		for _, name := range []string{filePID, fileControl, fileProgram, fileHold, fileHoldMask} {
+			if f := left.files[name]; f == nil || int(f.Fd()) != files[name] {
+				t.Errorf("%s: the file %s is %v", release, name, f)
+			}
+		}
+		left.close()
+	}
+}
+
 func (h *helpers) some() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
