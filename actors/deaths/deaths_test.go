@@ -116,6 +116,23 @@ func TestADeathIsThereWhenItWasAdded(t *testing.T) {
 	}
 }
 
+func TestSomebodyClearsUp(t *testing.T) {
+	s := open(t, t.TempDir())
+	defer s.Close()
+	for n := range compactAt + 2 {
+		for _, name := range []string{"web/app.0", "web/app.1"} {
+			s.AddNow(Entry{Death: death(name, n), From: -1})
+		}
+		if err := os.RemoveAll(filepath.Join(s.dir, "web")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.AddNow(Entry{Death: death("web/app.0", 99), From: -1})
+	if list, err := Read(s.dir, "web/app.0"); err != nil || restarts(list) != "99 " || s.Lost() != 0 {
+		t.Errorf("kept %s, %d lost, %v", restarts(list), s.Lost(), err)
+	}
+}
+
 func TestHalfALineIsNoHarm(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -240,9 +257,10 @@ func TestDeathsWaitForTheDisk(t *testing.T) {
 		shown := func() string {
 			list, err := s.Read("web/app.0")
 			all := s.All(2, func(string) bool { return true })
-			return fmt.Sprint(restarts(list), "/ ", restarts(all), err)
+			last := s.All(1, func(string) bool { return true })
+			return fmt.Sprint(restarts(list), "/ ", restarts(all), "/ ", restarts(last), err)
 		}
-		const want = "11 10 9 8 7 6 5 4 3 2 / 12 11 <nil>"
+		const want = "11 10 9 8 7 6 5 4 3 2 / 12 11 / 12 <nil>"
 		if got := shown(); got != want {
 			t.Errorf("shown while they wait: %s", got)
 		}

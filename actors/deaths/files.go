@@ -44,19 +44,18 @@ func (s *Store) write(r record) error {
 	name, line := r.name, r.line
 	f := s.files[name]
 	if f == nil {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(s.dir, name)), 0o700); err != nil {
-			return err
-		}
 		f = &file{}
 		s.files[name] = f
 	}
-	if f.lines >= compactAt {
-		if err := s.compact(name, f); err != nil {
+	err := s.add(name, f, line)
+	if errors.Is(err, fs.ErrNotExist) {
+		// The first one of the sandbox, or somebody has cleared up.
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(s.dir, name)), 0o700); err != nil {
 			return err
 		}
+		err = s.add(name, f, line)
 	}
-	if err := appendTo(filepath.Join(s.dir, name), line); err != nil {
-		f.lines = compactAt // half of it may be there
+	if err != nil {
 		return err
 	}
 	f.lines++
@@ -65,6 +64,20 @@ func (s *Store) write(r record) error {
 	s.bytes += int64(len(line))
 	s.bound(name)
 	return nil
+}
+
+// add writes the line, if there is a directory for it.
+func (s *Store) add(name string, f *file, line []byte) error {
+	if f.lines >= compactAt {
+		if err := s.compact(name, f); err != nil {
+			return err
+		}
+	}
+	err := appendTo(filepath.Join(s.dir, name), line)
+	if err != nil {
+		f.lines = compactAt // half of it may be there
+	}
+	return err
 }
 
 func appendTo(path string, line []byte) error {
@@ -149,7 +162,7 @@ func (s *Store) All(limit int, scope func(name string) bool) []api.Death {
 	}
 	// Only the files that were written to last can have the newest.
 	slices.SortFunc(names, func(a, b string) int { return s.files[b].last.Compare(s.files[a].last) })
-	for _, r := range slices.Backward(s.waiting) {
+	for _, r := range s.waiting {
 		if i := slices.Index(names, r.name); i >= 0 {
 			names = slices.Delete(names, i, i+1)
 		}
