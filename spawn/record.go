@@ -170,6 +170,9 @@ type Created struct {
 	// ready, 0 = none; Notify that of the socket.
 	Notice uint64 `json:"notice,omitempty"`
 	Notify uint64 `json:"notify,omitempty"`
+	// LogFrom is where the output of the container begins in that of its sandbox,
+	// as package rotate counts; 0 also in a record of a lithos that had none.
+	LogFrom int64 `json:"log_from,omitempty"`
 	// Tally are the counts at the start, of the containers before.
 	Tally *Tally `json:"tally,omitempty"`
 	// Identity is for who joins the container later, see package enter; nil

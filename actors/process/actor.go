@@ -339,7 +339,7 @@ func (p *Process) fork(ctx actor.Context) {
 	giveNotice(request, p.current.Container.Ready)
 	p.restarts++
 	counts := p.tally()
-	request.RecordHead.Tally = &counts
+	request.RecordHead.Tally, request.RecordHead.LogFrom = &counts, p.logFrom
 	p.cancelled = new(atomic.Bool)
 	ctx.Send(p.env.Spawner, &spawner.StartContainer{
 		Gen: p.state.Start, Request: request, ReplyTo: ctx.Self(), Pace: p.pace, Cancelled: p.cancelled,

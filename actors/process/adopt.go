@@ -42,7 +42,7 @@ func (p *Process) adopt(m *AdoptInstance) {
 		p.env.Log.Error().Msgf("Taking container %q for ready: %s", p.name, a.Deaf)
 		p.checks.ready = time.Now()
 	}
-	p.logFrom = p.env.Deaths.Size(p.env.StdioLog)
+	p.logFrom = a.LogFrom
 }
 
 // earlier is how the container before ended, or this one if that was told, so far

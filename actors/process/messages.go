@@ -47,6 +47,7 @@ type Adopted struct {
 	KillTimeout time.Duration // that its PID 1 works with
 	Created     time.Time     // when its start was begun
 	Counts      spawn.Tally   // over it and those before
+	LogFrom     int64         // where its output begins
 	Leased      bool          // it has listening sockets of the daemon's
 	Ready       time.Time     // since when it was ready; zero = it was not yet
 	Deaf        string        // why its program can't be heard to say that it is, "" = it can

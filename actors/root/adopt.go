@@ -223,7 +223,7 @@ func (a *adoptable) toProcess() *process.Adopted {
 	}
 	adopted := &process.Adopted{
 		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image,
-		KillTimeout: a.left.KillTimeout, Created: created.At, Counts: a.left.Info.Counts(), Leased: len(a.files) > 0,
+		KillTimeout: a.left.KillTimeout, Created: created.At, Counts: a.left.Info.Counts(), LogFrom: created.LogFrom, Leased: len(a.files) > 0,
 		Stopped: a.left.Stopped, Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready, Deaf: a.deaf,
 	}
 	if tried := adopted.Counts.Fingerprint; adopted.Noted && tried != "" {
