@@ -207,19 +207,7 @@ func verdictOf(status syscall.WaitStatus, timeout time.Duration, said string) er
 // characters.
 func lastLine(r io.Reader) string {
 	const most = 200
-	var tail []byte
-	buf := make([]byte, 4096)
-	for {
-		n, err := r.Read(buf)
-		tail = append(tail, buf[:n]...)
-		if len(tail) > len(buf) {
-			tail = append(tail[:0], tail[len(tail)-len(buf):]...)
-		}
-		if err != nil {
-			break
-		}
-	}
-	text := strings.TrimRight(string(tail), " \t\r\n")
+	text := strings.TrimRight(string(tail(r, 4096)), " \t\r\n")
 	text = text[strings.LastIndexByte(text, '\n')+1:]
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && r < 0xa0 {

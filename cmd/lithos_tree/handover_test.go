@@ -148,11 +148,13 @@ func TestO2_ATrialSaysWhyItFailed(t *testing.T) {
 		}
 	}()
 	for text, want := range map[string]string{
-		"echo a warning >&2; echo " + canStart:   "",
-		"echo " + canStart + "; exit 1":          "it could not start, exit code 1",
-		"echo not " + canStart:                   "it is no lithos_tree",
-		"kill -9 $$":                             "it was ended by signal 9",
-		`[ "$1" = --can-start ] || exit 9; exit`: "it is no lithos_tree",
+		"echo a warning >&2; echo " + canStart: "",
+		// Of many configs there may be much to say.
+		"head -c 500000 /dev/zero | tr '\\0' x; echo; echo " + canStart: "",
+		"echo " + canStart + "; exit 1":                                 "it could not start, exit code 1",
+		"echo not " + canStart:                                          "it is no lithos_tree",
+		"kill -9 $$":                                                    "it was ended by signal 9",
+		`[ "$1" = --can-start ] || exit 9; exit`:                        "it is no lithos_tree",
 	} {
 		err := children.try(t.Context(), script(text), time.Minute)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

@@ -55,13 +55,27 @@ func (h *helpers) try(ctx context.Context, path string, patience time.Duration) 
 		_ = r.SetReadDeadline(time.Now())
 	})
 	defer stop()
-	text, _ := io.ReadAll(io.LimitReader(r, 64<<10))
+	text := tail(r, 64<<10)
 	select {
 	case status := <-ended:
 		return judge(strings.TrimSpace(string(text)), status)
 	case <-ctx.Done():
 		_ = process.Kill()
 		return fmt.Errorf("%w (%s)", errSilent, patience)
+	}
+}
+
+// tail reads all that comes, and keeps about so many bytes of the end of it.
+func tail(r io.Reader, most int) (text []byte) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		if text = append(text, buf[:n]...); len(text) > 2*most {
+			text = append(text[:0], text[len(text)-most:]...)
+		}
+		if err != nil {
+			return text
+		}
 	}
 }
 
