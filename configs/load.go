@@ -89,7 +89,7 @@ func (l *loader) loadMaster() []string {
 	}
 	c := &collector{file: file}
 	defer func() { l.problems = append(l.problems, c.list...) }()
-	v, ok := l.readYAML(c, "master config")
+	v, ok := l.readYAML(c, masterConfig)
 	if !ok {
 		return nil
 	}
@@ -106,10 +106,15 @@ func (l *loader) loadMaster() []string {
 	return files
 }
 
+const masterConfig = "master config"
+
 // readYAML reads and parses one file of the host.
 func (l *loader) readYAML(c *collector, what string) (value, bool) {
 	data, err := readHostFile(c.file)
 	if err != nil {
+		if what == masterConfig && missing(err) {
+			err = fmt.Errorf("no such file, make it (it may be empty) or name another by -C")
+		}
 		c.errorAt(place{}, "cannot read the %s: %s", what, err)
 		return value{}, false
 	}
@@ -185,7 +190,11 @@ func (l *loader) readProcessFile(s *Sandbox) (entries []*processEntry, text *fil
 		data, err = readHostFile(s.ProcessFile)
 	}
 	if err != nil {
-		if missing(err) {
+		_, alternate := l.AlternateProcess[s.Name]
+		switch {
+		case missing(err) && alternate:
+			err = fmt.Errorf("no such file") // which somebody has named
+		case missing(err):
 			err = fmt.Errorf("no such file, create it, `{}` for no processes")
 		}
 		c.errorAt(place{}, "cannot read the process config: %s", err)

@@ -153,7 +153,7 @@ func TestMasterMustExistButMayBeEmpty(t *testing.T) {
 	if plan != nil {
 		t.Error("a plan without a master config")
 	}
-	wantProblems(t, problems, dir+"/master.yaml: error: cannot read the master config: no such file or directory")
+	wantProblems(t, problems, dir+"/master.yaml: error: cannot read the master config: no such file, make it (it may be empty) or name another by -C")
 	if err := os.WriteFile(dir+"/master.yaml", []byte("# nothing\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

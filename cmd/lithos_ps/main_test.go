@@ -170,8 +170,9 @@ func TestR9_Filters(t *testing.T) {
 		{"web/app", "web/app.9 web/app.10", false},
 		{"web/app.10", "web/app.10", false},
 		{"bad", "", false}, // it is there, and broken
-		{"web/app.1", "", true},
-		{"we", "", true},
+		{"web/app.1", "did you mean web/app.9?", true},
+		{"webb", "did you mean web?", true},
+		{"mail", "lithos_ps without a name lists all", true},
 	} {
 		s := example()
 		err := s.choose(strings.Fields(tt.filters))
@@ -179,7 +180,7 @@ func TestR9_Filters(t *testing.T) {
 		for _, r := range s.Instances {
 			names = append(names, r.Name)
 		}
-		if (err != nil) != tt.fails || err == nil && strings.Join(names, " ") != tt.want {
+		if (err != nil) != tt.fails || err == nil && strings.Join(names, " ") != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %q, %v", tt.filters, names, err)
 		}
 	}

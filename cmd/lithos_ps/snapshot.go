@@ -247,6 +247,10 @@ func (s *snapshot) choose(names []string) error {
 		return nil
 	}
 	used := map[string]bool{}
+	var known []string
+	for _, r := range s.Instances {
+		known = append(known, r.Name, r.Sandbox+"/"+r.Process, r.Sandbox)
+	}
 	matches := func(sandbox, process, instance string) bool {
 		hit := false
 		for _, n := range names {
@@ -260,9 +264,13 @@ func (s *snapshot) choose(names []string) error {
 	s.Instances = slices.DeleteFunc(s.Instances, func(r *row) bool { return !matches(r.Sandbox, r.Process, r.Name) })
 	s.Objects = slices.DeleteFunc(s.Objects, func(o api.Object) bool { return !matches(o.Sandbox, o.Process, "") })
 	for _, n := range names {
-		if n = strings.TrimSuffix(n, "/"); !used[n] {
-			return fmt.Errorf("there is no sandbox, process or instance %q; lithos_ps without a name lists all", n)
+		if n = strings.TrimSuffix(n, "/"); used[n] {
+			continue
 		}
+		if meant := configs.Suggest(n, known); meant != "" {
+			return fmt.Errorf("there is no sandbox, process or instance %q, did you mean %s?", n, meant)
+		}
+		return fmt.Errorf("there is no sandbox, process or instance %q; lithos_ps without a name lists all", n)
 	}
 	return nil
 }

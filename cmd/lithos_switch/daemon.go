@@ -27,6 +27,8 @@ func (s *switcher) tellDaemon(m *configs.Master) error {
 			fmt.Fprintf(s.stderr, "warning: lithos_tree does not run (%v); it will read the file when it starts\n", err)
 		}
 		return nil
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%s is in its place, but the daemon was not told: only root may do that, by kill -QUIT $(cat %s)", s.target, path)
 	case err != nil:
 		return fmt.Errorf("%s is in its place, but the daemon was not told: %w", s.target, err)
 	}
