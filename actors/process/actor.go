@@ -72,6 +72,8 @@ type Process struct {
 	// keptDeath is how an adopted container died that an earlier daemon has told
 	// of, and could not note in its record.
 	keptDeath *api.Death
+	// foundDead: it was dead when this daemon came, and none has kept its death.
+	foundDead bool
 
 	// queued is the restart that waits for restart-budget, after its timer.
 	queued *budget.Wait

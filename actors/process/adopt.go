@@ -33,6 +33,7 @@ func (p *Process) adopt(m *AdoptInstance) {
 	p.lastExit = p.earlier(a)
 	if a.Dead && !a.Noted {
 		p.keptDeath = p.env.Deaths.Told(p.name, a.Child.PID, a.Created)
+		p.foundDead = p.keptDeath == nil
 	}
 	p.leasing = a.Leased
 	p.foundStopped = a.Stopped

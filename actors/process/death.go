@@ -77,8 +77,8 @@ func (p *Process) noteDeath() {
 	}
 	p.exit = learnt(p.exit, record, p.current.Container.NormalExitCodes)
 	exit, death := p.examine(child, record)
-	earlier := p.keptDeath
-	p.keptDeath = nil
+	earlier, found := p.keptDeath, p.foundDead
+	p.keptDeath, p.foundDead = nil, false
 	if earlier != nil {
 		exit = status.Earlier(&earlier.Exit)
 	}
@@ -88,7 +88,7 @@ func (p *Process) noteDeath() {
 	p.counters.Causes[exit.Cause].Add(1)
 	p.ended(exit)
 	if earlier == nil {
-		logDeath(p.env.Log, p.name, exit, memoryInWords(death))
+		logDeath(p.env.Log, p.name, exit, found, memoryInWords(death))
 		p.keep(exit, death)
 		if owesDeathLine(p.exit, record) {
 			p.writeDeathLine(exit)
@@ -108,10 +108,14 @@ func (p *Process) noteEnd(tried *configs.Instance) {
 	}
 }
 
-// logDeath is the line about a death, the same for all.
-func logDeath(log zerolog.Logger, name string, exit *status.Exit, more string) {
+// logDeath is the line about a death, the same for all. Found: it was dead when this
+// daemon came. The one before may have lived to write the same line, and no further.
+func logDeath(log zerolog.Logger, name string, exit *status.Exit, found bool, more string) {
+	if found {
+		more += " (it was dead when this daemon started, and may have been logged before)"
+	}
 	log.Error().Str("event", "death").Str("container", name).Int("pid", exit.PID).Stringer("cause", exit.Cause).
-		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Float64("uptime", exit.Uptime.Seconds()).
+		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Bool("found", found).Float64("uptime", exit.Uptime.Seconds()).
 		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s", name, exit.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, more)
 }
 

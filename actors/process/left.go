@@ -39,7 +39,7 @@ func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, end
 		Failure: failed(exit, record, wasAsked), Uptime: exit.At.Sub(record.Created.At), Fingerprint: record.Created.Fingerprint,
 	}
 	told.Code, told.Signal = programStatus(exit, record)
-	logDeath(log, left.Name, told, "")
+	logDeath(log, left.Name, told, !ended, "")
 	sandbox, instance, _ := strings.Cut(left.Name, "/")
 	d := &api.Death{
 		Name: left.Name, Sandbox: sandbox, Process: instance[:max(0, strings.LastIndexByte(instance, '.'))],

@@ -139,7 +139,7 @@ func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 		return regexp.MustCompile(`Container "box/app.0" \(pid \d+\)`).FindAllString(h.read("log/box.log"), -1)
 	}
 	// In its record, not in the log: a daemon that is killed between these two
-	// has it told twice.
+	// may have it logged twice.
 	eventually(t, "the death that was noted", 10*time.Second, func() error {
 		record, err := spawn.ReadRecord(h.path("run/containers/box/app.0"))
 		if err == nil && !record.Noted {
@@ -147,7 +147,7 @@ func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 		}
 		return err
 	})
-	if log := h.read("log/box.log"); !strings.Contains(log, "exited with code 3, uptime ") {
+	if log := h.read("log/box.log"); !regexp.MustCompile(`exited with code 3, uptime .*\(it was dead when this daemon started, `).MatchString(log) {
 		t.Errorf("the log does not tell of the death:\n%s", log)
 	}
 	// Once more, while it waits for its restart-timeout.
@@ -191,8 +191,12 @@ func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
 	}
 	noted()
 	h.killDaemon()
-	text := h.read("run/containers/box/app.0")
-	must(t, os.Truncate(record, int64(strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1)))
+	forgetNote := func() {
+		t.Helper()
+		text := h.read("run/containers/box/app.0")
+		must(t, os.Truncate(record, int64(strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1)))
+	}
+	forgetNote()
 	if r, err := spawn.ReadRecord(record); err != nil || r.Noted || r.Exited == nil {
 		t.Fatalf("the record is not as a daemon leaves it that is killed over the death: %+v, %v", r, err)
 	}
@@ -208,6 +212,25 @@ func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
 	}
 	if n := strings.Count(h.read("log/box.log"), "exited with code 3"); n != 1 {
 		t.Errorf("the log tells of %d deaths", n)
+	}
+
+	// One that was killed after the line of its log, before it could keep the death:
+	// the line is there twice, and the second says so.
+	const again = "exited with code 3, uptime [^\\n]* \\(it was dead when this daemon started, and may have been logged before\\)\n"
+	h.killDaemon()
+	forgetNote()
+	must(t, os.Remove(h.path("run/deaths/box/app.0")))
+	h.start()
+	noted()
+	eventually(t, "the kept death", 20*time.Second, func() error {
+		if n := strings.Count(h.read("run/deaths/box/app.0"), "\n"); n != 1 {
+			return fmt.Errorf("%d deaths are kept", n)
+		}
+		return nil
+	})
+	log := h.read("log/box.log")
+	if n, marked := strings.Count(log, "exited with code 3"), len(regexp.MustCompile(again).FindAllString(log, -1)); n != 2 || marked != 1 {
+		t.Errorf("the log tells of %d deaths, of %d as ones that may have been logged before:\n%s", n, marked, log)
 	}
 	h.stop()
 }

@@ -98,6 +98,9 @@ func (b *books) balance(visits visits) {
 			t.Errorf("one daemon tells twice how %v ended: %s", l, line)
 		} else {
 			b.twice++
+			if !strings.Contains(line, "may have been logged before") {
+				t.Errorf("told again, and it does not say so: %s", line)
+			}
 		}
 		ends[l].times, ends[l].daemon = ends[l].times+1, daemon
 		if ends[l].times > 2 {
