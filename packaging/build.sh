@@ -75,7 +75,7 @@ extras() {
 	local page section native=${BIN:-$work/native} made=$work/extras
 	if [ -z "${BIN:-}" ] || [ "$arch" != "$(go env GOHOSTARCH)" ]; then
 		native=$work/native
-		(unset BIN && arch=$(go env GOHOSTARCH) && programs "$native")
+		BIN='' arch=$(go env GOHOSTARCH) programs "$native"
 	fi
 	GOOS='' GOARCH='' go run ./packaging/gen -bin "$native" -o "$made"
 	for page in "$made"/man/*.[1-8]; do
@@ -91,6 +91,31 @@ extras() {
 put() {
 	mkdir -p "$2"
 	cp "$1"/* "$2/"
+}
+
+# licences FILE: our terms, and those of all that is linked into the programs.
+licences() {
+	local terms=$work/terms module version dir file of
+	mkdir -p "$terms"
+	while read -r module version dir; do
+		while read -r file; do
+			of=$terms/$(sha256sum <"$file" | cut -c-64)
+			cp "$file" "$of"
+			echo "$module $version" >>"$of.modules"
+		done < <(find "$dir" -maxdepth 1 -type f -regextype posix-extended -iregex '.*/(licen[cs]e|copying|notice)(\.[a-z]+)?' | LC_ALL=C sort)
+		grep -qxF "$module $version" "$terms"/*.modules || die "$module has no file with its licence"
+	done < <(GOOS=linux GOARCH=$arch go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./cmd/lithos_* | LC_ALL=C sort -u)
+	{
+		cat LICENSE
+		printf '\nParts of the following are in the programs, under their own terms. Those of\ngolang.org/x are those of the library of Go, too.\n'
+		# By the first module of each text.
+		(cd "$terms" && grep -m1 . ./*.modules | LC_ALL=C sort -t: -k2) | while IFS=: read -r file module; do
+			printf '\n%s\n\n' "$(printf '=%.0s' {1..80})"
+			cat "$terms/$file"
+			echo
+			cat "$terms/${file%.modules}"
+		done
+	} >"$1"
 }
 
 # settle DIR: times and modes that do not depend on who builds.
@@ -109,7 +134,7 @@ deb() {
 	cp packaging/needrestart.conf "$root/etc/needrestart/conf.d/lithos.conf"
 	documents "$root/usr/share/doc/lithos"
 	extras "$root/usr/share"
-	cp LICENSE "$root/usr/share/doc/lithos/copyright"
+	licences "$root/usr/share/doc/lithos/copyright"
 	settle "$root"
 	# What hostile images bring is nobody's business on the host.
 	chmod 0711 "$root/var/lib/lithos/containers"
@@ -150,7 +175,8 @@ tarball() {
 	extras "$root/share"
 	mkdir -p "$root/systemd"
 	cp packaging/lithos.service "$root/systemd/"
-	cp packaging/master.yaml LICENSE "$root/"
+	cp packaging/master.yaml "$root/"
+	licences "$root/LICENSE"
 	settle "$root"
 	target=$out/$name.tar.gz
 	tar --create --directory "$work" --sort=name --owner=0 --group=0 --numeric-owner --format=gnu "$name" | gzip "-${GZIP_LEVEL:-9}n" >"$target.new"

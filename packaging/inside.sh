@@ -21,6 +21,7 @@ done
 have /etc/lithos/master.yaml /etc/lithos/sandboxes /etc/lithos/processes /var/lib/lithos/containers /var/log/lithos
 [ -c /var/lib/lithos/dev/null ] || die "the devices were not made"
 [ "$(stat -c %a /var/lib/lithos/containers)" = 711 ] || die "others can look into the images"
+grep -q '^github.com/vishvananda/netlink v' /usr/share/doc/lithos/copyright || die "the licences of what is linked in are missing"
 quiet lithos_check
 quiet systemd-analyze --man=no verify /usr/lib/systemd/system/lithos.service
 [ ! -s /tmp/out ] || die "systemd-analyze says: $(cat /tmp/out)"
