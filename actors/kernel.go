@@ -81,7 +81,8 @@ type Kernel struct {
 	// tells whether it is.
 	AwaitEnd func(pidfd *os.File, limit time.Duration) bool
 	// Watch has ended called once when a process opened by OpenProcess is
-	// dead. How it ended is in Exit if the kernel still knows.
+	// dead. How it ended is in Exit if the kernel still knows. Before, it is called
+	// with an Exit that says so if one goes on that was stopped.
 	Watch func(pid int, startTime uint64, pidfd *os.File, ended func(Exit)) error
 	// TakeSockets copies the sockets of these addresses that the process
 	// has open; one that it does not have is nil.

@@ -47,12 +47,9 @@ type Process struct {
 	asked    bool         // TERM was sent to it
 	killed   bool         // its PID 1 was killed: it took too long
 	stopped  bool         // its PID 1 was stopped by a signal
-	// foundStopped: its PID 1 was stopped already when it was adopted; that it goes
-	// on is told of children only.
-	foundStopped bool
-	shutdown     bool // it is retired because the daemon ends
-	exit         actors.Exit
-	failure      error // of the lease or the fork
+	shutdown bool         // it is retired because the daemon ends
+	exit     actors.Exit
+	failure  error // of the lease or the fork
 
 	// What is shown of it.
 	shown       status.State

@@ -36,7 +36,7 @@ func (p *Process) adopt(m *AdoptInstance) {
 		p.foundDead = p.keptDeath == nil
 	}
 	p.leasing = a.Leased
-	p.foundStopped = a.Stopped
+	p.stopped = a.Stopped
 	p.checks = checking{since: time.Now(), ready: a.Ready}
 	if a.Deaf != "" && a.Ready.IsZero() {
 		// Nobody will ever hear of it, and it has had its time.
@@ -81,7 +81,7 @@ func (p *Process) noteAdopt() {
 	}
 	p.env.Log.Warn().Str("event", "adopt").Str("container", p.name).Int("pid", p.child.PID).
 		Msgf("Adopted container %q (pid %d) of an earlier daemon: it has gone on running", p.name, p.child.PID)
-	if p.foundStopped {
+	if p.stopped {
 		p.env.Log.Error().Str("event", "stopped").Str("container", p.name).Int("pid", p.child.PID).
 			Msgf("PID 1 of container %q (pid %d) is stopped by a signal, since before this daemon was there: the program runs on, but its end goes unnoticed until `kill -CONT %[2]d`",
 				p.name, p.child.PID)

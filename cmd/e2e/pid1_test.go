@@ -28,40 +28,44 @@ func waiting(t *testing.T) (*troubled, instance) {
 	return h, i
 }
 
+// suspended waits until it is shown that the container is, or is not.
+func (h *troubled) suspended(want bool) {
+	h.t.Helper()
+	eventually(h.t, fmt.Sprintf("suspended: %v", want), 20*time.Second, func() error {
+		in, err := h.client.Instance(h.t.Context(), "box/app.0")
+		if err != nil {
+			return err
+		}
+		if got := slices.Contains(in.Conditions, api.ConditionSuspended); got != want || strings.Contains(in.Words, api.ConditionSuspended) != want {
+			return errors.New(in.Words)
+		}
+		return nil
+	})
+}
+
 // Who stops PID 1 with a signal keeps it from its work: that is shown while it
 // lasts, and TERM works all the same.
 func TestN4_N8_PID1Stopped(t *testing.T) {
 	t.Parallel()
 	h, i := waiting(t)
-	shown := func(want bool) {
-		t.Helper()
-		eventually(t, fmt.Sprintf("suspended: %v", want), 10*time.Second, func() error {
-			in, err := h.client.Instance(t.Context(), "box/app.0")
-			must(t, err)
-			if got := slices.Contains(in.Conditions, api.ConditionSuspended); got != want || strings.Contains(in.Words, api.ConditionSuspended) != want {
-				return errors.New(in.Words)
-			}
-			return nil
-		})
-	}
 	kill(t, i.knot, unix.SIGSTOP)
 	h.says(fmt.Sprintf(`PID 1 of container "box/app.0" \(pid %d\) was stopped by SIGSTOP`, i.knot))
-	shown(true)
+	h.suspended(true)
 	out, err := exec.Command(filepath.Join(binDir, "lithos_ps"), "-C", h.path("master.yaml"), "--why", "box/app.0").CombinedOutput()
 	if want := fmt.Sprintf("kill -CONT %d", i.knot); err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("lithos_ps --why does not say %s: %v\n%s", want, err, out)
 	}
 	kill(t, i.knot, unix.SIGCONT)
 	h.says("goes on")
-	shown(false)
+	h.suspended(false)
 	// The program alone.
 	kill(t, i.program, unix.SIGSTOP)
-	shown(true)
+	h.suspended(true)
 	kill(t, i.program, unix.SIGCONT)
-	shown(false)
+	h.suspended(false)
 
 	kill(t, i.knot, unix.SIGSTOP)
-	shown(true)
+	h.suspended(true)
 	h.config("app", "app", simple("restart-timeout: 300\nenviron: {VERSION: \"2\"}", "wait"))
 	h.reload("box")
 	h.successor("box/app.0", i, 10*time.Second)
@@ -79,6 +83,14 @@ func TestN4_K12_PID1StoppedWhenItIsAdopted(t *testing.T) {
 	kill(t, i.knot, unix.SIGSTOP)
 	h.start()
 	h.says(fmt.Sprintf(`PID 1 of container "box/app.0" \(pid %d\) is stopped by a signal, since before`, i.knot))
+	h.suspended(true)
+	kill(t, i.knot, unix.SIGCONT)
+	h.says("goes on")
+	h.suspended(false)
+	h.killDaemon()
+	kill(t, i.knot, unix.SIGSTOP)
+	h.start()
+	h.suspended(true)
 	h.config("app", "app", simple("restart-timeout: 300\nenviron: {VERSION: \"2\"}", "wait"))
 	h.reload("box")
 	h.successor("box/app.0", i, 10*time.Second)

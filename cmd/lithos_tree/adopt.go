@@ -17,8 +17,12 @@ import (
 // watch follows a container that is no child: wait4 does not tell of it. A
 // child of this process' earlier life, before an exec, is reaped like others.
 func (k *kernel) watch(pid int, startTime uint64, pidfd *os.File, ended func(actors.Exit)) error {
-	if s, err := proc.ReadStat(pid); err == nil && s.PPID == os.Getpid() {
+	s, err := proc.ReadStat(pid)
+	if err == nil && s.PPID == os.Getpid() {
 		return nil
+	}
+	if err == nil && s.Stopped() {
+		go awaitGoingOn(pid, startTime, ended)
 	}
 	watcher, err := k.watcher()
 	if err != nil {
@@ -32,6 +36,27 @@ func (k *kernel) watch(pid int, startTime uint64, pidfd *os.File, ended func(act
 			ended(actors.Exit{PID: pid, Status: syscall.WaitStatus(status), At: at, Unknown: !ok})
 		}()
 	})
+}
+
+// stoppedPause is between two looks at a PID 1 that is stopped and no child: of its
+// going on nobody tells.
+const stoppedPause = time.Second
+
+// goesOn is the status of a child that was stopped and goes on, as wait4 has it.
+const goesOn = syscall.WaitStatus(0xffff)
+
+// awaitGoingOn waits until a process is not stopped any more, or is none.
+func awaitGoingOn(pid int, startTime uint64, told func(actors.Exit)) {
+	for {
+		time.Sleep(stoppedPause)
+		switch s, err := proc.ReadStat(pid); {
+		case err != nil || s.StartTime != startTime || !s.Alive():
+			return // its end is told otherwise
+		case !s.Stopped():
+			told(actors.Exit{PID: pid, Status: goesOn, At: time.Now()})
+			return
+		}
+	}
 }
 
 // takeSockets looks at every socket of a process for those that listen on the
