@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"math"
 	"path"
 	"strings"
 )
@@ -94,11 +95,37 @@ func readVolume(v value) (volumeConfig, bool) {
 		vol.Size = o.get("size").integer(defaultTmpfsSize, 1, maxTmpfsSize) // 0 is "no limit" to the kernel
 	}
 	vol.Mkdir = o.get("mkdir").boolean(false)
-	vol.Mode = uint32(o.get("mode").integer(defaultMode, 0, maxMode))
+	vol.Mode = o.get("mode").mode()
 	vol.User = uint32(o.get("user").integer(0, 0, maxID))
 	vol.Group = uint32(o.get("group").integer(0, 0, maxID))
 	vol.Exec = o.get("exec").boolean(dies)
 	return vol, ok
+}
+
+// mode reads permissions. People write them without the 0o: then they are decimal,
+// as in the original, and what nobody means.
+func (v value) mode() uint32 {
+	s, ok := v.scalar("a number")
+	if !ok {
+		return defaultMode
+	}
+	n := v.integer(defaultMode, 0, math.MaxInt64)
+	if n > maxMode {
+		v.errorf("%s is not in 0 to 0o%o%s", clip(s), maxMode, octalHint(s))
+		return defaultMode
+	}
+	if hint := octalHint(s); hint != "" {
+		v.warnf("%s is a decimal number, which is 0o%o%s", clip(s), n, hint)
+	}
+	return uint32(n)
+}
+
+// octalHint tells how to write what looks like permissions.
+func octalHint(s string) string {
+	if len(s) < 3 || len(s) > 4 || s[0] == '0' || strings.Trim(s, "01234567") != "" {
+		return ""
+	}
+	return "; an octal one is written 0o" + s
 }
 
 func (vol *volumeConfig) setPath(clean string) {

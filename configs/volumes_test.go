@@ -73,8 +73,16 @@ func TestVolumeMistakes(t *testing.T) {
 			}},
 		{name: "H3 H4 H5 options", host: hostConfig{container: "volumes:\n  /a: !Tmpfs {size: 0, mode: 0o2777, path: /x}\n  /b: !Statedir {mkdir: true}\n  /c: !Tmpfs 100Mi\n"},
 			want: []string{
-				"volumes./a.size: 0 is not in 1 to 1125899906842624", "volumes./a.mode: 0o2777 is not in 0 to 1023", "volumes./a.path: unknown key",
+				"volumes./a.size: 0 is not in 1 to 1125899906842624", "volumes./a.mode: 0o2777 is not in 0 to 0o1777", "volumes./a.path: unknown key",
 				"volumes./b.mkdir: unknown key", `volumes./c: expected a mapping, got "100Mi"`,
+			}},
+		{name: "H3 H4 H5 modes", host: hostConfig{
+			container: "volumes:\n  /a: !Tmpfs {mode: 700}\n  /b: !Tmpfs {mode: 1777}\n  /c: !Tmpfs {mode: -1}\n  /d: !Tmpfs {mode: 0o755}\n  /e: !Tmpfs {mode: 0}\n  /f: !Tmpfs {mode: 512}\n"},
+			want: []string{
+				"warning: volumes./a.mode: 700 is a decimal number, which is 0o1274; an octal one is written 0o700",
+				"error: volumes./b.mode: 1777 is not in 0 to 0o1777; an octal one is written 0o1777",
+				"error: volumes./c.mode: -1 is less than 0",
+				"warning: volumes./f.mode: 512 is a decimal number, which is 0o1000; an octal one is written 0o512",
 			}},
 		{name: "H8 owners must be mapped", host: hostConfig{sandbox: maps + "writable-paths: {/d: /x}\n",
 			container: "volumes:\n  /a: !Persistent {path: /d/x, mkdir: true}\n  /b: !Persistent {path: /d/x}\n  /c: !Statedir {path: /x, user: 1, group: 9}\n  /e: !Statedir\n"},
