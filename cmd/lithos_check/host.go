@@ -8,10 +8,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"lithos/cmd/internal/setup"
 	"lithos/configs"
+	"lithos/configs/secrets"
 	"lithos/sysx/rotate"
 )
 
@@ -106,6 +109,47 @@ func checkCopied(plan *configs.Plan) configs.Problems {
 		}
 	}
 	return problems
+}
+
+// checkControlGroup looks for the group that may read the control socket; without
+// it the daemon lets nobody but root.
+func checkControlGroup(m *configs.Master) configs.Problems {
+	if m.ControlGroup == "" {
+		return nil
+	}
+	if _, err := setup.GroupID(m.ControlGroup); err != nil {
+		return configs.Problems{{File: m.File, Path: "control-group", Severity: configs.SeverityWarning, Text: err.Error() + ": only root will be able to use the control socket"}}
+	}
+	return nil
+}
+
+// checkKeys looks at private keys that no secret needs yet (J1): those that are
+// needed were read with the configs. No start fails for want of one: it is a
+// warning.
+func checkKeys(plan *configs.Plan) configs.Problems {
+	var problems configs.Problems
+	for _, s := range plan.Sandboxes {
+		if s.Config == nil || s.Config.SecretsPrivateKey == "" || needsKey(s) {
+			continue
+		}
+		keys, err := secrets.ReadPrivateKeys(s.Config.SecretsPrivateKey)
+		for _, k := range keys {
+			k.Wipe()
+		}
+		// Who is not root may not read it, and can't know.
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			problems = append(problems, configs.Problem{File: s.File, Path: "secrets-private-key", Sandbox: s.Name, Severity: configs.SeverityWarning, Text: err.Error()})
+		}
+	}
+	return problems
+}
+
+// needsKey tells whether a container of the sandbox has secrets, or may have: what
+// is broken is not known.
+func needsKey(s *configs.Sandbox) bool {
+	return slices.ContainsFunc(s.Processes, func(p *configs.Process) bool {
+		return p.Broken || slices.ContainsFunc(p.Instances, func(in *configs.Instance) bool { return len(in.Container.SecretEnviron) > 0 })
+	})
 }
 
 // checkRotation looks whether the programs' output can be kept within its

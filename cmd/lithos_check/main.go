@@ -85,7 +85,9 @@ func (r *result) checkHost(o *options) {
 	if plan != nil {
 		r.problems = append(r.problems, plan.Inspect()...)
 		r.problems = append(r.problems, checkDirectories(plan.Master)...)
+		r.problems = append(r.problems, checkControlGroup(plan.Master)...)
 		r.problems = append(r.problems, checkCopied(plan)...)
+		r.problems = append(r.problems, checkKeys(plan)...)
 		r.problems = append(r.problems, checkRotation(plan)...)
 		r.summary = counts(plan)
 	}

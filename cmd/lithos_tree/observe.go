@@ -7,9 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -23,6 +21,7 @@ import (
 	"lithos/actors/metrics"
 	"lithos/actors/rotation"
 	"lithos/actors/status"
+	"lithos/cmd/internal/setup"
 	"lithos/configs"
 	"lithos/sysx/proc"
 	"lithos/sysx/sock"
@@ -74,7 +73,7 @@ func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kern
 func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel, socket *os.File) {
 	gid, mode := -1, fs.FileMode(0o600)
 	if m.ControlGroup != "" {
-		id, err := groupID(m.ControlGroup)
+		id, err := setup.GroupID(m.ControlGroup)
 		if err != nil {
 			o.log.Error().Msgf("Only root can use the control socket: %v; see control-group in %s", err, m.File)
 		} else {
@@ -178,15 +177,4 @@ func announceMetrics(m *configs.Master) error {
 		return fmt.Errorf("cannot execute %s anew, with %s: %w", program, cantalPath, err)
 	}
 	return nil
-}
-
-func groupID(name string) (int, error) {
-	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
-		return int(id), nil
-	}
-	group, err := user.LookupGroup(name)
-	if err != nil {
-		return 0, fmt.Errorf("there is no group %q on this host", name)
-	}
-	return strconv.Atoi(group.Gid)
 }

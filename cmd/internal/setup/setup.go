@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"lithos/configs"
 )
@@ -33,6 +35,18 @@ func FindKnot() (string, error) {
 		return "", fmt.Errorf("cannot find the program lithos_knot in %s: it must be installed beside %s", filepath.Dir(self), filepath.Base(self))
 	}
 	return knot, nil
+}
+
+// GroupID is the number of a group that is named, or given as a number.
+func GroupID(name string) (int, error) {
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
+	}
+	group, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("there is no group %q on this host", name)
+	}
+	return strconv.Atoi(group.Gid)
 }
 
 // CheckDevfs is B6.
