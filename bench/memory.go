@@ -11,7 +11,11 @@ import (
 // memory measures idle daemons and PID 1s, at some sizes; "scale" goes on with
 // a thousand.
 func (b *bench) memory() error {
-	for _, n := range []int{10, b.pick(100, 30)} {
+	sizes := []int{10, b.pick(100, 30)}
+	if !b.o.quick {
+		sizes = append(sizes, 3000)
+	}
+	for _, n := range sizes {
 		for subject, bin := range b.bins() {
 			h, err := b.startHost(bin, process{"app", "app", n})
 			if err == nil {

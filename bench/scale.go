@@ -147,6 +147,8 @@ func (b *bench) idle(h *host, subject, at string) {
 	if subject != ours {
 		window = min(window, 20*time.Second)
 	}
+	// What was asked of it before has garbage to collect, and timers to run out.
+	time.Sleep(time.Duration(b.pick(30000, 0)) * time.Millisecond)
 	pids := append(h.knots(""), h.daemon.Process.Pid)
 	read := func() (used, wakeups int64) {
 		for _, pid := range pids {
