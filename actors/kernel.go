@@ -22,7 +22,8 @@ type Kernel struct {
 	// Remove takes away what a dead container leaves, see [spawn.Spawner];
 	// it may be slow.
 	Remove func(name, stateDir, record string, all bool) error
-	// ReadRecord reads a container's record file.
+	// ReadRecord reads what a container's record file says of its end; what it was
+	// created as need not be in the result.
 	ReadRecord func(path string) (*spawn.Record, error)
 	// SettingUp tells whether a container is still being made by its record:
 	// its program has not been executed.

@@ -254,13 +254,15 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// openFDs is how many descriptors this process has, but for the mounts of what is
+// dead, which are given back some time later.
 func openFDs(t *testing.T) int {
 	t.Helper()
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return len(names)
+	return len(names) - len(mountNamespaces(t))
 }
 
 // realTree opens cgroups of the test's own, and takes them away in the end.

@@ -33,7 +33,7 @@ const removePatience = 5 * time.Second
 // Preconditions: PID 1 was waited for, and no start of the same name is under
 // way.
 func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
-	var errs []error
+	errs := []error{s.dropMounts(name, all)}
 	if outer := s.interfaceOf(name, record, all); outer != "" {
 		errs = append(errs, bridge.Remove(outer))
 	}

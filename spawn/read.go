@@ -20,7 +20,13 @@ const (
 
 // ReadRecord reads a record file. What is missing or makes no sense in it is
 // left out: whoever wrote it may have died over a line.
-func ReadRecord(path string) (*Record, error) {
+func ReadRecord(path string) (*Record, error) { return readRecord(path, true) }
+
+// ReadEnd is ReadRecord for the supervisor that has begun the record, when the
+// container has ended: without Created, which takes as long as all the rest.
+func ReadEnd(path string) (*Record, error) { return readRecord(path, false) }
+
+func readRecord(path string, all bool) (*Record, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read a container's record: %w", err)
@@ -30,7 +36,7 @@ func ReadRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read a container's record: %w", err)
 	}
-	r := parseRecord(text)
+	r := parse(text, all)
 	r.Created.At = byPresentClock(r.Created.At, r.Created.Boot)
 	if t := r.Tally; t != nil {
 		t.Tried = byPresentClock(t.Tried, t.Boot)
@@ -118,11 +124,17 @@ type event struct {
 	Tally *Tally `json:"tally,omitempty"`
 }
 
-func parseRecord(text []byte) *Record {
+func parseRecord(text []byte) *Record { return parse(text, true) }
+
+// parse reads the lines, all or without the first.
+func parse(text []byte, all bool) *Record {
 	r := &Record{}
 	var crash [][]byte
 	for line := range bytes.Lines(text) {
 		line = bytes.TrimSuffix(line, []byte("\n"))
+		if !all && bytes.HasPrefix(line, []byte(`{"created":{`)) && json.Valid(line) {
+			continue
+		}
 		rest, e := parseLine(line)
 		r.add(e)
 		if len(rest) > 0 {
@@ -157,9 +169,9 @@ func parseLine(line []byte) (rest []byte, e event) {
 	return line, event{}
 }
 
-// parseOwn reads the two lines that PID 1 writes in the life of any container,
-// in exactly the form in which it writes them; all others are package json's,
-// which takes ten times as long.
+// parseOwn reads the lines that are written in the life of any container after the
+// first, in exactly the form in which they are; all others are package json's, which
+// takes ten times as long.
 func parseOwn(line []byte) (e event, ok bool) {
 	s := scanner{rest: line, ok: true}
 	switch {
@@ -168,6 +180,14 @@ func parseOwn(line []byte) (e event, ok bool) {
 		p.PID = int(s.number())
 		p.At = s.time()
 		e.Started = &p
+	case s.is(`{"forked":{"pid":`):
+		var p Forked
+		p.PID = int(s.number())
+		s.must(`,"start_time":`)
+		since := s.number()
+		s.ok = s.ok && since >= 0
+		p.StartTime = uint64(since)
+		e.Forked = &p
 	case s.is(`{"exited":{"code":`):
 		var p ProgramExited
 		p.Code = int(s.number())

@@ -114,7 +114,37 @@ func TestReadRecord_BoundedMemory(t *testing.T) {
 func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(fmt.Sprintf("%s%s", wire.AppendKilling(nil), wire.AppendFailed(nil, "x"))))
 	f.Add([]byte(`{"created":{"name":"a/b.0","kill_timeout":5}}` + "\nx"))
-	f.Fuzz(func(t *testing.T, text []byte) { parseRecord(text) })
+	f.Add([]byte(`{"created":{"name":"a/b.0"{"killing":true}` + "\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		whole, end := parse(text, true), parse(text, false)
+		whole.Created, end.Created = Created{}, Created{}
+		if strings.Contains(whole.Crash, `{"created":{`) {
+			return // something that is JSON, and no event
+		}
+		if !reflect.DeepEqual(whole, end) {
+			t.Errorf("of the whole %+v, of the end %+v", whole, end)
+		}
+	})
+}
+
+func TestReadEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record")
+	created := lineOfEvent(event{Created: &Created{Name: "web/app.0", Identity: &Identity{Workdir: "/"}, Tally: &Tally{Starts: 3}}})
+	text := created + ForkedLine(7, 99) + string(wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: at}))
+	// Half a line, of a disk that was full, hides nothing behind it.
+	text += `{"created":{"name":"web/app.0",` + string(wire.AppendKilling(nil))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := ReadRecord(path)
+	if err != nil || whole.Created.Name != "web/app.0" || whole.Forked == nil || !whole.Killing {
+		t.Fatalf("the record is %+v, %v", whole, err)
+	}
+	end, err := ReadEnd(path)
+	whole.Created = Created{}
+	if err != nil || !reflect.DeepEqual(end, whole) {
+		t.Errorf("its end is %+v, want %+v, %v", end, whole, err)
+	}
 }
 
 // Whatever is read without package json is what that would have read.
@@ -124,6 +154,7 @@ func FuzzOwnLines(f *testing.F) {
 		wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: late}),
 		wire.AppendExited(nil, &wire.ProgramExited{Code: -1, Signal: 9, Asked: true, UserTime: 1, SysTime: 2, MaxRSS: 1 << 40, Uptime: time.Hour, At: late}),
 		wire.AppendExited(nil, &wire.ProgramExited{Code: 255, At: at}),
+		[]byte(ForkedLine(4194304, 123456)),
 	} {
 		line = line[:len(line)-1]
 		if _, ok := parseOwn(line); !ok {
@@ -133,6 +164,7 @@ func FuzzOwnLines(f *testing.F) {
 	}
 	for _, line := range []string{
 		`{"started":{"pid":02,"at":"2024-02-29T12:00:00Z"}}`, `{"started":{"pid":2,"at":"2024-02-30T12:00:00Z"}}`,
+		`{"forked":{"pid":2,"start_time":-1}}`, `{"forked":{"pid":2,"start_time":18446744073709551615}}`,
 		`{"started":{"pid":2,"at":null}}`, `{"started":{"pid":,"at":"2024-02-29T12:00:00Z"}}`, `{"started":{"pid":2,"at":"2024-02-29T12:00:00Z"}}x`,
 		`{"started":{"pid":12345678901234567890,"at":"2024-02-29T12:00:00Z"}}`, `{"started":{"pid":2`, `{"exited":{"code":0,"signal":0,"asked":nope`,
 	} {

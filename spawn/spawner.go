@@ -3,6 +3,7 @@ package spawn
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,7 +30,7 @@ type Config struct {
 	General bool         // no container is made by the quick path, see spawn/knot
 }
 
-// Spawner starts containers. It holds nothing open.
+// Spawner starts containers. It holds nothing open but their mounts.
 type Spawner struct {
 	c Config
 	// interfaces has the host's ends of the bridged containers, by their
@@ -37,6 +38,9 @@ type Spawner struct {
 	interfaces sync.Map
 	// groups has the cgroups whose limits are set, by the containers' names.
 	groups sync.Map // of *group
+	// mounts has the mount namespaces of containers, by their names, until
+	// these are dead and removed.
+	mounts sync.Map // of int, a descriptor
 }
 
 // NewSpawner makes a Spawner.
@@ -71,6 +75,7 @@ func (s *Spawner) Start(r *Request) (*Child, error) {
 	if l.head.Interface != "" {
 		s.interfaces.Store(r.Spec.Name, l.head.Interface)
 	}
+	s.holdMounts(r.Spec, child)
 	return child, nil
 }
 
@@ -119,6 +124,20 @@ func (l *launch) close() {
 	}
 }
 
+// openHeld opens a file that is only for PID 1. Package os would have the Go runtime
+// poll it, and wake up another thread.
+func openHeld(path string, flags int) (*os.File, error) {
+	for {
+		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		if err != unix.EINTR {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
+}
+
 // opens takes a file to be closed in the end.
 func (l *launch) opens(f *os.File, err error) (*os.File, error) {
 	if err == nil {
@@ -129,7 +148,7 @@ func (l *launch) opens(f *os.File, err error) (*os.File, error) {
 
 func (l *launch) run() (*Child, error) {
 	var err error
-	if l.null, err = l.opens(os.OpenFile(os.DevNull, os.O_RDWR, 0)); err != nil {
+	if l.null, err = l.opens(openHeld(os.DevNull, unix.O_RDWR)); err != nil {
 		return nil, err
 	}
 	if err := l.makeNotice(); err != nil {
@@ -244,7 +263,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 	}
 	// Without it (a kernel without CONFIG_CHECKPOINT_RESTORE) the program has
 	// another pid.
-	if last, err := l.opens(os.OpenFile("/proc/sys/kernel/ns_last_pid", os.O_WRONLY, 0)); err == nil {
+	if last, err := l.opens(openHeld("/proc/sys/kernel/ns_last_pid", unix.O_WRONLY)); err == nil {
 		a.Steps.Write("ns_last_pid", rawFD(last), []byte(lastPID)).IgnoreErr()
 	}
 	// A container that gets PID 1 to run it once more (/proc/self/exe as its

@@ -328,12 +328,12 @@ func TestStart_500TimesWithoutLeaks(t *testing.T) {
 			t.Fatalf("it ended with %#x", status)
 		}
 	}
-	if after := openFDs(t); after != before {
-		t.Errorf("%d descriptors, %d before", after, before)
-	}
 	for i := range 5 {
 		if err := h.spawner.Remove(fmt.Sprintf("web/app.%d", i), "", h.path("containers", fmt.Sprintf("web/app.%d", i)), true); err != nil {
 			t.Error(err)
 		}
+	}
+	if after := openFDs(t); after != before {
+		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }

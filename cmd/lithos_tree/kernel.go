@@ -115,7 +115,7 @@ func (k *kernel) functions() *actors.Kernel {
 // others have all descriptors.
 func (k *kernel) readRecord(path string) (record *spawn.Record, err error) {
 	err = k.spare.Do(func() error {
-		record, err = spawn.ReadRecord(path)
+		record, err = spawn.ReadEnd(path)
 		return err
 	})
 	return record, err
