@@ -36,6 +36,7 @@ type Entry struct {
 	From, To int64
 
 	done chan struct{} // closed when it was looked at, nil = nobody waits
+	then func()        // called after that, nil = nothing to do
 }
 
 // Store keeps deaths. A nil Store takes everything and keeps nothing.
@@ -101,9 +102,9 @@ func (s *Store) Add(e Entry) {
 	}
 }
 
-// addPatience is how long [Store.AddNow] waits. To append a line takes a fraction of
+// Patience is how long [Store.AddNow] waits. To append a line takes a fraction of
 // a millisecond, also on a disk that is full.
-const addPatience = 200 * time.Millisecond
+const Patience = 200 * time.Millisecond
 
 // AddNow hands a death over and returns when it is written, or could not be, or
 // after a moment at the most: for who next writes down that it was told.
@@ -111,20 +112,48 @@ func (s *Store) AddNow(e Entry) {
 	if s == nil {
 		return
 	}
-	e.done = make(chan struct{})
-	limit := time.NewTimer(addPatience)
+	limit := time.NewTimer(Patience)
 	defer limit.Stop()
+	select {
+	case <-s.AddSoon(e, nil):
+	case <-limit.C:
+	}
+}
+
+// AddSoon hands a death over for who has other things to do until it is written, or
+// could not be: then the result is closed. Where that is not so when it returns, then
+// is called afterwards. It waits for no more than a moment for a place in the queue.
+func (s *Store) AddSoon(e Entry, then func()) (kept <-chan struct{}) {
+	e.done, e.then = make(chan struct{}), then
+	if s == nil {
+		close(e.done)
+		return e.done
+	}
 	s.pending.Add(1)
+	select {
+	case s.queue <- e:
+		return e.done
+	default:
+	}
+	limit := time.NewTimer(Patience)
+	defer limit.Stop()
 	select {
 	case s.queue <- e:
 	case <-limit.C:
 		s.pending.Add(-1)
 		s.lost.Add(1)
-		return
+		close(e.done)
 	}
-	select {
-	case <-e.done:
-	case <-limit.C:
+	return e.done
+}
+
+// looked tells who waits.
+func (e *Entry) looked() {
+	if e.done != nil {
+		close(e.done)
+	}
+	if e.then != nil {
+		e.then()
 	}
 }
 
@@ -194,9 +223,7 @@ func (s *Store) run() {
 			}
 			s.keep(e)
 			s.pending.Add(-1)
-			if e.done != nil {
-				close(e.done)
-			}
+			e.looked()
 		case <-again:
 			again = nil
 			s.catchUp()

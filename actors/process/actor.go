@@ -71,6 +71,8 @@ type Process struct {
 	keptDeath *api.Death
 	// foundDead: it was dead when this daemon came, and none has kept its death.
 	foundDead bool
+	// unnoted is the end that is to be noted in its record; nil = none.
+	unnoted *unnoted
 
 	// queued is the restart that waits for restart-budget, after its timer.
 	queued *budget.Wait
@@ -116,7 +118,12 @@ func (p *Process) Receive(ctx actor.Context) {
 	case *TerminateAgain:
 		p.handle(ctx, Event{Kind: Terminate})
 	case *Settle:
+		p.noteUnnoted()
 		m.Done()
+	case *deathKept:
+		if p.unnoted != nil && p.unnoted.isKept() {
+			p.noteUnnoted()
+		}
 	case *LeaveInstance:
 		p.handle(ctx, Event{Kind: Leave})
 	case *listener.SocketsLeased:
@@ -280,9 +287,9 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 	case NoteAdopt:
 		p.noteAdopt()
 	case NoteDeath:
-		p.noteDeath()
+		p.noteDeath(ctx)
 	case NoteLeaseFailed, NoteForkFailed:
-		p.noteFailedStart(effect)
+		p.noteFailedStart(ctx, effect)
 	case StartChecks:
 		p.startChecks(ctx)
 	case StopChecks:
@@ -340,6 +347,7 @@ func (p *Process) fork(ctx actor.Context) {
 	counts := p.tally()
 	request.RecordHead.Tally, request.RecordHead.LogFrom = &counts, p.logFrom
 	p.cancelled = new(atomic.Bool)
+	p.forgetUnnoted()
 	ctx.Send(p.env.Spawner, &spawner.StartContainer{
 		Gen: p.state.Start, Request: request, ReplyTo: ctx.Self(), Pace: p.pace, Cancelled: p.cancelled,
 	})
@@ -404,11 +412,16 @@ func (p *Process) clean(ctx actor.Context, all bool) {
 	env, gen, self := p.env, p.state.Clean, ctx.Self()
 	name, stateDir, record := p.name, env.StateDirOf(p.name), env.RecordOf(p.name)
 	send := ctx.ActorSystem().Root.Send
+	var before *unnoted
+	if all {
+		before, p.unnoted = p.unnoted, nil // with its record
+	}
 	go func() {
 		actors.Roomy(false)
 		done := &containerCleaned{Gen: gen}
 		defer func() { send(self, done) }()
 		defer actors.Recover(env.Log, "clean-up of "+name, func(err error) { done.Err = err })
+		before.await()
 		env.Cleaners <- struct{}{}
 		defer func() { <-env.Cleaners }()
 		done.Err = env.Kernel.Remove(name, stateDir, record, all)

@@ -8,9 +8,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/deaths"
 	"lithos/actors/spawner"
 	"lithos/actors/status"
 	"lithos/configs"
@@ -34,7 +36,7 @@ func (p *Process) noteStart() {
 
 // noteFailedStart logs a start that did not come as far as a process. The
 // next try is after restart-timeout (N3, G14).
-func (p *Process) noteFailedStart(effect Effect) {
+func (p *Process) noteFailedStart(ctx actor.Context, effect Effect) {
 	if errors.Is(p.failure, spawner.ErrCancelled) {
 		p.restarts-- // it was none
 		p.failure = nil
@@ -55,13 +57,12 @@ func (p *Process) noteFailedStart(effect Effect) {
 		Fingerprint: tried.Fingerprint,
 	}
 	p.ended(exit)
-	p.keep(exit, p.newDeath(tried))
-	p.noteEnd(tried)
+	p.noteWhenKept(p.keep(ctx, exit, p.newDeath(tried)), tried)
 	p.failure = nil
 }
 
 // noteDeath logs (P3: at error) and counts a death, and lets go of the pid.
-func (p *Process) noteDeath() {
+func (p *Process) noteDeath(ctx actor.Context) {
 	p.closeNotice()
 	child := p.child
 	p.child = nil
@@ -87,15 +88,72 @@ func (p *Process) noteDeath() {
 	}
 	p.counters.Causes[exit.Cause].Add(1)
 	p.ended(exit)
-	if earlier == nil {
-		logDeath(p.env.Log, p.name, exit, found, memoryInWords(death))
-		p.keep(exit, death)
-		if owesDeathLine(p.exit, record) {
-			p.writeDeathLine(exit)
-		}
+	if earlier != nil {
+		p.noteEnd(p.current)
+		return
 	}
-	// Last: who finds the death kept, and no note of it here, does the rest only.
-	p.noteEnd(p.current)
+	logDeath(p.env.Log, p.name, exit, found, memoryInWords(death))
+	kept := p.keep(ctx, exit, death)
+	if owesDeathLine(p.exit, record) {
+		p.writeDeathLine(exit)
+	}
+	p.noteWhenKept(kept, p.current)
+}
+
+// unnoted is an end whose record of a death is being written. Only then its note
+// follows: who finds the death kept, and no note of it, does the rest only, but
+// who finds a note would not tell of a death that is not kept.
+type unnoted struct {
+	kept  <-chan struct{}
+	since time.Time
+	tried *configs.Instance
+}
+
+func (u *unnoted) isKept() bool {
+	select {
+	case <-u.kept:
+		return true
+	default:
+		return false
+	}
+}
+
+// await waits until the death is kept, or could not be, and no longer than a moment.
+func (u *unnoted) await() {
+	if u == nil || u.isKept() {
+		return
+	}
+	limit := time.NewTimer(time.Until(u.since.Add(deaths.Patience)))
+	defer limit.Stop()
+	select {
+	case <-u.kept:
+	case <-limit.C:
+	}
+}
+
+// noteWhenKept has an end noted when its death is kept. Meanwhile the next start
+// is prepared.
+func (p *Process) noteWhenKept(kept <-chan struct{}, tried *configs.Instance) {
+	p.unnoted = &unnoted{kept, time.Now(), tried}
+	if p.unnoted.isKept() {
+		p.noteUnnoted()
+	}
+}
+
+// noteUnnoted notes the end now.
+func (p *Process) noteUnnoted() {
+	if u := p.unnoted; u != nil {
+		p.unnoted = nil
+		u.await()
+		p.noteEnd(u.tried)
+	}
+}
+
+// forgetUnnoted is for the next start, which begins a record of its own, with
+// the same counts in it.
+func (p *Process) forgetUnnoted() {
+	p.unnoted.await()
+	p.unnoted = nil
 }
 
 // noteEnd has the next daemon go on from here. Where nothing of it was ever

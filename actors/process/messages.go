@@ -138,6 +138,9 @@ type checkDone struct {
 type setupOverdue struct{ Gen uint32 }
 type killIgnored struct{ Gen uint32 }
 
+// deathKept says that the record of a death is written, or could not be.
+type deathKept struct{}
+
 // containerCleaned says that the clean-up is done, well or not.
 type containerCleaned struct {
 	Gen uint32

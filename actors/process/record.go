@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"lithos/actors"
 	"lithos/actors/control/api"
 	"lithos/actors/deaths"
@@ -175,15 +177,17 @@ func (p *Process) newDeath(inst *configs.Instance) *api.Death {
 	return d
 }
 
-// keep has the record written.
-func (p *Process) keep(exit *status.Exit, d *api.Death) {
+// keep has the record written; the result is closed when it is.
+func (p *Process) keep(ctx actor.Context, exit *status.Exit, d *api.Death) (kept <-chan struct{}) {
 	d.Exit = *exit.Tell()
 	d.Sandbox, d.Process = p.desired.Sandbox, p.desired.Process
 	from := p.logFrom
 	if d.Started.IsZero() {
 		from = -1 // nothing of it was started that could have written
 	}
-	p.env.Deaths.AddNow(deaths.Entry{Death: d, Log: p.env.StdioLog, From: from, To: p.env.Deaths.Size(p.env.StdioLog)})
+	send, self := ctx.ActorSystem().Root.Send, ctx.Self()
+	return p.env.Deaths.AddSoon(deaths.Entry{Death: d, Log: p.env.StdioLog, From: from, To: p.env.Deaths.Size(p.env.StdioLog)},
+		func() { send(self, &deathKept{}) })
 }
 
 // grown is how much a counter has grown; one that is smaller began anew.
