@@ -3,10 +3,13 @@ package control
 import (
 	"encoding/json"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
+	"lithos/actors"
 	"lithos/actors/control/api"
 	"lithos/actors/metrics"
 	"lithos/actors/status"
@@ -107,13 +110,30 @@ func (s *Server) instancesOf(view status.View, now time.Time, usage bool, scope 
 		if !scope(in) {
 			continue
 		}
-		shown := translate(in, view.Config, now)
-		if usage {
-			s.probe(&shown)
-		}
-		list = append(list, shown)
+		list = append(list, translate(in, view.Config, now))
+	}
+	if usage {
+		s.probeAll(list)
 	}
 	return list
+}
+
+// probeAll adds what has to be looked up to all. With many that is most of the
+// answer, so all processors take part.
+func (s *Server) probeAll(list []api.Instance) {
+	const few = 50 // for which no other goroutine is worth it
+	part := max(few, (len(list)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	defer all.Wait()
+	for some := range slices.Chunk(list, part) {
+		all.Go(func() {
+			// Package http keeps panics of its own goroutine only.
+			defer actors.Recover(s.c.Log, "control socket", nil)
+			for i := range some {
+				s.probe(&some[i])
+			}
+		})
+	}
 }
 
 // probe adds what has to be looked up.
