@@ -64,9 +64,10 @@ type Kernel struct {
 	// OOMKilled tells whether the kernel has killed that process, which is
 	// dead and had been forked then, for want of memory.
 	OOMKilled func(pid int, forked time.Time) bool
-	// Children lists the daemon's living children, and SignalChild sends
+	// Children lists the daemon's living children, without those with the given
+	// pids, which are in order: they are known. SignalChild sends
 	// one of them a signal if it is still the same process.
-	Children    func() ([]Child, error)
+	Children    func(without []int) ([]Child, error)
 	SignalChild func(Child, syscall.Signal) error
 
 	// Load reads the configs again. A nil plan, or one without a master

@@ -426,12 +426,12 @@ func (k *Kernel) deliver(p *Proc, sig syscall.Signal) {
 	}
 }
 
-func (k *Kernel) children() ([]actors.Child, error) {
+func (k *Kernel) children(without []int) ([]actors.Child, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var list []actors.Child
 	for _, p := range k.procs {
-		if !p.Foreign && p.Ended.IsZero() {
+		if _, known := slices.BinarySearch(without, p.PID); !known && !p.Foreign && p.Ended.IsZero() {
 			list = append(list, actors.Child{PID: p.PID, StartTime: uint64(p.PID), Command: p.Name})
 		}
 	}

@@ -80,15 +80,17 @@ func (r *Root) exited(ctx actor.Context, exit actors.Exit) {
 // listChildren begins the search for children that nobody knows (N7), such as
 // those of a program that became lithos_tree by exec. A child in the list may
 // be a container whose fork is yet to be reported, so the search ends only
-// when the spawner says that those have been.
+// when the spawner says that those have been. Containers that are known to live are
+// not looked at.
 func (r *Root) listChildren(ctx actor.Context) {
 	r.token++
 	send, self, log, kernel, token := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel, r.token
+	known := slices.Sorted(maps.Keys(r.table))
 	go func() {
 		result := &childrenListed{token: token}
 		defer func() { send(self, result) }()
 		defer actors.Recover(log, "list of children", func(err error) { result.err = err })
-		result.children, result.err = kernel.Children()
+		result.children, result.err = kernel.Children(known)
 	}()
 }
 

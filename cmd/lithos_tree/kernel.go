@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -202,14 +203,15 @@ func (k *kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {
 	return dead
 }
 
-func (k *kernel) children() ([]actors.Child, error) {
+// children reads a file for each that it tells of, not for a thousand that are known.
+func (k *kernel) children(without []int) ([]actors.Child, error) {
 	pids, err := proc.Children(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	var list []actors.Child
 	for _, pid := range pids {
-		if k.helpers.has(pid) {
+		if _, known := slices.BinarySearch(without, pid); known || k.helpers.has(pid) {
 			continue
 		}
 		// One that is gone or a zombie by now is reaped like any other.

@@ -74,9 +74,12 @@ func TestRealKernel_SignalsAndWaits(t *testing.T) {
 	defer k.close()
 	kernel := k.functions()
 	_, pid := parentOf(t, "init")
-	children, err := kernel.Children()
+	children, err := kernel.Children(nil)
 	if err != nil || len(children) == 0 || children[0].StartTime == 0 || children[0].Command != "init" {
 		t.Errorf("children: %+v, %v", children, err)
+	}
+	if others, err := kernel.Children([]int{children[0].PID}); err != nil || len(others) != len(children)-1 {
+		t.Errorf("all but the first: %+v of %+v, %v", others, children, err)
 	}
 	if err := kernel.SignalChild(actors.Child{PID: pid, StartTime: 1}, syscall.SIGKILL); err == nil {
 		t.Error("a signal to a pid of another start time was sent")
