@@ -94,7 +94,7 @@ func TestM6_Leftovers(t *testing.T) {
 	// Only a state dir, only a cgroup, only a half record.
 	mkdirs(t, h.path("state/web/alive.0"), h.path("state/web/state.3"), h.path("state/web/not ours"), h.path("containers/db/directory.0"))
 	tree := h.spawner.c.Cgroups
-	for _, group := range []string{"web:group.0.scope", "web:cmd.x.77.scope", "other.service"} {
+	for _, group := range []string{"web:group.0.scope", "web:cmd.x.77.scope", "web.example.com:group.0.scope", "other.service", "other:thing.scope"} {
 		if err := tree.Group(group).Create(); err != nil {
 			t.Fatal(err)
 		}
@@ -124,6 +124,8 @@ func TestM6_Leftovers(t *testing.T) {
 		"web/state.3":  {false, false, false},
 		"web/group.0":  {false, true, false},
 		"web/cmd.x.77": {false, true, false},
+
+		"web.example.com/group.0": {false, true, false},
 	}
 	got := map[string]found{}
 	for _, l := range left.Containers {
@@ -141,7 +143,7 @@ func TestM6_Leftovers(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if n := len(left.Unknown); n != 5 || !strings.Contains(strings.Join(left.Unknown, "\n"), "Leaving the cgroup other.service alone") {
+	if n := len(left.Unknown); n != 6 || !strings.Contains(strings.Join(left.Unknown, "\n"), "Leaving the cgroup other.service alone") {
 		t.Errorf("unknown: %q", left.Unknown)
 	}
 	commands, err := h.spawner.CommandLeftovers(h.path("containers"), h.path("state"))
@@ -155,8 +157,10 @@ func TestM6_Leftovers(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := tree.Group("other.service").Remove(time.Second); err != nil {
-		t.Error(err)
+	for _, other := range []string{"other.service", "other:thing.scope"} {
+		if err := tree.Group(other).Remove(time.Second); err != nil {
+			t.Error(err)
+		}
 	}
 	left, err = h.spawner.Leftovers(h.path("containers"), h.path("state"))
 	if err != nil || len(left.Containers) != 0 {

@@ -373,8 +373,9 @@ func (s *Spawner) Spent(name string) cgroup.Spent {
 // scope is the name of a container's cgroup (checklist M1).
 func scope(name string) string { return strings.Replace(name, "/", ":", 1) + ".scope" }
 
-// scopePattern is what names of our cgroups look like (checklist D11, M6).
-var scopePattern = regexp.MustCompile(`^([\w-]+):([\w.-]+)\.scope$`)
+// scopePattern is what names of our cgroups look like (checklist D11, M6). Names of
+// sandboxes may have dots in them.
+var scopePattern = regexp.MustCompile(`^([\w-][\w.-]*):([\w.-]+\.[0-9]+)\.scope$`)
 
 // unscope is the name of the container that a cgroup is of.
 func unscope(group string) (name string, ok bool) {
