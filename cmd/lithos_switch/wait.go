@@ -25,6 +25,8 @@ type outcome struct {
 	Words string `json:"words"`
 	// Output are the last lines of one that failed.
 	Output []string `json:"output,omitempty"`
+	// OutputShared says that some of them may be another container's.
+	OutputShared bool `json:"output_shared,omitempty"`
 
 	desired string // the fingerprint of the version that is to be up, "" = none
 }
@@ -255,9 +257,12 @@ func (w *watch) summarise(err error) error {
 			continue
 		}
 		text := o.Name + " " + o.Words
-		o.Output = w.lastWords(o)
+		w.lastWords(o)
 		if n := len(o.Output); n > 0 {
 			text += ", its last line: " + show(o.Output[n-1])
+			if o.OutputShared {
+				text += " (or another container's, which writes there, too)"
+			}
 		}
 		down = append(down, text)
 	}
@@ -271,16 +276,17 @@ func (w *watch) summarise(err error) error {
 	return nil
 }
 
-// lastWords are what the wanted version of an instance wrote before it died last.
-func (w *watch) lastWords(o *outcome) []string {
+// lastWords looks for what the wanted version of an instance wrote before it died
+// last.
+func (w *watch) lastWords(o *outcome) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	deaths, err := w.client.Deaths(ctx, o.Name)
 	if err != nil || len(deaths) == 0 || !w.own(o.Name, &deaths[0].Exit, o.desired) {
-		return nil
+		return
 	}
 	// Starts and deaths are noted there as well (checklist P2).
 	lines := slices.DeleteFunc(deaths[0].Output, func(line string) bool { return strings.Contains(line, ": ----- ") })
 	const most = 10
-	return lines[max(0, len(lines)-most):]
+	o.Output, o.OutputShared = lines[max(0, len(lines)-most):], deaths[0].OutputShared
 }

@@ -164,18 +164,26 @@ func TestO9_R5_TheClockTellsNothing(t *testing.T) {
 func TestO9_R5_TheLastWordsOfTheOldVersion(t *testing.T) {
 	v1, v2 := made("v1"), made("v2")
 	log := filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(log, []byte("bye from v1\n"), 0o600); err != nil {
+	if err := os.WriteFile(log, []byte("bye\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	failed := status.Exit{Words: "could not be started", Failure: true}
-	for _, last := range []*configs.Instance{v1, v2} {
+	for _, c := range []struct {
+		last   *configs.Instance
+		shared bool
+		want   string // "" = nothing is said of them
+	}{
+		{v1, false, ""},
+		{v2, false, ", its last line: bye"},
+		{v2, true, ", its last line: bye (or another container's"},
+	} {
 		w := switchTo(t, v2)
-		d := &api.Death{Name: v1.Name, Exit: api.Exit{At: time.Now(), Fingerprint: last.Fingerprint}}
+		d := &api.Death{Name: v1.Name, Exit: api.Exit{At: time.Now(), Fingerprint: c.last.Fingerprint}, OutputShared: c.shared}
 		w.store.Add(deaths.Entry{Death: d, Log: log, From: 0, To: w.store.Size(log)})
 		w.board.Publish(died(v2, v2, failed))
 		err := <-w.ended
-		if said := strings.Contains(err.Error(), "bye from v1"); said != (last == v2) {
-			t.Errorf("the last death is of %s: %v", last.Fingerprint, err)
+		if !strings.Contains(err.Error(), c.want) || c.want == "" && strings.Contains(err.Error(), "bye") {
+			t.Errorf("the last death is of %s: %v, want %q", c.last.Fingerprint, err, c.want)
 		}
 	}
 }
