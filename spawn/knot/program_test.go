@@ -208,9 +208,9 @@ func TestG1_ContainersShareASocket(t *testing.T) {
 		b.awaitFile("up")
 	}
 	for range 2 { // each of them takes one
-		c, err := net.DialTimeout("tcp", addr.String(), 10*time.Second)
+		c, err := net.DialTimeout("tcp", addr.String(), time.Minute)
 		must(t, err)
-		must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+		must(t, c.SetDeadline(time.Now().Add(time.Minute)))
 		hello, err := io.ReadAll(c)
 		must(t, err)
 		if string(hello) != "hello from 2\n" {

@@ -22,7 +22,7 @@ func TestAwaitEnd(t *testing.T) {
 		t.Errorf("waited only %s", waited)
 	}
 	_ = in.Close()
-	if dead, err := AwaitEnd(pidfd, 10*time.Second); !dead || err != nil {
+	if dead, err := AwaitEnd(pidfd, time.Minute); !dead || err != nil {
 		t.Errorf("a process that ends: %v, %v", dead, err)
 	}
 	_ = cmd.Wait()

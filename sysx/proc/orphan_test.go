@@ -76,7 +76,7 @@ func TestWatcherTellsOfOrphansAndTheirStatus(t *testing.T) {
 		o.end()
 		select {
 		case <-o.ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("never told of the end of a process")
 		}
 		status, ok := AwaitOrphanStatus(o.pid, o.start, o.pidfd)

@@ -301,7 +301,7 @@ func settle(t *testing.T, dir string) time.Time {
 	t.Helper()
 	mark := time.Now()
 	probe := filepath.Join(dir, "..", filepath.Base(dir)+".probe")
-	for deadline := mark.Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := mark.Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		must(t, os.WriteFile(probe, nil, 0o644))
 		var st unix.Stat_t
 		must(t, unix.Lstat(probe, &st))

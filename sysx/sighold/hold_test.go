@@ -42,7 +42,7 @@ func before() error {
 	os.Setenv("SIGHOLD_TEST", "hold")
 	held, err := Start("/proc/self/exe", os.Args)
 	if err == nil {
-		err = held.Await(20 * time.Second)
+		err = held.Await(time.Minute)
 	}
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func after() error {
 	case <-signals:
 		fmt.Println("taken")
 		return nil
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		return fmt.Errorf("no TERM")
 	}
 }
