@@ -317,6 +317,8 @@ func advice(err error) string {
 		return " (the process config of one instance is too long for a command line)"
 	case e.Name == "clone3" && e.Errno == syscall.ENOSPC:
 		return " (the host has no more namespaces: sysctl user.max_pid_namespaces, user.max_mnt_namespaces)"
+	case strings.HasPrefix(e.Name, "move_mount ") && e.Errno == syscall.ENOSPC:
+		return " (a mount namespace has as many mounts as it may: sysctl fs.mount-max)"
 	case e.Name == "clone3" && e.Errno == syscall.EAGAIN:
 		return " (the host has no more processes: sysctl kernel.pid_max, pids.max of the daemon's cgroup)"
 	case e.Name == "clone3" && e.Errno == syscall.ENOMEM:

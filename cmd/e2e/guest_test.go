@@ -4,10 +4,16 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/actors/control/api"
 )
 
 // The tests of this file change what all of a machine has: they are for the
@@ -60,6 +66,61 @@ func TestN3_TheClockIsSet(t *testing.T) {
 		tool(t, "lithos_switch", "-C", h.path("master.yaml"), "--wait", "calm", h.path("switched.yaml")).
 			expect(t, "lithos_switch --wait", 0)
 	}
+}
+
+// limit gives a file of the kernel another value, and gives back how to undo it.
+func limit(t *testing.T, file, value string) (undo func()) {
+	t.Helper()
+	before, err := os.ReadFile(file)
+	must(t, err)
+	undo = func() { must(t, os.WriteFile(file, before, 0)) }
+	t.Cleanup(undo)
+	must(t, os.WriteFile(file, []byte(value), 0))
+	return undo
+}
+
+// The host has no more mounts, or no more cgroups, for anybody.
+func TestN3_M3_TheHostHasNoMoreMountsOrCgroups(t *testing.T) {
+	h, steady := troubleHost(t)
+	more := limit(t, "/proc/sys/fs/mount-max", "1")
+	h.says(`Cannot start container "box/flaky\.0": cannot move_mount .* \(a mount namespace .* fs\.mount-max\)`)
+	more()
+	h.well(steady)
+	// Its own mounts are too many.
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	more = limit(t, "/proc/sys/fs/mount-max", strconv.Itoa(strings.Count(string(mounts), "\n")+3))
+	h.refused("flaky", `box/flaky\.0: .*fs\.mount-max`)
+	if now := h.instances()["box/steady.0"]; now.program != steady.program {
+		t.Errorf("what ran was %+v and is %+v", steady, now)
+	}
+	more()
+	h.well(steady)
+
+	// Without a cgroup it runs, and is told to have no limits.
+	h.image("other", map[string]string{"limited": simple("memory-limit: 200Mi", "wait")})
+	for _, dir := range cgroupsMatching(h.cgroup) {
+		if filepath.Base(dir) == h.cgroup {
+			more = limit(t, filepath.Join(dir, "cgroup.max.descendants"), "0")
+		}
+	}
+	h.sandbox("box", "", `
+		steady: {image: app, config: /config/steady.yaml}
+		flaky: {image: app, config: /config/flaky.yaml}
+		limited: {image: other, config: /config/limited.yaml}
+		`)
+	h.reloadAndSettle("box/limited.0")
+	h.says(`Container "box/limited.0" runs degraded: no limit is enforced: cannot make a control group: .*cgroup\.max\.descendants`)
+	h.well(steady)
+	more()
+	h.kill("limited")
+	h.recovers("limited", func(i *api.Instance) error {
+		if len(i.Degraded) > 0 {
+			return fmt.Errorf("degraded: %q", i.Degraded)
+		}
+		return nil
+	})
+	h.well(steady)
 }
 
 // young wants that no uptime is longer than the test.

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -79,10 +80,14 @@ func hasMark(dir, name string) bool {
 
 // ensure makes a directory; one that exists is as good.
 func (k kernel) ensure(dir string) error {
-	if err := k.mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err := k.mkdir(dir)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, unix.EAGAIN):
+		return fmt.Errorf("%w (cgroup.max.descendants, or cgroup.max.depth, of a group above it is reached)", err)
 	}
-	return nil
+	return err
 }
 
 // words reads a file of names.

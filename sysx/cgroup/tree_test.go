@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"reflect"
@@ -442,5 +443,15 @@ func TestM3_LimitsThatCannotBeAppliedAreReported(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// The kernel says only that it is to be tried again.
+func TestN3_M3_NoMoreGroups(t *testing.T) {
+	for want, err := range map[string]error{"cgroup.max.descendants": unix.EAGAIN, "": fs.ErrExist} {
+		k := kernel{mkdir: func(string) error { return &fs.PathError{Op: "mkdir", Path: "/g", Err: err} }}
+		if got := k.ensure("/g"); (got != nil) != (want != "") || got != nil && !strings.Contains(got.Error(), want) {
+			t.Errorf("%v: %v", err, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"errors"
 	"strings"
 	"syscall"
 
@@ -134,6 +135,9 @@ func Move(fd, target int) error {
 		return 0, unix.MoveMount(fd, "", target, "",
 			unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 	})
+	if errors.Is(err, syscall.ENOSPC) {
+		err.(*Error).Detail = "a mount namespace has as many mounts as it may: sysctl fs.mount-max"
+	}
 	return err
 }
 
