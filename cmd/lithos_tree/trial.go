@@ -58,11 +58,14 @@ func (h *helpers) try(ctx context.Context, path string, patience time.Duration) 
 	text := tail(r, 64<<10)
 	select {
 	case status := <-ended:
-		return judge(strings.TrimSpace(string(text)), status)
+		if ctx.Err() == nil || !status.Signaled() {
+			return judge(strings.TrimSpace(string(text)), status)
+		}
+		// It was we who killed it.
 	case <-ctx.Done():
 		_ = process.Kill()
-		return fmt.Errorf("%w (%s)", errSilent, patience)
 	}
+	return fmt.Errorf("%w (%s)", errSilent, patience)
 }
 
 // tail reads all that comes, and keeps about so many bytes of the end of it.
