@@ -215,7 +215,10 @@ func memoryInWords(d *api.Death) string {
 	}
 	text := fmt.Sprintf("; the kernel killed %d of its processes for want of memory", *d.OOMKills)
 	if d.MemoryPeak != nil {
-		text += fmt.Sprintf(", it used %d bytes of %d", *d.MemoryPeak, d.MemoryLimit)
+		text += fmt.Sprintf(", it used %d bytes", *d.MemoryPeak)
+		if d.MemoryLimit > 0 { // else it is the host's
+			text += fmt.Sprintf(" of %d", d.MemoryLimit)
+		}
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"lithos/actors"
+	"lithos/actors/control/api"
 	"lithos/spawn"
 	"lithos/sysx/cgroup"
 )
@@ -79,6 +80,25 @@ func TestGrown(t *testing.T) {
 	for _, c := range [][3]int64{{5, 8, 3}, {0, 0, 0}, {5, 2, 2}, {unknown, 4, 4}, {4, unknown, unknown}, {unknown, unknown, unknown}} {
 		if got := grown(c[0], c[1]); got != c[2] {
 			t.Errorf("from %d to %d: %d, want %d", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+func TestMemoryInWords(t *testing.T) {
+	kills, none, peak := int64(2), int64(0), int64(5000)
+	for _, tt := range []struct {
+		name  string
+		death api.Death
+		want  string
+	}{
+		{"nothing known", api.Death{MemoryPeak: &peak}, ""},
+		{"none killed", api.Death{OOMKills: &none, MemoryPeak: &peak}, ""},
+		{"its limit", api.Death{OOMKills: &kills, MemoryPeak: &peak, MemoryLimit: 6000}, "; the kernel killed 2 of its processes for want of memory, it used 5000 bytes of 6000"},
+		{"the host's memory", api.Death{OOMKills: &kills, MemoryPeak: &peak}, "; the kernel killed 2 of its processes for want of memory, it used 5000 bytes"},
+		{"peak unknown", api.Death{OOMKills: &kills, MemoryLimit: 6000}, "; the kernel killed 2 of its processes for want of memory"},
+	} {
+		if got := memoryInWords(&tt.death); got != tt.want {
+			t.Errorf("%s: %q", tt.name, got)
 		}
 	}
 }
