@@ -73,6 +73,7 @@ func (b *bench) scaleOf(h *host, subject string, n int, last bool) error {
 	if !last {
 		return nil
 	}
+	b.settle()
 	if err := b.readMemory(h, subject, n); err != nil {
 		return err
 	}
@@ -141,14 +142,17 @@ func (b *bench) questions(h *host, subject, at string) {
 	}
 }
 
+// settle lets a host come to rest: what was asked of it before has garbage to
+// collect, and a minute after its start each container is looked at once more,
+// whether its program runs.
+func (b *bench) settle() { time.Sleep(time.Duration(b.pick(75, 0)) * time.Second) }
+
 // idle counts what a host does that has nothing to do.
 func (b *bench) idle(h *host, subject, at string) {
 	window := time.Duration(b.pick(60, 2)) * time.Second
 	if subject != ours {
 		window = min(window, 20*time.Second)
 	}
-	// What was asked of it before has garbage to collect, and timers to run out.
-	time.Sleep(time.Duration(b.pick(30000, 0)) * time.Millisecond)
 	pids := append(h.knots(""), h.daemon.Process.Pid)
 	read := func() (used, wakeups int64) {
 		for _, pid := range pids {
