@@ -93,7 +93,9 @@ func version(name, fingerprint string) *configs.Instance {
 
 // want has the board show that this is wanted.
 func (s *stage) want(wanted ...*configs.Instance) {
-	s.board.BeginReload()
+	if s.board.View().Reload.Done > 0 {
+		s.board.BeginReload() // the first is that of the start
+	}
 	c := &status.Config{Wanted: map[string]*configs.Instance{}}
 	for _, w := range wanted {
 		c.Wanted[w.Name] = w
@@ -366,6 +368,11 @@ func TestLogLevelAndReload(t *testing.T) {
 	if l, err := s.client.LogLevel(t.Context()); err != nil || l != "debug" {
 		t.Errorf("%q, %v", l, err)
 	}
+	// What is read at the start was read before.
+	if g, err := s.client.Reload(t.Context()); err != nil || g != 2 {
+		t.Errorf("asked for while the daemon starts: generation %d, %v", g, err)
+	}
+	<-s.reload
 	s.want()
 	if g, err := s.client.Reload(t.Context()); err != nil || g != 2 {
 		t.Errorf("generation %d, %v", g, err)

@@ -176,7 +176,6 @@ func (r *Root) start(ctx actor.Context) {
 		Checkers: make(chan struct{}, checkers),
 		Commands: make(chan struct{}, commands),
 	}
-	r.config.Board.BeginReload()
 	r.logProblems(r.config.Problems)
 	r.first = r.firstPlan()
 	wanted := instances(r.first)

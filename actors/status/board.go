@@ -35,16 +35,19 @@ func New() *Board {
 		started:   time.Now(),
 		instances: make(map[string]*Instance),
 		config:    &Config{},
+		// What is read at the daemon's start is read by now: who asks for a reading
+		// from now on waits for another one.
+		reload: Reload{Begun: 1},
 	}
 }
 
 // Continue has the generations go on from those of the daemon that this one has
 // taken over from, so that who waits for one there may wait for it here.
-// Preconditions: no reading was begun yet.
+// Preconditions: no reading was begun yet but that of the start.
 func (b *Board) Continue(begun uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.reload.Begun = begun
+	b.reload.Begun = begun + 1
 }
 
 // ID tells this run of the daemon from all others: sequence numbers and
