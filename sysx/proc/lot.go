@@ -29,7 +29,8 @@ const (
 // Preconditions: nobody has waited for the leader yet, so that its pid, and with
 // that the session, is its own.
 func KillLot(leader, reaper int) {
-	l := &lot{leader: leader, known: make(map[int]uint64), until: time.Now().Add(lotLimit)}
+	l := &lot{leader: leader, known: make(map[int]member), until: time.Now().Add(lotLimit)}
+	defer l.close()
 	// Twice: one of the session that was forked at the last moment.
 	for range 2 {
 		for range lotRounds {
@@ -37,18 +38,31 @@ func KillLot(leader, reaper int) {
 				break
 			}
 		}
-		for pid, start := range l.known {
-			signalSame(pid, start, unix.SIGKILL)
+		for _, m := range l.known {
+			_ = Signal(m.pidfd, unix.SIGKILL)
 		}
 	}
+}
+
+// member is a process that was stopped. It is kept open: one that can't be looked
+// at any more, see [Patiently], is killed all the same.
+type member struct {
+	start uint64
+	pidfd *os.File
 }
 
 // lot is what was found of it.
 type lot struct {
 	leader int
-	known  map[int]uint64 // the start times, by pid
+	known  map[int]member // by pid
 	seen   map[int]bool   // in this round
 	until  time.Time
+}
+
+func (l *lot) close() {
+	for _, m := range l.known {
+		m.pidfd.Close()
+	}
 }
 
 // stopMore stops those of the lot that are not known yet, and tells whether there
@@ -85,7 +99,7 @@ func (l *lot) settle() {
 }
 
 // threadStates are the states of a process's threads, as in proc(5); none if it
-// is gone.
+// is gone. The kernel tells them also of one that executes a program.
 func threadStates(pid int) (states []byte) {
 	tasks, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
@@ -93,7 +107,7 @@ func threadStates(pid int) (states []byte) {
 	}
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil {
-			if s, err := ReadStat(tid); err == nil {
+			if s, err := ReadStatus(tid); err == nil {
 				states = append(states, s.State)
 			}
 		}
@@ -113,8 +127,8 @@ func (l *lot) walk(pid int, in bool) {
 		return // its children are somebody else's now
 	}
 	in = in || s.Session == l.leader
-	if in && l.known[pid] != s.StartTime && signalSame(pid, s.StartTime, unix.SIGSTOP) {
-		l.known[pid] = s.StartTime
+	if in {
+		l.stop(pid, s.StartTime)
 	}
 	children, err := Children(pid)
 	if err != nil {
@@ -125,12 +139,22 @@ func (l *lot) walk(pid int, in bool) {
 	}
 }
 
-// signalSame sends a signal to a process, if the pid is still its.
-func signalSame(pid int, start uint64, sig unix.Signal) bool {
-	pidfd, err := OpenSame(pid, start)
-	if err != nil {
-		return false
+// stop stops a process that is not known yet, if the pid is still its.
+func (l *lot) stop(pid int, start uint64) {
+	before, known := l.known[pid]
+	if known && before.start == start {
+		return
 	}
-	defer pidfd.Close()
-	return Signal(pidfd, sig) == nil
+	pidfd, err := OpenPIDFD(pid)
+	if err != nil {
+		return
+	}
+	if s, err := Look(pid); err != nil || s.StartTime != start || Signal(pidfd, unix.SIGSTOP) != nil {
+		pidfd.Close()
+		return
+	}
+	if known {
+		before.pidfd.Close()
+	}
+	l.known[pid] = member{start, pidfd}
 }

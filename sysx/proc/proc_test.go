@@ -43,7 +43,7 @@ func TestParseStat(t *testing.T) {
 
 func TestParseStatus(t *testing.T) {
 	text := "Name:\ta b\nState:\tS (sleeping)\nPid:\t70\nPPid:\t42\nNSpid:\t70\t1\nVmRSS:\t     900 kB\nThreads:\t5\n"
-	if got := ParseStatus([]byte(text)); got.Comm != "a b" || got.PPID != 42 || got.Threads != 5 || got.Memory != 900<<10 || !slices.Equal(got.PIDs, []int{70, 1}) || got.Inner() != 1 {
+	if got := ParseStatus([]byte(text)); got.Comm != "a b" || got.State != 'S' || got.PPID != 42 || got.Threads != 5 || got.Memory != 900<<10 || !slices.Equal(got.PIDs, []int{70, 1}) || got.Inner() != 1 {
 		t.Errorf("%+v", got)
 	}
 	if got, err := ReadStatus(os.Getpid()); err != nil || got.PPID != os.Getppid() || got.Memory == 0 || got.PIDs[0] != os.Getpid() || got.Threads == 0 {

@@ -13,6 +13,7 @@ import (
 // time, see [Patiently], but not when the process started.
 type Status struct {
 	Comm    string
+	State   byte // as in proc(5)
 	PPID    int
 	PIDs    []int // in the pid namespace of who asks, and in those below it to its own
 	Threads int
@@ -47,6 +48,10 @@ func ParseStatus(text []byte) *Status {
 		switch string(key) {
 		case "Name":
 			s.Comm = string(rest)
+		case "State":
+			if len(rest) > 0 {
+				s.State = rest[0]
+			}
 		case "PPid":
 			s.PPID, _ = strconv.Atoi(string(rest))
 		case "Threads":
