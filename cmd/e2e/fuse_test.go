@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type fuse struct {
 	hangs bool
 	only  string            // a name: only who looks that up has no answer
 	held  [][]byte          // requests that were taken and not answered
+	late  *time.Timer       // ends it
 	nodes map[uint64]string // paths by number; 1 is the root
 	ids   map[string]uint64
 }
@@ -40,7 +42,10 @@ const (
 	fuseBatchForget                                   = 42
 )
 
-// mountFUSE shows source at point, which is made.
+// mountFUSE shows source at point, which is made. This process must not open a file
+// of it: Go's runtime asks the kernel to poll it, the kernel asks this process
+// whether there is something to read, and until it answers, no thread of the runtime
+// gets on; nor must a fork of it have one open, since it closes that, and asks.
 func mountFUSE(t *testing.T, source, point string) *fuse {
 	t.Helper()
 	must(t, mkdir(point))
@@ -76,12 +81,23 @@ func mountFUSE(t *testing.T, source, point string) *fuse {
 	return f
 }
 
+// longestHang is for how long at most a file system hangs. A test that comes to
+// wait for it itself, when it looks at a process that does, would never end: not
+// even by a time limit, since the kernel waits for the answer.
+const longestHang = 5 * time.Minute
+
 // hang takes requests from here on and answers none, or none that looks up the
 // name.
 func (f *fuse) hang(only ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hangs, f.only = true, strings.Join(only, "")
+	f.late = time.AfterFunc(longestHang, func() {
+		var stacks strings.Builder
+		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 2)
+		f.t.Errorf("%s hung for longer than any test needs; what went on:\n%s", f.point, &stacks)
+		f.answer()
+	})
 }
 
 // holds tells whether a request is not to be answered. The lock is held.
@@ -100,6 +116,9 @@ func (f *fuse) answer() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hangs = false
+	if f.late != nil {
+		f.late.Stop()
+	}
 	for _, request := range f.held {
 		f.handle(request)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -61,20 +62,21 @@ func (h *troubled) times(text string) int {
 // PID 1 has its record by.
 func (h *troubled) reader(far *fuse) {
 	h.t.Helper()
-	file, err := os.Open(h.path("images/far/config/far.yaml"))
+	// The shell opens it, not this process, see mountFUSE.
+	cmd := exec.Command("/bin/sh", "-c", fmt.Sprintf(`exec %d<"$0" && echo opened && read _`, spawn.FDRecord), h.path("images/far/config/far.yaml"))
+	_, err := cmd.StdinPipe() // it reads for ever
 	must(h.t, err)
-	cmd := exec.Command("/proc/self/exe", "e2e-program", "wait")
-	for len(cmd.ExtraFiles)+3 <= spawn.FDRecord {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
-	}
+	said, err := cmd.StdoutPipe()
+	must(h.t, err)
 	must(h.t, cmd.Start())
-	// Not to be closed by a later fork of this process, which would wait for it.
-	must(h.t, file.Close())
 	h.t.Cleanup(func() {
 		far.answer() // its end closes the file
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	if word, err := bufio.NewReader(said).ReadString('\n'); word != "opened\n" {
+		h.t.Fatalf("it opens nothing: %v", err)
+	}
 }
 
 // forgetFork takes all from a record but its first line.
