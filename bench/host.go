@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"lithos/sysx/bridge"
 )
 
 // patience is how long anything here may take; reaching it is an error.
@@ -34,15 +32,19 @@ var containers = map[string]string{
 	// It writes when it started, and waits.
 	"app":   "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + onVolume,
 	"other": "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 63Mi\n" + onVolume,
-	"five": "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\nvolumes:\n  /out: !Persistent {path: /data}\n" +
-		"  /v1: !Persistent {path: /data}\n  /v2: !Readonly {path: /data}\n  /v3: !Tmpfs {size: 1Mi}\n  /v4: !Statedir {path: /}\n",
+	"five":  "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + fiveVolumes,
 	// They end at once.
-	"once": "arguments: [/out/times, once]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + onVolume,
-	"flap": "arguments: [/nowhere, once]\nmemory-limit: 64Mi\n",
-	"true": "kind: Command\narguments: [/nowhere, once]\nmemory-limit: 64Mi\n",
+	"five-once": "arguments: [/out/times, once]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + fiveVolumes,
+	"once":      "arguments: [/out/times, once]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + onVolume,
+	"flap":      "arguments: [/nowhere, once]\nmemory-limit: 64Mi\n",
+	"true":      "kind: Command\narguments: [/nowhere, once]\nmemory-limit: 64Mi\n",
 }
 
-const onVolume = "volumes: {/out: !Persistent {path: /data}}\n"
+const (
+	onVolume    = "volumes: {/out: !Persistent {path: /data}}\n"
+	fiveVolumes = "volumes:\n  /out: !Persistent {path: /data}\n  /v1: !Persistent {path: /data}\n  /v2: !Readonly {path: /data}\n" +
+		"  /v3: !Tmpfs {size: 1Mi}\n  /v4: !Statedir {path: /}\n"
+)
 
 // host is a machine with lithos in a directory: one sandbox, `bench`.
 type host struct {
@@ -136,6 +138,9 @@ func (h *host) write(name, text string) error {
 	return os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o644)
 }
 
+// path is one in its directory.
+func (h *host) path(name string) string { return filepath.Join(h.dir, name) }
+
 // configure writes the sandbox and its processes.
 func (h *host) configure(processes ...process) error {
 	if err := h.write("sandboxes/bench.yaml", fmt.Sprintf("image-dir: %[1]s/images\nallow-users: [0-65535]\nallow-groups: [0-65535]\n"+
@@ -170,10 +175,9 @@ func (h *host) start(prefix ...string) error {
 		h.daemon.Stderr = os.Stderr // another one has its own words for it, many
 	}
 	h.begin = monotonic()
-	if h.network != nil {
-		return bridge.Inside(h.network, func() error { return h.b.spawn(h.daemon) })
-	}
-	return h.b.spawn(h.daemon)
+	err := errors.New("the host's network is gone")
+	h.inside(func() { err = h.b.spawn(h.daemon) })
+	return err
 }
 
 // stop ends the daemon and everything it runs. A daemon of the other kind may

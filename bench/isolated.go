@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -35,6 +36,8 @@ func (h *host) useBridge() error {
 func makeBridge() error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = benchBridge
+	// Of its own, or it changes with each container's.
+	attrs.HardwareAddr = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	br := &netlink.Bridge{LinkAttrs: attrs}
 	if err := netlink.LinkAdd(br); err != nil {
 		return err

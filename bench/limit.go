@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,9 +28,9 @@ func (b *bench) findGroups(h *host) {
 }
 
 // limitCommand is limit/limit.c with the directories of a host.
-func (b *bench) limitCommand(h *host, what string, n int, args ...string) *exec.Cmd {
-	in := func(name string) string { return filepath.Join(h.dir, name) }
-	argv := []string{what, strconv.Itoa(n), "-i", in("images/app"), "-d", in("dev"), "-m", in("empty"), "-s", h.run, "-v", in("data")}
+func (b *bench) limitCommand(h *host, what string, n int, options []string, args ...string) *exec.Cmd {
+	argv := []string{what, strconv.Itoa(n), "-i", h.path("images/app"), "-d", h.path("dev"), "-m", h.path("empty"), "-s", h.run, "-v", h.path("data")}
+	argv = append(argv, options...)
 	for _, g := range b.groups {
 		argv = append(argv, "-g", g)
 	}
@@ -40,19 +41,21 @@ func (b *bench) limitCommand(h *host, what string, n int, args ...string) *exec.
 
 // keepLimit starts the limit with n containers, on a host of its own. The
 // control groups have to be found before.
-func (b *bench) keepLimit(n int, prefix []string, args ...string) (*host, error) {
-	h, err := b.newHost(b.o.bin)
+func (b *bench) keepLimit(v *variant, n int, prefix []string, args ...string) (*host, error) {
+	h, err := b.newHostOf(v, b.o.bin)
 	if err != nil {
 		return nil, err
 	}
-	cmd := b.limitCommand(h, "keep", n, append([]string{"/out/times"}, args...)...)
+	cmd := b.limitCommand(h, "keep", n, v.limit, append([]string{"/out/times"}, args...)...)
 	if len(prefix) > 0 {
 		argv := append(prefix, cmd.Args...)
 		cmd = exec.Command(argv[0], argv[1:]...)
 		cmd.Stderr = os.Stderr
 	}
 	h.daemon, h.begin = cmd, monotonic()
-	return h, b.spawn(cmd)
+	err = errors.New("the host's network is gone")
+	h.inside(func() { err = b.spawn(cmd) })
+	return h, err
 }
 
 // stopLimit ends it; all it has started goes too.

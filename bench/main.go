@@ -108,7 +108,11 @@ func newBench(o options) (*bench, error) {
 		return nil, err
 	}
 	tmpfs := filepath.Join(dir, "run")
-	err = os.Mkdir(tmpfs, 0o755)
+	// The images are also for who is root in a user namespace only.
+	err = os.Chmod(dir, 0o711)
+	if err == nil {
+		err = os.Mkdir(tmpfs, 0o755)
+	}
 	if err == nil {
 		err = unix.Mount("tmpfs", tmpfs, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755")
 	}
@@ -124,7 +128,7 @@ func newBench(o options) (*bench, error) {
 	}
 	for _, c := range [][]string{
 		{"cc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", "-no-pie", "-o", b.first, "bench/first/first.c"},
-		{"cc", "-O2", "-static", "-o", b.limit, "bench/limit/limit.c"},
+		{"cc", "-O2", "-static", "-o", b.limit, "bench/limit/network.c", "bench/limit/limit.c"},
 	} {
 		if _, err := os.Stat(c[len(c)-1]); err != nil {
 			b.close()
@@ -173,7 +177,12 @@ func (b *bench) end(cmd *exec.Cmd, sig syscall.Signal) error {
 
 func (b *bench) close() {
 	for pid := range b.running {
+		programs := programsOf(pid)
 		_ = syscall.Kill(-pid, syscall.SIGTERM)
+		// A runtime tidies up once its program has ended.
+		for _, p := range programs {
+			_ = syscall.Kill(p, syscall.SIGKILL)
+		}
 	}
 	if len(b.running) > 0 {
 		time.Sleep(2 * time.Second)
@@ -183,8 +192,8 @@ func (b *bench) close() {
 	}
 	// Another lithos leaves its control groups.
 	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
-		for _, below := range []string{"/*", ""} {
-			left, _ := filepath.Glob(fmt.Sprintf("%slithos-bench-%d-*.slice%s", pattern, os.Getpid(), below))
+		for _, name := range []string{"lithos-bench-%d-*.slice/*", "lithos-bench-%d-*.slice", "bench-%d-*"} {
+			left, _ := filepath.Glob(pattern + fmt.Sprintf(name, os.Getpid()))
 			for _, dir := range left {
 				_ = syscall.Rmdir(dir) // files are none of ours
 			}

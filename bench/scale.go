@@ -220,7 +220,7 @@ func (b *bench) recover(h *host, subject string, n int) error {
 // scaleOfLimit is the limit's boot and stop, and its restarts meanwhile.
 func (b *bench) scaleOfLimit(n int) error {
 	at := "-" + strconv.Itoa(n)
-	h, err := b.keepLimit(n, nil)
+	h, err := b.keepLimit(plain, n, nil)
 	if err != nil {
 		return err
 	}

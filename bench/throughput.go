@@ -34,7 +34,7 @@ func (b *bench) throughput() error {
 					return err
 				}
 			}
-			h, err := b.keepLimit(4, onCores(cores), "once")
+			h, err := b.keepLimit(plain, 4, onCores(cores), "once")
 			if err != nil {
 				return err
 			}

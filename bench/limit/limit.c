@@ -9,11 +9,22 @@
  *   limit keep N OPTIONS PROGRAM ARGUMENT...
  *       keeps N running: the moment one has died the next is started; TERM
  *       ends it, and all
+ *   limit again COMMAND...
+ *       keeps a command running, as little as one that restarts other
+ *       runtimes' containers can do; TERM ends it, and the command
+ *   limit hook BRIDGE:ADDRESS
+ *       connects a container that another runtime has made, whose state it
+ *       reads from standard input, as -n does
  *
  *   -i DIR  image              -d DIR  what is mounted on /dev
  *   -m DIR  empty directory, on which the root is built
  *   -s DIR  directory for state directories
  *   -v DIR  volume, on /out of the image; once
+ *   -w      four volumes more, on /v1 to /v4: the same, the same read-only, a
+ *           tmpfs, the state directory
+ *   -u      user namespace, whose ids from 0 on are those from 100000 on
+ *   -n BRIDGE:ADDRESS  network namespace, connected to the bridge, an address
+ *           in a /16; for one container at a time
  *   -g DIR  directory to make control groups in; once for each hierarchy
  *
  * `times` makes and removes the control group with each container; `keep`
@@ -29,6 +40,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +54,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "limit.h"
 
 #define NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC)
 
@@ -57,13 +70,15 @@ static const char *image, *dev, *mount_dir, *state_dir, *volume;
 static char **program;
 static const char *groups[MAX_GROUPS];
 static int group_count;
+static int more_volumes, user_namespace;
+static struct network network;
 
 static void die(const char *what) {
 	fprintf(stderr, "limit: %s: %s\n", what, strerror(errno));
 	_exit(111);
 }
 
-static int must(long r, const char *what) {
+int must(long r, const char *what) {
 	if (r < 0)
 		die(what);
 	return (int)r;
@@ -181,6 +196,32 @@ static void mount_kernel_file_systems(int root) {
 	close(fd);
 }
 
+#define MOST_VOLUMES 5
+static const char *const volumes_on[MOST_VOLUMES] = {"/out", "/v1", "/v2", "/v3", "/v4"};
+static const char *tmpfs_options[] = {"size", "1048576", "mode", "0755", NULL};
+
+static int take(const char *path, uint64_t attr) {
+	int source = open_dir(path), fd = clone_tree(source, 1);
+	set_attr(fd, attr, 0, 1);
+	close(source);
+	return fd;
+}
+
+/* The volumes' mounts, still detached; gives how many there are. */
+static int take_volumes(int *fds, const char *state) {
+	const uint64_t attr = NO_SUID | NO_DEV | NO_EXEC;
+	if (!volume)
+		return 0;
+	fds[0] = take(volume, attr);
+	if (!more_volumes)
+		return 1;
+	fds[1] = take(volume, attr);
+	fds[2] = take(volume, attr | READ_ONLY);
+	fds[3] = new_fs("tmpfs", attr, tmpfs_options);
+	fds[4] = take(state, attr);
+	return MOST_VOLUMES;
+}
+
 /* A state directory, made anew with an empty hosts file in it. */
 static void make_state(const char *path) {
 	char hosts[4200];
@@ -198,13 +239,7 @@ static void build(const char *state) {
 	struct mount_attr private = {.propagation = 1 << 18 /* MS_PRIVATE */};
 	must(syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &private, sizeof private), "making mounts private");
 	make_state(state);
-	int out = -1;
-	if (volume) {
-		int source = open_dir(volume);
-		out = clone_tree(source, 1);
-		set_attr(out, NO_SUID | NO_DEV | NO_EXEC, 0, 1);
-		close(source);
-	}
+	int volumes[MOST_VOLUMES], volume_count = take_volumes(volumes, state);
 	int from = open_dir(image), on = open_dir(mount_dir);
 	make_masks(on);
 	int root = clone_tree(from, 1);
@@ -216,8 +251,8 @@ static void build(const char *state) {
 	attach_at(fd, root, "/dev");
 	close(fd);
 	mount_kernel_file_systems(root);
-	if (out >= 0)
-		attach_at(out, root, "/out");
+	for (int i = 0; i < volume_count; i++)
+		attach_at(volumes[i], root, volumes_on[i]);
 	must(fchdir(root), "fchdir");
 	must(syscall(SYS_pivot_root, ".", "."), "pivot_root");
 	must(syscall(SYS_umount2, ".", 2 /* MNT_DETACH */), "umount2");
@@ -251,6 +286,8 @@ static void drop_rights(void) {
 struct launch {
 	char state[4096];
 	int tasks[MAX_GROUPS];
+	int user, network; /* the program's namespaces, -1 = those of all */
+	int claimed;       /* of connect_to_bridge, -1 = none */
 };
 
 static int run_program(void *arg) {
@@ -260,6 +297,10 @@ static int run_program(void *arg) {
 		must(write(l->tasks[i], "0", 1), "joining a control group");
 	must(setsid(), "setsid");
 	must(setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
+	if (l->network >= 0)
+		must(setns(l->network, CLONE_NEWNET), "entering the network namespace");
+	if (l->user >= 0)
+		must(setns(l->user, CLONE_NEWUSER), "entering the user namespace");
 	drop_rights();
 	execve(program[0], program, (char *[]){NULL});
 	die(program[0]);
@@ -275,6 +316,8 @@ static void pid1(struct launch *l) {
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGTERM, SIG_DFL);
 	setsid();
+	if (l->claimed >= 0)
+		close(l->claimed);
 	build(l->state);
 	int program_pid = must(clone(run_program, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, l), "clone");
 	do
@@ -329,9 +372,70 @@ static void remove_groups(int n) {
 	}
 }
 
+static int hold(void *arg) {
+	(void)arg;
+	pause();
+	return 0;
+}
+
+static int open_namespace(int pid, const char *name) {
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, name);
+	return must(open(path, O_RDONLY | O_CLOEXEC), path);
+}
+
+/* A user or network namespace, or both: made by a process that is in them until they are open. */
+static void make_spaces(struct launch *l) {
+	static char stack[4096] __attribute__((aligned(16)));
+	int flags = (user_namespace ? CLONE_NEWUSER : 0) | (network.bridge ? CLONE_NEWNET : 0);
+	l->user = l->network = l->claimed = -1;
+	if (!flags)
+		return;
+	int pid = must(clone(hold, stack + sizeof stack, CLONE_VM | flags | SIGCHLD, NULL), "clone");
+	if (user_namespace) {
+		static const char *const maps[] = {"uid_map", "gid_map"};
+		char path[64];
+		for (int i = 0; i < 2; i++) {
+			snprintf(path, sizeof path, "/proc/%d/%s", pid, maps[i]);
+			must(write_file(path, "0 100000 1000\n"), path);
+		}
+		l->user = open_namespace(pid, "user");
+	}
+	if (network.bridge)
+		l->network = open_namespace(pid, "net");
+	kill(pid, SIGKILL);
+	must(waitpid(pid, NULL, 0), "waitpid");
+	if (network.bridge)
+		l->claimed = connect_to_bridge(&network, l->network);
+}
+
+static void *close_later(void *fd) {
+	usleep(20000);
+	close((int)(intptr_t)fd);
+	return NULL;
+}
+
+/* Closes what the next container's start does not need; the network only when
+ * the one after has its own: the kernel takes it down in the background, and
+ * holds a lock at that. */
+static void close_spaces(struct launch *l) {
+	static int before = -1;
+	pthread_t thread;
+	if (l->user >= 0)
+		close(l->user);
+	if (l->network < 0)
+		return;
+	if (before >= 0)
+		close(before);
+	before = l->network;
+	if (pthread_create(&thread, NULL, close_later, (void *)(intptr_t)l->claimed) == 0)
+		pthread_detach(thread);
+}
+
 static int start(int n) {
 	struct launch l;
 	char path[4096];
+	make_spaces(&l);
 	snprintf(l.state, sizeof l.state, "%s/%d", state_dir, n);
 	for (int i = 0; i < group_count; i++) {
 		group_path(path, sizeof path, i, n, "/tasks");
@@ -347,6 +451,7 @@ static int start(int n) {
 		pid1(&l);
 	for (int i = 0; i < group_count; i++)
 		close(l.tasks[i]);
+	close_spaces(&l);
 	return pid;
 }
 
@@ -400,21 +505,77 @@ static void keep(int n) {
 		remove_groups(i);
 }
 
+static void again(char **command) {
+	struct sigaction on_term = {.sa_handler = stop};
+	sigaction(SIGTERM, &on_term, NULL);
+	while (!stopping) {
+		int pid = must(vfork(), "vfork");
+		if (pid == 0) {
+			execvp(command[0], command);
+			die(command[0]);
+		}
+		while (waitpid(pid, NULL, 0) < 0) {
+			if (stopping)
+				kill(pid, SIGTERM);
+		}
+	}
+}
+
+/* The pid is in the state as `"pid": NUMBER`. */
+static void hook(void) {
+	char state[65536];
+	size_t n = fread(state, 1, sizeof state - 1, stdin);
+	state[n] = 0;
+	char *pid = strstr(state, "\"pid\":");
+	if (!pid) {
+		fprintf(stderr, "limit: no pid in the state\n");
+		exit(1);
+	}
+	connect_to_bridge(&network, open_namespace(atoi(pid + 6), "net"));
+	if (fork() == 0) { /* which closes the socket when nobody waits for it */
+		close(0), close(1), close(2);
+		usleep(20000);
+	}
+}
+
+static void use_bridge(char *text) {
+	char *colon = strchr(text, ':');
+	if (!colon) {
+		fprintf(stderr, "limit: no BRIDGE:ADDRESS: %s\n", text);
+		exit(2);
+	}
+	*colon = 0;
+	network.bridge = text;
+	network.address = colon + 1;
+}
+
 int main(int argc, char **argv) {
+	if (argc == 3 && !strcmp(argv[1], "hook")) {
+		use_bridge(argv[2]);
+		hook();
+		return 0;
+	}
+	if (argc >= 3 && !strcmp(argv[1], "again")) {
+		again(argv + 2);
+		return 0;
+	}
 	if (argc < 4 || (strcmp(argv[1], "times") && strcmp(argv[1], "keep"))) {
-		fprintf(stderr, "usage: limit times|keep N -i IMAGE -d DEV -m MOUNT -s STATE [-v VOLUME] [-g GROUPS]... PROGRAM ARGUMENT...\n");
+		fprintf(stderr, "usage: limit times|keep N -i IMAGE -d DEV -m MOUNT -s STATE [-v VOLUME] [-w] [-u] [-n BRIDGE:ADDRESS] [-g GROUPS]... PROGRAM ARGUMENT...\n");
 		return 2;
 	}
 	int n = atoi(argv[2]), option;
 	const char *what = argv[1];
 	argc -= 2, argv += 2;
-	while ((option = getopt(argc, argv, "+i:d:m:s:v:g:")) != -1) {
+	while ((option = getopt(argc, argv, "+i:d:m:s:v:g:wun:")) != -1) {
 		switch (option) {
 		case 'i': image = optarg; break;
 		case 'd': dev = optarg; break;
 		case 'm': mount_dir = optarg; break;
 		case 's': state_dir = optarg; break;
 		case 'v': volume = optarg; break;
+		case 'w': more_volumes = 1; break;
+		case 'u': user_namespace = 1; break;
+		case 'n': use_bridge(optarg); break;
 		case 'g':
 			if (group_count < MAX_GROUPS)
 				groups[group_count++] = optarg;
