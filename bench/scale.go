@@ -64,7 +64,7 @@ func (b *bench) scaleOf(h *host, subject string, n int, last bool) error {
 		return err
 	}
 	b.result.add("boot"+at, subject, "ms", float64(all-h.begin)/1e6)
-	time.Sleep(time.Duration(b.pick(2000, 200)) * time.Millisecond)
+	time.Sleep(time.Duration(b.pick(5000, 200)) * time.Millisecond)
 	if err := b.switches(h, subject, n); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (b *bench) switches(h *host, subject string, n int) error {
 			b.result.add(name+at, subject, "ms", float64(started-begin)/1e6)
 		}
 		// Until all it does has been done.
-		time.Sleep(time.Duration(b.pick(1000, 300)) * time.Millisecond)
+		time.Sleep(time.Duration(b.pick(3000, 300)) * time.Millisecond)
 		both := cpu(h.daemon.Process.Pid) - used + int64(cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 		b.result.add(name+"-cpu"+at, subject, "cpu-ms", float64(both)/1e6)
 		if i%2 == 1 && count(h.file()) != before {

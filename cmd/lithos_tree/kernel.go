@@ -32,6 +32,7 @@ type kernel struct {
 	knot     string
 	helpers  *helpers
 	images   *reader.Reader
+	memory   *memory
 	spare    *spare.Files // for what must not be lost for want of one
 	programs programs
 }
@@ -65,7 +66,7 @@ func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logge
 	return &kernel{
 		master: m, spawner: spawn.NewSpawner(config), cgroups: config.Cgroups, log: log,
 		watcher: sync.OnceValues(proc.NewWatcher), knot: knot, spare: spare.Hold(spareFiles),
-		helpers: &images.helpers, images: &images.Reader,
+		helpers: &images.helpers, images: &images.Reader, memory: newMemory(),
 	}, nil
 }
 
@@ -101,7 +102,7 @@ func (k *kernel) functions() *actors.Kernel {
 		OOMKilled:   proc.OOMKilled,
 		Children:    k.children,
 		SignalChild: signalChild,
-		Load:        func() (*configs.Plan, configs.Problems) { return loadConfigs(k.images, k.master.File) },
+		Load:        func() (*configs.Plan, configs.Problems) { return k.memory.load(k.images, k.master.File) },
 		Leftovers:   k.leftovers,
 		OpenProcess: proc.OpenSame,
 		AwaitEnd:    k.awaitEnd,

@@ -160,7 +160,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		return err
 	}
 	defer kernel.close()
-	collectAsUsual()
+	kernel.memory.watch()
 	log := set.Master()
 	log.Warn().Msgf("lithos_tree %s started (pid %d), config %s", version, os.Getpid(), plan.Master.File)
 	upgrade := newUpgrader(o, plan.Master, images, log, signals, left)
@@ -208,6 +208,6 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 		TakeOver:     takeOver,
 		Deaths:       childEnds,
 		Prepare:      setup.MakeDirs,
-		Settled:      giveBack,
+		Settled:      kernel.memory.applied,
 	})
 }
