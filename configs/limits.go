@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"slices"
@@ -182,4 +183,18 @@ func CapabilityBits(names []string) (bits uint64) {
 		}
 	}
 	return bits
+}
+
+// CapabilityNames is the reverse of [CapabilityBits].
+func CapabilityNames(bits uint64) (names []string) {
+	for n, name := range capabilities {
+		if bits&(1<<n) != 0 {
+			names = append(names, name)
+			bits &^= 1 << n
+		}
+	}
+	if bits != 0 {
+		names = append(names, fmt.Sprintf("others (%#x)", bits)) // of a newer kernel
+	}
+	return names
 }

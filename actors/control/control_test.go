@@ -203,6 +203,11 @@ func TestWait(t *testing.T) {
 	if r := look(api.Wait{State: "gone"}); r.OK {
 		t.Error("it is not gone")
 	}
+	for state, want := range map[string]bool{"running": false, "settled": true, "gone": true} {
+		if r := look(api.Wait{Instance: "web/ap.0", State: state}); r.OK != want || !want && !strings.Contains(r.Missing[0], "nothing of that name") {
+			t.Errorf("%s of a name that there is not: %+v", state, r)
+		}
+	}
 	if r := look(api.Wait{Stable: time.Hour}); r.OK || !strings.Contains(r.Missing[0], "not for 1h0m0s") {
 		t.Errorf("it has not run for an hour: %+v", r)
 	}

@@ -28,6 +28,7 @@ type waiting struct {
 	state  string
 	stable time.Duration
 	scope  func(*status.Instance) bool
+	named  bool // the scope is not all
 	s      *Server
 }
 
@@ -44,7 +45,11 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) {
 	if !ok3 {
 		return
 	}
-	q := &waiting{reload: reload, state: r.URL.Query().Get("state"), stable: stable, scope: scopeOf(r), s: s}
+	words := r.URL.Query()
+	q := &waiting{
+		reload: reload, state: words.Get("state"), stable: stable, s: s,
+		scope: scopeOf(r), named: words.Get("sandbox")+words.Get("process")+words.Get("instance") != "",
+	}
 	switch q.state {
 	case "":
 		q.state = "settled"
@@ -100,6 +105,9 @@ func (q *waiting) look(now time.Time) (result *api.WaitResult, again time.Durati
 	case q.reload != 0 && view.Reload.Refused != "":
 		missing("the reload was refused: %s", view.Reload.Refused)
 		final = true
+	}
+	if q.state == "running" && q.named && len(result.Instances) == 0 {
+		missing("nothing of that name is there, or wanted")
 	}
 	for i := range result.Instances {
 		in := &result.Instances[i]

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"lithos/configs"
 	"lithos/configs/images"
 	"lithos/spawn"
+	"lithos/sysx/mountinfo"
 	"lithos/sysx/proc"
 	"lithos/sysx/shelf"
 )
@@ -161,28 +161,14 @@ func gather(m *configs.Master, s *images.Survey, look *looker) (*inUse, error) {
 // mounts adds the mount points of this machine: what is mounted in an image is
 // no part of it.
 func (u *inUse) mounts() error {
-	f, err := os.Open("/proc/self/mountinfo")
+	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return fmt.Errorf("cannot see what is mounted: %w", err)
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if fields := strings.Fields(lines.Text()); len(fields) > 4 {
-			point := unescape(fields[4])
-			add(u.holds, point, "mount point "+strconv.Quote(point))
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("cannot see what is mounted: %w", err)
+	for _, m := range mountinfo.Parse(string(text)) {
+		add(u.holds, m.Point, "mount point "+strconv.Quote(m.Point))
 	}
 	return nil
-}
-
-// unescape undoes what the kernel does to blanks and backslashes in a path.
-func unescape(path string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(path)
 }
 
 // records adds the images of all containers that have a record: those that

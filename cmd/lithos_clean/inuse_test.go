@@ -127,9 +127,3 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
-
-func TestUnescape(t *testing.T) {
-	if got := unescape(`/a\040b\011c\012d\134040`); got != "/a b\tc\nd\\040" {
-		t.Errorf("%q", got)
-	}
-}

@@ -14,6 +14,9 @@
 //   - Containers of lithos_cmd are shown while they live.
 //   - Whatever comes from a container or its config is taken as hostile: on a
 //     terminal it moves no cursor.
+//   - --verify looks at what runs and at the configs, not at what the daemon says it
+//     did: it is for who does not take its word. Commands are left out.
 //   - The exit code tells whether the answer was found, not whether it is good:
-//     `lithos_switch` and the control socket are for that.
+//     `lithos_switch` and the control socket are for that. Only --verify has 1 for a
+//     difference.
 package main

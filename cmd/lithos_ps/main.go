@@ -47,7 +47,10 @@ func run(args []string, stdout, stderr *os.File) int {
 	if o.monitor {
 		do = runMonitor
 	}
-	if err := do(o, master, stdout); err != nil {
+	switch err := do(o, master, stdout); {
+	case errors.Is(err, errDifferent):
+		return exitFailed
+	case err != nil:
 		fmt.Fprintf(stderr, "Fatal error: %v\n", err)
 		return exitFailed
 	}
@@ -67,6 +70,9 @@ func show(o *options, master *configs.Master, stdout *os.File) error {
 	}
 	if err := s.choose(o.filters); err != nil {
 		return err
+	}
+	if o.verify {
+		return verify(o, master, s, stdout)
 	}
 	if o.json {
 		s.addTrees()

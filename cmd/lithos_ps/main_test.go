@@ -29,6 +29,9 @@ func TestR9_CommandLine(t *testing.T) {
 		{"--why web/app.0", options{master: master, why: "web/app.0"}, 0},
 		{"--monitor web", options{master: master, monitor: true, filters: []string{"web"}}, 0},
 		{"--monitor --json", options{}, exitUsage},
+		{"--verify --json web", options{master: master, json: true, verify: true, filters: []string{"web"}}, 0},
+		{"--verify --monitor", options{}, exitUsage},
+		{"--verify --why web/app.0", options{}, exitUsage},
 		{"--color --no-color", options{}, exitUsage},
 		{"--why web", options{}, exitUsage},
 		{"--why ../../x.0", options{}, exitUsage},
@@ -42,7 +45,7 @@ func TestR9_CommandLine(t *testing.T) {
 		case done && (code != tt.code || tt.code == 0 || !strings.Contains(errs.String(), "--help")):
 			t.Errorf("%q: ends with %d: %s", tt.args, code, errs.String())
 		case !done && (tt.code != 0 || o.master != tt.want.master || o.json != tt.want.json || o.color != tt.want.color ||
-			o.noColor != tt.want.noColor || o.monitor != tt.want.monitor || o.why != tt.want.why || strings.Join(o.filters, " ") != strings.Join(tt.want.filters, " ")):
+			o.noColor != tt.want.noColor || o.monitor != tt.want.monitor || o.verify != tt.want.verify || o.why != tt.want.why || strings.Join(o.filters, " ") != strings.Join(tt.want.filters, " ")):
 			t.Errorf("%q: got %+v", tt.args, *o)
 		}
 	}

@@ -17,11 +17,13 @@ type options struct {
 	noColor bool
 	why     string
 	monitor bool
+	verify  bool
 	filters []string
 }
 
 const help = `Usage: lithos_ps [-C FILE] [--json] [--color|--no-color] [NAME]...
        lithos_ps [-C FILE] [--json] --why SANDBOX/PROCESS.INDEX
+       lithos_ps [-C FILE] [--json] --verify [NAME]...
        lithos_ps [-C FILE] --monitor [NAME]...
 
 Shows every instance that is configured, running or not, as a tree of
@@ -32,6 +34,9 @@ SANDBOX/PROCESS or SANDBOX/PROCESS.INDEX.
 Options:
       --why NAME      the story of one instance: what its config asks for, how
                       it died lately and what it wrote, what it waits for now
+      --verify        compare what runs with what its config asks for: limits,
+                      users, capabilities, namespaces and mounts are read back
+                      from the kernel; what is different is named (for root)
       --monitor       a screen of all, anew each second; n, p, c, m, t and r sort
                       by name, pid, CPU, memory, threads and restarts, q ends it
       --json          write all that is known as JSON
@@ -53,6 +58,9 @@ Examples:
   lithos_ps --why web/app.0
       why does it restart all the time?
 
+  lithos_ps --verify web
+      is each limit of the sandbox web in force?
+
   lithos_ps --json | jq -r '.instances[] | select(.state != "running") | .name'
       names of all that does not run
 
@@ -65,8 +73,8 @@ earlier version is used), outdated (what runs is not what is wanted).
 Where no daemon answers, it shows what can be seen from the runtime directory
 and /proc, and says so. It changes nothing.
 
-Exit codes: 0 shown, 1 could not find out or there is none of that name, 2 wrong
-command line.
+Exit codes: 0 shown, 1 could not find out, there is none of that name, or
+--verify found a difference, 2 wrong command line.
 `
 
 // parseOptions reads the command line; done says that the program ends here.
@@ -80,6 +88,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	set.BoolVar(&o.json, "json", false, "")
 	set.StringVar(&o.why, "why", "", "")
 	set.BoolVar(&o.monitor, "monitor", false, "")
+	set.BoolVar(&o.verify, "verify", false, "")
 	code, done = set.Parse(args, stdout, stderr, o.take)
 	return o, code, done
 }
@@ -93,8 +102,10 @@ func (o *options) take(words []string) error {
 	switch {
 	case o.color && o.noColor:
 		return errors.New("--color and --no-color exclude each other")
-	case o.monitor && (o.json || o.why != ""):
-		return errors.New("--monitor excludes --json and --why")
+	case o.monitor && (o.json || o.verify || o.why != ""):
+		return errors.New("--monitor excludes --json, --verify and --why")
+	case o.verify && o.why != "":
+		return errors.New("--verify excludes --why")
 	case o.why != "" && len(o.filters) > 0:
 		return fmt.Errorf("--why is about one instance: unexpected argument %q", o.filters[0])
 	case o.why != "" && !instanceName.MatchString(o.why):

@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"lithos/sysx/mountinfo"
 )
 
 // hierarchy is one mounted cgroup file system.
@@ -17,10 +19,10 @@ type hierarchy struct {
 // parseMounts finds the cgroup file systems in the text of
 // /proc/self/mountinfo. Of a hierarchy that is mounted several times it takes
 // the first that shows it from its root, or else the first.
-func parseMounts(mountinfo string) []hierarchy {
+func parseMounts(text string) []hierarchy {
 	var all []hierarchy
-	for line := range strings.Lines(mountinfo) {
-		h, ok := parseMount(line)
+	for _, m := range mountinfo.Parse(text) {
+		h, ok := hierarchyOf(m)
 		if !ok {
 			continue
 		}
@@ -37,21 +39,14 @@ func parseMounts(mountinfo string) []hierarchy {
 	return all
 }
 
-// parseMount reads a line like
-//
-//	33 31 0:30 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
-func parseMount(line string) (h hierarchy, ok bool) {
-	before, after, ok := strings.Cut(line, " - ")
-	fields, super := strings.Fields(before), strings.Fields(after)
-	if !ok || len(fields) < 6 || len(super) < 3 {
-		return h, false
-	}
-	h.root, h.mount = unescape(fields[3]), unescape(fields[4])
-	switch super[0] {
+// hierarchyOf is nothing for a mount of another kind.
+func hierarchyOf(m mountinfo.Mount) (h hierarchy, ok bool) {
+	h.root, h.mount = m.Root, m.Point
+	switch m.FSType {
 	case "cgroup2":
 		h.v2 = true
 	case "cgroup":
-		for option := range strings.SplitSeq(super[2], ",") {
+		for _, option := range m.Options {
 			if !notControllers[option] && !strings.HasPrefix(option, "release_agent=") {
 				h.controllers = append(h.controllers, option)
 			}
@@ -67,11 +62,6 @@ func parseMount(line string) (h hierarchy, ok bool) {
 var notControllers = map[string]bool{
 	"rw": true, "ro": true, "xattr": true, "noprefix": true, "clone_children": true,
 	"cpuset_v2_mode": true, "favordynmods": true, "nofavordynmods": true, "all": true, "none": true,
-}
-
-// unescape undoes the octal escapes of mountinfo.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }
 
 // membership is the text of a /proc/PID/cgroup: which group the process is in,

@@ -116,7 +116,7 @@ type Instance struct {
 	Index   int    `json:"index"`
 
 	State      string    `json:"state"`
-	Since      time.Time `json:"since"` // of State
+	Since      time.Time `json:"since,omitzero"` // of State; the daemon always knows it
 	Conditions []string  `json:"conditions,omitempty"`
 	// Degraded says what is missing, in a sentence each.
 	Degraded []string `json:"degraded,omitempty"`
