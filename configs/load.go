@@ -351,6 +351,35 @@ func LoadMaster(file string) (*Master, Problems) {
 	return l.plan.Master, l.problems
 }
 
+// Locate is [LoadMaster] for who wants to find a daemon, which goes on with what the
+// file said before it was broken: of a broken one it returns File and RuntimeDir
+// alone, if the latter is certain, with the problems.
+func Locate(file string) (*Master, Problems) {
+	m, problems := LoadMaster(file)
+	if m != nil {
+		return m, problems
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, problems
+	}
+	c := &collector{file: abs}
+	v, ok := new(loader).readYAML(c, masterConfig)
+	if !ok {
+		return nil, problems
+	}
+	o, known := v.object(masterKeys)
+	if _, given := o.fields["runtime-dir"]; !given && !known {
+		return nil, problems // an unknown key may be meant to be it
+	}
+	before := c.errors
+	m = &Master{File: abs, RuntimeDir: readRuntimeDir(&o)}
+	if c.errors > before {
+		return nil, problems
+	}
+	return m, problems
+}
+
 // CheckContainer checks one container config that lies on the host, without a
 // sandbox and a process config: all but what these decide. The use of
 // variables is checked (lithos_check --check-container).

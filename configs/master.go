@@ -48,7 +48,7 @@ func readMaster(v value, file string) (*Master, *object) {
 		File:              file,
 		SandboxesDir:      o.get("sandboxes-dir").pathBelow(base, "./sandboxes"),
 		ProcessesDir:      o.get("processes-dir").pathBelow(base, "./processes"),
-		RuntimeDir:        o.get("runtime-dir").absolutePath("/run/lithos"),
+		RuntimeDir:        readRuntimeDir(&o),
 		DevfsDir:          o.get("devfs-dir").absolutePath("/var/lib/lithos/dev"),
 		CgroupName:        readCgroupName(&o),
 		CgroupControllers: readControllers(o.get("cgroup-controllers")),
@@ -71,6 +71,8 @@ func readMaster(v value, file string) (*Master, *object) {
 	m.LogFile = o.get("log-file").pathBelow(m.DefaultLogDir, "master.log")
 	return m, &o
 }
+
+func readRuntimeDir(o *object) string { return o.get("runtime-dir").absolutePath("/run/lithos") }
 
 // readConfigLogDir: null means off, absence does not (checklist B11).
 func readConfigLogDir(o *object) string {

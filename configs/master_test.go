@@ -164,3 +164,31 @@ func TestMasterMustExistButMayBeEmpty(t *testing.T) {
 	wantProblems(t, problems)
 	equal(t, "sandboxes", len(plan.Sandboxes), 0)
 }
+
+// Where the daemon is to be found may be certain although the rest is broken.
+func TestLocate(t *testing.T) {
+	for _, tt := range []struct{ yaml, dir string }{
+		{"", "/run/lithos"},
+		{"runtime-dir: /run/other\n", "/run/other"},
+		{"runtime-dir: /run/other\nlog-level: 7\n", "/run/other"},
+		{"log-level: 7\n", "/run/lithos"},
+		{"runtime-dir: /run/other\nlog-levl: warn\n", "/run/other"},
+		{"runtme-dir: /run/other\n", ""},
+		{"runtime-dir: other\n", ""},
+		{"runtime-dir: [/run]\n", ""},
+		{"- runtime-dir\n", ""},
+		{"runtime-dir: /run/other\n\tx: [", ""},
+	} {
+		dir := writeTree(t, map[string]string{"master.yaml": tt.yaml, "sandboxes/x.yaml": ""})
+		m, problems := Locate(dir + "/master.yaml")
+		switch {
+		case m == nil && tt.dir != "", m != nil && m.RuntimeDir != tt.dir:
+			t.Errorf("%q: %+v", tt.yaml, m)
+		case m == nil && !problems.HasErrors():
+			t.Errorf("%q: no errors", tt.yaml)
+		}
+	}
+	if m, problems := Locate(t.TempDir() + "/gone.yaml"); m != nil || !problems.HasErrors() {
+		t.Errorf("of a file that is not there: %+v", m)
+	}
+}

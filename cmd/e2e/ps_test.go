@@ -62,6 +62,15 @@ func TestR9_PsShowsEveryInstance(t *testing.T) {
 	})
 	h.psJSON("daemon", pid)
 	h.psNames()
+	// The daemon goes on with what the master config said before it was broken.
+	master := h.read("master.yaml")
+	h.write("master.yaml", master+"log-level: 7\n")
+	r := h.ps("box/main")
+	r.expect(t, "lithos_ps beside a broken master config", 0, "log-level", "7")
+	if !regexp.MustCompile(alive).MatchString(r.stdout) {
+		t.Errorf("it prints %s", r.stdout)
+	}
+	h.write("master.yaml", master)
 
 	h.daemon.signal(syscall.SIGKILL)
 	<-h.daemon.done

@@ -55,9 +55,11 @@ func execute(o *options, stderr *os.File) (int, error) {
 	if err := enter.Protect(); err != nil {
 		return codeNotRun, err
 	}
-	master, problems := configs.LoadMaster(o.master)
-	if master == nil {
+	master, problems := configs.Locate(o.master)
+	if problems.HasErrors() {
 		_ = report.For(stderr).Print(problems)
+	}
+	if master == nil {
 		return codeNotRun, errors.New("cannot find the runtime-dir without the master config")
 	}
 	name, record, err := find(master, o.name)

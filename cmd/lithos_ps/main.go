@@ -37,9 +37,11 @@ func run(args []string, stdout, stderr *os.File) int {
 	if done {
 		return code
 	}
-	master, problems := configs.LoadMaster(o.master)
-	if master == nil {
+	master, problems := configs.Locate(o.master)
+	if problems.HasErrors() {
 		_ = report.For(stderr).Print(problems)
+	}
+	if master == nil {
 		fmt.Fprintf(stderr, "Fatal error: cannot find the runtime-dir without the master config\n")
 		return exitFailed
 	}
