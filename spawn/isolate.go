@@ -3,8 +3,13 @@ package spawn
 import (
 	"fmt"
 	"os"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
 	"lithos/sysx/bridge"
+	"lithos/sysx/neigh"
 	"lithos/sysx/userns"
 )
 
@@ -24,10 +29,13 @@ func (l *launch) isolate() error {
 	l.spec.UserNS, l.spec.NetNS = spaces.User != nil, spaces.Network != nil
 	for _, f := range []*os.File{spaces.User, spaces.Network} {
 		if f != nil {
-			l.opened = append(l.opened, f)
 			l.spaces = append(l.spaces, f)
 		}
 	}
+	if spaces.User != nil {
+		l.opened = append(l.opened, spaces.User)
+	}
+	l.network = spaces.Network
 	if spaces.Network == nil {
 		return nil
 	}
@@ -51,13 +59,50 @@ func (l *launch) connect(ns *os.File) error {
 	if c == nil {
 		return bridge.Loopback(ns) // L6
 	}
-	inner, err := bridge.Connect(ns, c)
+	inner, err := bridge.Connect(ns, c, func(inner *bridge.Inner) error { return l.ask(c, inner) })
 	if err != nil {
 		return err
 	}
 	l.spec.Network.Index = inner.Index
 	l.spec.Network.MAC = string(inner.MAC[:])
 	l.spec.Network.Address = string(c.Address.AsSlice())
+	return nil
+}
+
+const (
+	// stillOurs is for how long after a container's death its successor need
+	// not wait for others to say that they have its address: who took the address while it had it would have been
+	// refused, or have been in its way already. It is asked all the same, and
+	// who answers before the container is made is heard.
+	stillOurs = 2 * time.Second
+	// askLinger is how long the socket for the answers stays open here. PID 1
+	// is done with it by then, and does not wait for the kernel, which takes
+	// some hundredths of a second over the last one who closes it.
+	askLinger = 50 * time.Millisecond
+)
+
+// ask has others asked for the address as early as can be: PID 1 takes the
+// answers when it has made the container.
+func (l *launch) ask(c *bridge.Connection, inner *bridge.Inner) error {
+	link, address := neigh.Link{Index: inner.Index, MAC: inner.MAC}, c.Address.AsSlice()
+	fd, err := link.Listen(address)
+	if err != nil {
+		return fmt.Errorf("cannot listen for others with the address %s: %w", c.Address, err)
+	}
+	l.asking = os.NewFile(uintptr(fd), "socket for the address "+c.Address.String())
+	l.spaces = append(l.spaces, l.asking)
+	if l.again {
+		err = unix.SetNonblock(fd, true)
+	} else {
+		tv := unix.NsecToTimeval(int64(wire.ClaimPatience))
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv)
+	}
+	if err == nil {
+		err = link.Question(address).Send(fd)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot ask for the address %s: %w", c.Address, err)
+	}
 	return nil
 }
 
@@ -84,18 +129,58 @@ func (l *launch) listenInside(ns *os.File) error {
 	return nil
 }
 
-// interfaceOf is the host's end of a container's connection to a bridge, ""
-// if it has none. What another daemon made is in the record.
-func (s *Spawner) interfaceOf(name, record string, all bool) string {
-	if outer, ok := s.interfaces.LoadAndDelete(name); ok {
-		return outer.(string)
+// network is what is held of a bridged container.
+type network struct {
+	outer string   // the host's end of its connection
+	ns    *os.File // its network namespace: what is in it goes when this is closed
+}
+
+// keepNetwork notes what is to be removed after the container's death.
+func (s *Spawner) keepNetwork(l *launch) {
+	if l.head.Interface == "" {
+		return
+	}
+	if before, ok := s.networks.Swap(l.spec.Name, &network{l.head.Interface, l.network}); ok {
+		before.(*network).ns.Close()
+	}
+	l.network = nil
+}
+
+// removeNetwork removes the host's end of a dead container's connection, with
+// all also where it was another daemon that has made it, as the record says. If
+// another container follows, nobody waits for that.
+func (s *Spawner) removeNetwork(name, record string, all bool) error {
+	s.lately.Delete(name)
+	if n, ok := s.networks.LoadAndDelete(name); ok {
+		n := n.(*network)
+		if all {
+			defer n.ns.Close()
+			return bridge.Remove(n.outer)
+		}
+		if r, err := ReadEnd(record); err == nil && r.Started != nil {
+			s.lately.Store(name, lately{n.outer, time.Now()}) // nobody else had it
+		}
+		time.AfterFunc(linger, func() { n.ns.Close() })
+		return bridge.PutAside(n.outer)
 	}
 	if !all || record == "" {
-		return ""
+		return nil
 	}
 	r, err := ReadRecord(record)
-	if err != nil {
-		return "" // what is not there is nothing to tell about
+	if err != nil || r.Created.Interface == "" {
+		return nil // what is not there is nothing to tell about
 	}
-	return r.Created.Interface
+	return bridge.Remove(r.Created.Interface)
+}
+
+// lately is a connection whose container died then.
+type lately struct {
+	outer string
+	at    time.Time
+}
+
+// hadLately tells whether the address was this container's own until just now.
+func (s *Spawner) hadLately(name, outer string) bool {
+	was, ok := s.lately.LoadAndDelete(name)
+	return ok && was.(lately).outer == outer && time.Since(was.(lately).at) < stillOurs
 }

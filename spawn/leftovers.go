@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn/wire"
-	"lithos/sysx/bridge"
 	"lithos/sysx/inroot"
 	"lithos/sysx/proc"
 )
@@ -33,10 +32,7 @@ const removePatience = 5 * time.Second
 // Preconditions: PID 1 was waited for, and no start of the same name is under
 // way.
 func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
-	errs := []error{s.dropMounts(name, all)}
-	if outer := s.interfaceOf(name, record, all); outer != "" {
-		errs = append(errs, bridge.Remove(outer))
-	}
+	errs := []error{s.dropMounts(name, all), s.removeNetwork(name, record, all)}
 	if record != "" {
 		if err := os.Remove(notifySocket(record, name)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			errs = append(errs, fmt.Errorf("cannot remove the socket for the readiness of %q: %w", name, err))

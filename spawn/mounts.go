@@ -38,9 +38,9 @@ func (s *Spawner) holdMounts(spec *Spec, child *Child) {
 	}
 }
 
-// mountsLinger is how long the mounts of a dead container stay where another
-// follows: what takes them down would be in the way of its start.
-const mountsLinger = 20 * time.Millisecond
+// linger is how long the mounts and the network of a dead container stay where
+// another follows: what takes them down would be in the way of its start.
+const linger = 20 * time.Millisecond
 
 // dropMounts has the mounts of a dead container taken down, and waits for it
 // where nothing follows: who is told that a container is gone may use what was
@@ -51,7 +51,7 @@ func (s *Spawner) dropMounts(name string, wait bool) error {
 		return nil
 	}
 	if !wait {
-		time.AfterFunc(mountsLinger, func() { unix.Close(fd.(int)) })
+		time.AfterFunc(linger, func() { unix.Close(fd.(int)) })
 		return nil
 	}
 	done := make(chan struct{})

@@ -15,7 +15,7 @@ import (
 // one may get its number.
 func heldSoFar(t *testing.T) []string {
 	t.Helper()
-	time.Sleep(2 * mountsLinger)
+	time.Sleep(2 * linger)
 	return mountNamespaces(t)
 }
 

@@ -33,9 +33,10 @@ type Config struct {
 // Spawner starts containers. It holds nothing open but their mounts.
 type Spawner struct {
 	c Config
-	// interfaces has the host's ends of the bridged containers, by their
-	// names, until these are dead and removed.
-	interfaces sync.Map
+	// networks has those of the bridged containers, by their names, until
+	// these are dead and removed, and lately what those had that died since.
+	networks sync.Map // of *network
+	lately   sync.Map // of lately
 	// groups has the cgroups whose limits are set, by the containers' names.
 	groups sync.Map // of *group
 	// mounts has the mount namespaces of containers, by their names, until
@@ -67,14 +68,15 @@ func (s *Spawner) Start(r *Request) (*Child, error) {
 	}
 	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General}
 	defer l.close()
+	if c := l.connection(); c != nil {
+		l.again = s.hadLately(c.Owner, c.Outer())
+	}
 	l.joinCgroup(s)
 	child, err := l.run()
 	if err != nil {
 		return nil, fmt.Errorf("%w%s", errors.Join(err, l.disconnect()), shortage(err))
 	}
-	if l.head.Interface != "" {
-		s.interfaces.Store(r.Spec.Name, l.head.Interface)
-	}
+	s.keepNetwork(l)
 	s.holdMounts(r.Spec, child)
 	return child, nil
 }
@@ -107,9 +109,13 @@ type launch struct {
 	null     *os.File
 	record   *os.File
 	join     []*os.File
-	spaces   []*os.File // the program's namespaces
+	spaces   []*os.File // the program's namespaces, and asking
 	sockets  []*os.File
 	degraded []string
+	network  *os.File // its network namespace, nil if it has none or the Spawner keeps it
+	asking   *os.File // the socket of [launch.ask], nil = none
+	// again: the container's address was its own until just now.
+	again bool
 	// renew sets the limits of a cgroup again that was taken as it was; nil if
 	// there is no need to.
 	renew func()
@@ -121,6 +127,12 @@ type launch struct {
 func (l *launch) close() {
 	for _, f := range l.opened {
 		f.Close()
+	}
+	if l.network != nil {
+		l.network.Close()
+	}
+	if f := l.asking; f != nil {
+		time.AfterFunc(askLinger, func() { f.Close() })
 	}
 }
 

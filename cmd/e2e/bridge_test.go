@@ -81,12 +81,35 @@ func (n *network) start(h *host) {
 }
 
 // ours are the interfaces of containers.
-func (n *network) ours() []string {
+func (n *network) ours() []string { return n.links("li_") }
+
+// nothingLeft wants none of them, and that what was put aside goes.
+func (n *network) nothingLeft() {
+	n.t.Helper()
+	if left := n.ours(); len(left) > 0 {
+		n.t.Errorf("interfaces are left: %q", left)
+	}
+	n.settle()
+}
+
+// settle waits until the kernel has removed what was put aside.
+func (n *network) settle() {
+	n.t.Helper()
+	eventually(n.t, "no interface of a dead container", 20*time.Second, func() error {
+		if left := n.links("liold"); len(left) > 0 {
+			return fmt.Errorf("there are %q", left)
+		}
+		return nil
+	})
+}
+
+// links are the names of interfaces that begin so.
+func (n *network) links(prefix string) []string {
 	n.t.Helper()
 	links := whole(n.t, n.LinkList)
 	var names []string
 	for _, l := range links {
-		if strings.HasPrefix(l.Attrs().Name, "li_") {
+		if strings.HasPrefix(l.Attrs().Name, prefix) {
 			names = append(names, l.Attrs().Name)
 		}
 	}
@@ -271,9 +294,7 @@ func TestL1_L2_L3_L5_D6_K9_BridgedContainersReachEachOther(t *testing.T) {
 		}
 	}
 	h.stop()
-	if left := n.ours(); len(left) > 0 {
-		t.Errorf("interfaces are left: %q", left)
-	}
+	n.nothingLeft()
 }
 
 // knows wants the host's entry for a neighbour to be the MAC that is on the
@@ -353,9 +374,7 @@ func TestL4_AfterSetupCommand(t *testing.T) {
 		return h.outputIn("log/stderr/fails.log", "why it fails")
 	})
 	h.stop()
-	if left := n.ours(); len(left) > 0 {
-		t.Errorf("interfaces are left: %q", left)
-	}
+	n.nothingLeft()
 }
 
 // What is wrong with the network fails the start, with a sentence, is tried
@@ -416,9 +435,7 @@ func TestL2_N3_MistakesOfTheNetwork(t *testing.T) {
 	must(t, n.LinkSetUp(br))
 	h.programs("none/app.0", "stale/app.0")
 	h.stop()
-	if left := n.ours(); len(left) > 0 {
-		t.Errorf("interfaces are left: %q", left)
-	}
+	n.nothingLeft()
 }
 
 // LITHOS_E2E_BRIDGED says how many, by hand 100.
@@ -458,7 +475,5 @@ func TestL2_ManyBridgedContainers(t *testing.T) {
 		return nil
 	})
 	h.stop()
-	if left := n.ours(); len(left) > 0 {
-		t.Errorf("interfaces are left: %q", left)
-	}
+	n.nothingLeft()
 }

@@ -49,6 +49,7 @@ func TestN2_N10_K9_L5_RestartsLeaveNothing(t *testing.T) {
 		h.reload("box")
 		h.runningWithin(30*time.Second, "box/steady.0")
 		u := h.usage(h.daemon.cmd.Process.Pid)
+		n.settle()
 		u.interfaces = len(n.ours())
 		return u
 	}

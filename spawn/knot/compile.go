@@ -75,7 +75,7 @@ func quickable(spec *wire.Spec) bool {
 	return runtime.GOARCH == "amd64" &&
 		!spec.Interactive && !spec.Terminal && (!spec.RestartProcessOnly || spec.Command) &&
 		spec.StdioLog != "" && spec.StdoutStderrFile == "" &&
-		!spec.NetNS && (!spec.UserNS || spacesAt(spec) >= aboveTargets(spec)) &&
+		(!spec.UserNS && !spec.NetNS || spacesAt(spec) >= aboveTargets(spec)) && len(spec.Network.AfterSetup) == 0 &&
 		slices.IndexFunc(spec.Volumes, func(v wire.Volume) bool { return !quickVolume(&v) }) < 0
 }
 
@@ -359,9 +359,12 @@ func putNumber(b []byte, v uint64) {
 // spaces are where the supervisor puts them; takeSpaces would leave them there,
 // see quickable.
 func (c *compiler) spaces() spaces {
-	s := spaces{-1, -1}
+	s, next := spaces{-1, -1}, spacesAt(c.spec)
 	if c.spec.UserNS {
-		s.user = spacesAt(c.spec)
+		s.user, next = next, next+1
+	}
+	if c.spec.NetNS {
+		s.network = next
 	}
 	return s
 }

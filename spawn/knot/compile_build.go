@@ -9,6 +9,7 @@ import (
 
 	"lithos/spawn/wire"
 	"lithos/sysx/mount"
+	"lithos/sysx/neigh"
 )
 
 // The steps that make the container: those of builder and knot.prepare, in the
@@ -21,6 +22,7 @@ func (c *compiler) build(h *quickHead) {
 	c.do(unix.SYS_PRCTL, num(unix.PR_SET_DUMPABLE), num(0))
 	c.do(unix.SYS_CLOSE_RANGE, num(wire.FDSpec), num(uint64(^uint32(0))), num(unix.CLOSE_RANGE_CLOEXEC))
 	c.openLog()
+	c.ask()
 	c.do(unix.SYS_MOUNT_SETATTR, atCwd, c.str("/"), num(unix.AT_RECURSIVE), c.attr(0, 0, unix.MS_PRIVATE), num(unsafe.Sizeof(unix.MountAttr{})))
 	c.makeStateDir()
 	volumes := make([]arg, 0, len(c.spec.Volumes))
@@ -34,7 +36,35 @@ func (c *compiler) build(h *quickHead) {
 	}
 	c.mountEtc("resolv.conf", c.spec.ResolvConf.Source != "", c.spec.ResolvConf.Mount)
 	c.mountEtc("hosts", c.haveHosts, c.spec.Hosts.Mount)
+	c.claim()
 	c.pivotRoot(h)
+}
+
+// asking is the socket that hears others who have the address.
+func (c *compiler) asking() arg { return num(firstFreeFD(c.spec) - 1) }
+
+// ask has others asked for the address once more: the supervisor may have asked
+// before the bridge saw that there is a new port.
+func (c *compiler) ask() {
+	if n := &c.spec.Network; hasAddress(c.spec) {
+		c.send(linkOf(n).Question([]byte(n.Address)))
+	}
+}
+
+// claim fails if somebody has said that the address is theirs, for the general
+// path to complain, and tells everybody else that it is here now. How long it
+// waits the supervisor has told the socket.
+func (c *compiler) claim() {
+	if n := &c.spec.Network; hasAddress(c.spec) {
+		c.do(unix.SYS_RECVFROM, c.asking(), c.bytes(make([]byte, 8)), num(1), num(0), num(0), num(0)).want = quickNever
+		c.may(unix.EAGAIN)()
+		c.send(linkOf(n).Announcement([]byte(n.Address)))
+	}
+}
+
+func (c *compiler) send(m neigh.Message) {
+	to := c.bytes(unsafe.Slice((*byte)(unsafe.Pointer(&m.To)), unsafe.Sizeof(m.To)))
+	c.do(unix.SYS_SENDTO, c.asking(), c.bytes(m.Data), num(len(m.Data)), num(0), to, num(unsafe.Sizeof(m.To)))
 }
 
 // openLog opens StdioLog as the first free descriptor.

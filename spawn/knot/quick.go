@@ -94,6 +94,9 @@ const quickKind = 1 << 20
 // quickAnyError as allowed: no error matters.
 const quickAnyError = ^uint64(0)
 
+// quickNever as want: the step may only fail, by an error that is allowed.
+const quickNever = 1 << 62
+
 // quickState tells Main how far the quick path came.
 var quickState struct {
 	tried    bool
@@ -113,7 +116,7 @@ func quickAt(addr uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Poin
 // firstFreeFD is the first descriptor that PID 1 has not inherited.
 func firstFreeFD(spec *wire.Spec) int {
 	free := spacesAt(spec)
-	for _, given := range []bool{spec.UserNS, spec.NetNS} {
+	for _, given := range []bool{spec.UserNS, spec.NetNS, hasAddress(spec)} {
 		if given {
 			free++
 		}

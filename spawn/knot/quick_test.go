@@ -81,10 +81,11 @@ func TestQuickLeavesTheRestToTheGeneralPath(t *testing.T) {
 		"NUL in an argument":     func(s *wire.Spec) { s.Argv = []string{"a\x00b"} },
 		"NUL in a variable":      func(s *wire.Spec) { s.Env = []string{"A=a\x00b"} },
 		"a terminal":             func(s *wire.Spec) { s.Terminal = true },
-		"a network":              func(s *wire.Spec) { s.NetNS = true },
+		"after-setup-command":    func(s *wire.Spec) { s.NetNS, s.Network.AfterSetup = true, []string{"/bin/true"} },
 		"a user namespace whose descriptor has to be moved": func(s *wire.Spec) {
 			s.UserNS, s.Sockets = true, []int{9}
 		},
+		"a network whose descriptor has to be moved": func(s *wire.Spec) { s.NetNS, s.Sockets = true, []int{9} },
 	} {
 		b := newBox(t)
 		if knot.Compile(b.spec) == nil {
@@ -110,7 +111,7 @@ func TestQuickKnowsEachFieldOfTheSpec(t *testing.T) {
 		"AddCapabilities": inStart, "NewPrivileges": inBoth, "Seccomp": inStart,
 		"WritableProcSys": inBuild, "UnmaskKernelFiles": inBuild, "Terminal": general,
 		"HostUser": general, "HostGroup": general, // for stdout-stderr-file
-		"MapImage": inBuild, "UserNS": inBoth, "NetNS": general, "Network": general,
+		"MapImage": inBuild, "UserNS": inBoth, "NetNS": inStart, "Network": inBuild,
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[wire.Spec]()) {
 		if _, ok := known[f.Name]; !ok {

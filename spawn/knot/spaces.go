@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// claimPatience is how long others have to say that an address is theirs.
-	// On a bridge an answer takes well below a millisecond.
-	claimPatience = 30 * time.Millisecond
 	// setupPatience is what after-setup-command gets.
 	setupPatience = time.Minute
 	// setupPath is all of its environment.
@@ -46,7 +43,21 @@ func takeSpaces(spec *wire.Spec) (spaces, error) {
 	if s.user, err = take(spec.UserNS); err == nil {
 		s.network, err = take(spec.NetNS)
 	}
+	if hasAddress(spec) {
+		closeAsking(next)
+	}
 	return s, wrap(err, "cannot keep the program's namespaces")
+}
+
+// hasAddress tells whether it is bridged, with an address.
+func hasAddress(spec *wire.Spec) bool { return spec.NetNS && spec.Network.Address != "" }
+
+// closeAsking closes the socket for the quick path, on a thread of its own: the
+// kernel takes its time. A supervisor of before there was one has not made it.
+func closeAsking(fd int) {
+	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && domain == unix.AF_PACKET {
+		go unix.Close(fd)
+	}
 }
 
 // aboveTargets is the first descriptor that the program has no use for.
@@ -103,16 +114,25 @@ func (k *knot) joinNetwork(s spaces) error {
 }
 
 // claim does it on a thread that is in the network namespace.
-func claim(network int, n *wire.Network) (err error) {
-	thread.Spend(func() {
-		if err = unix.Setns(network, unix.CLONE_NEWNET); err != nil {
-			return
+func claim(network int, n *wire.Network) error {
+	claimed := make(chan error, 1)
+	go thread.Spend(func() {
+		err := unix.Setns(network, unix.CLONE_NEWNET)
+		done := func() {}
+		if err == nil {
+			done, err = linkOf(n).Claim([]byte(n.Address), wire.ClaimPatience)
 		}
-		link := neigh.Link{Index: n.Index}
-		copy(link.MAC[:], n.MAC)
-		err = link.Claim([]byte(n.Address), claimPatience)
+		claimed <- err
+		done()
 	})
-	return err
+	return <-claimed
+}
+
+// linkOf is the container's end.
+func linkOf(n *wire.Network) neigh.Link {
+	link := neigh.Link{Index: n.Index}
+	copy(link.MAC[:], n.MAC)
+	return link
 }
 
 // addressText is an address for people; IPv6 without its short forms.

@@ -1,9 +1,12 @@
 package wire
 
+import "time"
+
 // Descriptors of a fresh PID 1. 0 is /dev/null, 1 and 2 are the record (so
 // that a crash of PID 1 itself is read there) unless the Spec is interactive.
 // The sockets of Spec.Sockets follow from FDSockets on, the Spec.CgroupFDs
-// descriptors after them, then those of Spec.UserNS and Spec.NetNS.
+// descriptors after them, then those of Spec.UserNS and Spec.NetNS, and where
+// there is an address in Spec.Network the socket that hears others who have it.
 const (
 	FDSpec    = 3 // sealed memfd with the Spec; read it with pread from 0
 	FDRecord  = 4 // record file, O_APPEND, readable
@@ -32,3 +35,7 @@ const StopSignal = 30
 
 // Blocked is the signal mask that PID 1 is executed with, bit n-1 for signal n.
 const Blocked = 1 << (StopSignal - 1)
+
+// ClaimPatience is how long others have to say that an address is theirs. On a
+// bridge an answer takes well below a millisecond.
+const ClaimPatience = 30 * time.Millisecond

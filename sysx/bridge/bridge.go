@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -46,14 +47,19 @@ func (c *Connection) name(sep byte) string {
 }
 
 // Connect makes the connection of a namespace that has none. What an earlier
-// container of the same owner left is removed first. An error leaves nothing.
+// container of the same owner left is removed first. Inside of the namespace, if
+// it is not nil, is called there when the container's end is up. An error leaves
+// nothing.
 //
 // Preconditions: CAP_NET_ADMIN in the host's network and in ns.
-func Connect(ns *os.File, c *Connection) (*Inner, error) {
-	if err := Remove(c.Outer()); err != nil {
-		return nil, err
+func Connect(ns *os.File, c *Connection, inside func(*Inner) error) (*Inner, error) {
+	// One socket for all: the calling thread's network is the host's.
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the kernel for networks: %w", err)
 	}
-	master, err := find(c.Bridge)
+	defer host.Close()
+	master, err := find(host, c.Bridge)
 	if err != nil {
 		return nil, err
 	}
@@ -61,23 +67,52 @@ func Connect(ns *os.File, c *Connection) (*Inner, error) {
 	attrs.Name = c.Outer()
 	attrs.MasterIndex = master.Attrs().Index
 	attrs.MTU = master.Attrs().MTU
+	attrs.Flags = net.FlagUp
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName = c.inner()
 	veth.PeerNamespace = netlink.NsFd(ns.Fd())
 	veth.PeerMTU = uint32(attrs.MTU)
-	if err := netlink.LinkAdd(veth); err != nil {
-		return nil, fmt.Errorf("cannot make the interface %s on bridge %s: %w", attrs.Name, c.Bridge, err)
+	err = host.LinkAdd(veth)
+	if errors.Is(err, unix.EEXIST) {
+		if err := Remove(attrs.Name); err != nil {
+			return nil, err
+		}
+		err = host.LinkAdd(veth)
 	}
-	inner, err := c.setUp(ns, veth)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot make the interface %s on bridge %s: %w", attrs.Name, c.Bridge, err), Remove(attrs.Name))
+	}
+	var inner *Inner
+	err = Inside(ns, func() (err error) {
+		if inner, err = c.setUpInside(); err == nil && inside != nil {
+			err = inside(inner)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, errors.Join(err, Remove(attrs.Name))
 	}
+	awaitUp(host, veth.Index)
 	return inner, nil
 }
 
+// upPatience is how long the kernel has to tell the bridge that a port is up.
+const upPatience = 100 * time.Millisecond
+
+// awaitUp waits until the kernel has noticed that both ends are up, which it does
+// in the background, on an idle host in a tenth of a millisecond: what is sent
+// before is lost.
+func awaitUp(host *netlink.Handle, outer int) {
+	for deadline := time.Now().Add(upPatience); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+		if link, err := host.LinkByIndex(outer); err != nil || link.Attrs().OperState == netlink.OperUp {
+			return
+		}
+	}
+}
+
 // find looks the bridge up.
-func find(name string) (netlink.Link, error) {
-	link, err := netlink.LinkByName(name)
+func find(host *netlink.Handle, name string) (netlink.Link, error) {
+	link, err := host.LinkByName(name)
 	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
 		return nil, fmt.Errorf("there is no bridge %s on this host: make it (ip link add %[1]s type bridge; ip link set %[1]s up), or correct bridged-network of the sandbox", name)
 	}
@@ -90,24 +125,17 @@ func find(name string) (netlink.Link, error) {
 	return link, nil
 }
 
-func (c *Connection) setUp(ns *os.File, outer *netlink.Veth) (*Inner, error) {
-	if err := netlink.LinkSetUp(outer); err != nil {
-		return nil, fmt.Errorf("cannot bring the interface %s up: %w", outer.Name, err)
-	}
-	var inner *Inner
-	err := Inside(ns, func() (err error) {
-		inner, err = c.setUpInside()
-		return err
-	})
-	return inner, err
-}
-
 // setUpInside configures the container's end: loopback, address, route.
 func (c *Connection) setUpInside() (*Inner, error) {
-	if err := loopback(); err != nil {
+	inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the kernel for the container's network: %w", err)
+	}
+	defer inside.Close()
+	if err := loopback(inside); err != nil {
 		return nil, err
 	}
-	link, err := netlink.LinkByName(c.inner())
+	link, err := inside.LinkByName(c.inner())
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the container's interface %s: %w", c.inner(), err)
 	}
@@ -117,15 +145,15 @@ func (c *Connection) setUpInside() (*Inner, error) {
 		// Usable at once: whether somebody else has it is asked by PID 1.
 		addr.Flags = unix.IFA_F_NODAD
 	}
-	if err := netlink.AddrAdd(link, addr); err != nil {
+	if err := inside.AddrAdd(link, addr); err != nil {
 		return nil, fmt.Errorf("cannot give the address %s to the container: %w%s", ip, err, v6Advice(c.Address, err))
 	}
-	if err := netlink.LinkSetUp(link); err != nil {
+	if err := inside.LinkSetUp(link); err != nil {
 		return nil, fmt.Errorf("cannot bring the container's interface up: %w", err)
 	}
 	if c.Gateway.IsValid() {
 		route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: c.Gateway.AsSlice()}
-		if err := netlink.RouteAdd(route); err != nil {
+		if err := inside.RouteAdd(route); err != nil {
 			return nil, fmt.Errorf("cannot make the default route by the default-gateway %s: %w (it has to be in the network %s)", c.Gateway, err, c.Prefix)
 		}
 	}
@@ -147,14 +175,23 @@ func ipNet(p netip.Prefix) *net.IPNet {
 
 // Loopback brings up the loopback interface of a namespace, all that a
 // container without an address has (checklist L6).
-func Loopback(ns *os.File) error { return Inside(ns, loopback) }
+func Loopback(ns *os.File) error {
+	return Inside(ns, func() error {
+		inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return fmt.Errorf("cannot ask the kernel for the container's network: %w", err)
+		}
+		defer inside.Close()
+		return loopback(inside)
+	})
+}
 
-func loopback() error {
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
+// loopbackIndex is that of each namespace's.
+const loopbackIndex = 1
+
+func loopback(inside *netlink.Handle) error {
+	lo := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo", Index: loopbackIndex}}
+	if err := inside.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("cannot bring the container's loopback interface up: %w", err)
 	}
 	return nil
@@ -173,6 +210,32 @@ func Remove(outer string) error {
 	}
 	return fmt.Errorf("cannot remove the interface %s: %w", outer, err)
 }
+
+// PutAside silences the host's end of a connection whose container is dead, and
+// takes its name away from it, for the next one; it goes when nobody holds its
+// namespace any more. [Remove] would wait for the kernel for some hundredths of a
+// second, and what is connected meanwhile for its locks. None is no error.
+func PutAside(outer string) error {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("cannot ask the kernel for networks: %w", err)
+	}
+	defer host.Close()
+	link, err := host.LinkByName(outer)
+	if err == nil {
+		err = host.LinkSetDown(link)
+	}
+	if err == nil {
+		err = host.LinkSetName(link, asideName)
+	}
+	if missing := (netlink.LinkNotFoundError{}); err == nil || errors.As(err, &missing) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return Remove(outer)
+}
+
+// asideName is what the kernel makes a name of, with the first number that is free.
+const asideName = "liold%d"
 
 // Inside runs do on a thread in the network namespace ns.
 func Inside(ns *os.File, do func() error) (err error) {

@@ -7,8 +7,10 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -36,17 +38,33 @@ func must(t *testing.T, err error) {
 func host(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked: the thread is spoilt
-	must(t, unix.Unshare(unix.CLONE_NEWNET))
-	must(t, loopback())
+	must(t, errors.Join(unix.Unshare(unix.CLONE_NEWNET), makeBridge()))
+}
+
+func makeBridge() error {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	if err := loopback(host); err != nil {
+		return err
+	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "br0"
-	must(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}))
-	br, err := netlink.LinkByName("br0")
-	must(t, err)
-	for _, a := range []string{"10.9.0.1/16", "fd09::1/64"} {
-		must(t, netlink.AddrAdd(br, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(a)), Flags: flagsFor(a)}))
+	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+		return err
 	}
-	must(t, netlink.LinkSetUp(br))
+	br, err := netlink.LinkByName("br0")
+	for _, a := range []string{"10.9.0.1/16", "fd09::1/64"} {
+		if err == nil {
+			err = netlink.AddrAdd(br, &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(a)), Flags: flagsFor(a)})
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(br)
 }
 
 func flagsFor(a string) int {
@@ -99,9 +117,9 @@ func TestL2_L8_ContainersAndHostReachEachOther(t *testing.T) {
 	for _, addresses := range [][2]string{{"10.9.1.2", "10.9.1.3"}, {"fd09::2", "fd09::3"}} {
 		a, b := network(t), network(t)
 		ca, cb := connection("a", addresses[0]), connection("b", addresses[1])
-		_, err := Connect(a, ca)
+		_, err := Connect(a, ca, nil)
 		must(t, err)
-		inner, err := Connect(b, cb)
+		inner, err := Connect(b, cb, nil)
 		must(t, err)
 		if inner.Index == 0 || inner.MAC == [6]byte{} {
 			t.Errorf("the container's end is %+v", inner)
@@ -174,13 +192,54 @@ func TestL3_Names(t *testing.T) {
 func TestL2_StaleInterfacesAreReplaced(t *testing.T) {
 	host(t)
 	c := connection("a", "10.9.1.2")
-	_, err := Connect(network(t), c)
+	_, err := Connect(network(t), c, nil)
 	must(t, err)
 	next := network(t)
-	_, err = Connect(next, c)
+	_, err = Connect(next, c, nil)
 	must(t, err)
 	if err := dialHere(serve(t, next, c)); err != nil {
 		t.Error(err)
+	}
+}
+
+// One that is put aside is silent, in nobody's way, and goes with its namespace.
+func TestL2_PutAside(t *testing.T) {
+	host(t)
+	c := connection("a", "10.9.1.2")
+	n, err := userns.Make(userns.Options{Network: true})
+	must(t, err)
+	_, err = Connect(n.Network, c, nil)
+	must(t, err)
+	outer, err := netlink.LinkByName(c.Outer())
+	must(t, err)
+	must(t, PutAside(c.Outer()))
+	must(t, PutAside(c.Outer())) // there is none any more
+	next := network(t)
+	_, err = Connect(next, c, func(inner *Inner) error {
+		if _, err := netlink.LinkByIndex(inner.Index); err != nil {
+			return fmt.Errorf("not inside of the namespace: %w", err)
+		}
+		return nil
+	})
+	must(t, err)
+	must(t, dialHere(serve(t, next, c)))
+	aside, err := netlink.LinkByIndex(outer.Attrs().Index)
+	must(t, err)
+	if aside.Attrs().Name == c.Outer() || aside.Attrs().Flags&net.FlagUp != 0 {
+		t.Errorf("it is not put aside: %+v", aside.Attrs())
+	}
+	n.Close()
+	gone := netlink.LinkNotFoundError{}
+	for deadline := time.Now().Add(time.Minute); !errors.As(err, &gone); time.Sleep(10 * time.Millisecond) {
+		if _, err = netlink.LinkByIndex(outer.Attrs().Index); time.Now().After(deadline) {
+			t.Fatalf("it does not go: %v", err)
+		}
+	}
+	if _, err := Connect(network(t), c, func(*Inner) error { return unix.EPIPE }); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("the error from inside: %v", err)
+	}
+	if _, err := netlink.LinkByName(c.Outer()); !errors.As(err, &gone) {
+		t.Errorf("an interface is left: %v", err)
 	}
 }
 
@@ -194,7 +253,7 @@ func TestL2_FailuresLeaveNoInterface(t *testing.T) {
 	} {
 		c := connection("a", "10.9.1.2")
 		change(c)
-		if _, err := Connect(network(t), c); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Connect(network(t), c, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 		if _, err := netlink.LinkByName(c.Outer()); err == nil {
@@ -214,4 +273,43 @@ func TestL6_LoopbackAlone(t *testing.T) {
 		return err
 	}))
 	must(t, Remove("li_nothing_0000"))
+}
+
+// What a restart of a bridged container takes, but for the rest of it: the last
+// connection out of the way, a namespace, the next connection.
+func BenchmarkConnect(b *testing.B) {
+	runtime.LockOSThread()
+	if err := errors.Join(unix.Unshare(unix.CLONE_NEWNET), makeBridge()); err != nil {
+		b.Fatal(err)
+	}
+	c := connection("a", "10.9.1.2")
+	took := map[string][]time.Duration{}
+	for range b.N {
+		begin := time.Now()
+		if err := PutAside(c.Outer()); err != nil {
+			b.Fatal(err)
+		}
+		put := time.Now()
+		n, err := userns.Make(userns.Options{Network: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		made := time.Now()
+		if _, err := Connect(n.Network, c, nil); err != nil {
+			b.Fatal(err)
+		}
+		connected := time.Now()
+		for what, d := range map[string]time.Duration{"aside": put.Sub(begin), "namespace": made.Sub(put), "connect": connected.Sub(made)} {
+			took[what] = append(took[what], d)
+		}
+		b.StopTimer()
+		time.Sleep(20 * time.Millisecond)
+		n.Close()
+		time.Sleep(20 * time.Millisecond)
+		b.StartTimer()
+	}
+	for what, list := range took {
+		slices.Sort(list)
+		b.ReportMetric(float64(list[len(list)/2].Microseconds()), what+"-median-µs")
+	}
 }

@@ -1,7 +1,7 @@
 package neigh
 
 import (
-	"bytes"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,11 +46,9 @@ func (a arp) announcement(mac [6]byte, address []byte) []byte {
 
 // claims: whoever uses the address as the sender has it; whoever probes for it
 // is about to.
-func (arp) claims(p, address []byte) bool {
-	if len(p) < arpSize || !bytes.Equal(p[:6], []byte{0, 1, 8, 0, 6, 4}) {
-		return false
-	}
-	sender := p[arpSender : arpSender+4]
-	probes := p[arpOperation+1] == arpRequest && bytes.Equal(sender, make([]byte, 4)) && bytes.Equal(p[arpTarget:arpSize], address)
-	return bytes.Equal(sender, address) || probes
+func (arp) claims(address []byte) [][]condition {
+	head := []condition{{4, 0, 1<<16 | unix.ETH_P_IP}, {2, 4, 6<<8 | 4}}
+	uses := append(slices.Clone(head), has(arpSender, address)...)
+	probes := append(slices.Clone(head), condition{2, arpOperation, arpRequest}, condition{4, arpSender, 0})
+	return [][]condition{uses, append(probes, has(arpTarget, address)...)}
 }

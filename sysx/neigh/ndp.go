@@ -1,7 +1,7 @@
 package neigh
 
 import (
-	"bytes"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,9 +84,9 @@ func finish(p []byte) []byte {
 
 // claims: an advertisement for the address, or somebody's question for it
 // without a sender.
-func (ndp) claims(p, address []byte) bool {
-	if len(p) < ndpOptions || p[ip6Next] != unix.IPPROTO_ICMPV6 || !bytes.Equal(p[ndpTarget:ndpOptions], address) {
-		return false
-	}
-	return p[icmp] == advertisement || p[icmp] == solicitation && bytes.Equal(p[ip6Source:ip6Dest], make([]byte, 16))
+func (ndp) claims(address []byte) [][]condition {
+	about := append([]condition{{1, ip6Next, unix.IPPROTO_ICMPV6}}, has(ndpTarget, address)...)
+	nobody := has(ip6Source, make([]byte, 16))
+	uses, asks := append(slices.Clone(about), condition{1, icmp, advertisement}), append(about, condition{1, icmp, solicitation})
+	return [][]condition{uses, append(asks, nobody...)}
 }

@@ -31,28 +31,87 @@ func (c *Conflict) Error() string {
 // Claim takes an IPv4 (4 bytes) or IPv6 (16 bytes) address: it asks twice
 // whether anybody has it, waits for answers in all as long as is said, and then
 // tells everybody that it is here now. The error is a [*Conflict] if somebody
-// has it.
+// has it. Then done is to be called where nobody waits for it, it may take some
+// hundredths of a second.
 //
 // Preconditions: CAP_NET_RAW, on a thread in the link's network namespace; the
 // address is configured and the interface up.
-func (l Link) Claim(address []byte, patience time.Duration) error {
-	p := protocolOf(address)
-	fd, err := l.open(p)
+func (l Link) Claim(address []byte, patience time.Duration) (done func(), err error) {
+	fd, err := l.Listen(address)
 	if err != nil {
-		return err
+		return func() {}, err
 	}
-	defer unix.Close(fd)
+	done = func() { unix.Close(fd) }
 	begin := time.Now()
 	// Twice: the first may come before a bridge has seen that its port is up.
 	for _, until := range []time.Duration{patience / 2, patience} {
-		if err := l.send(fd, p, p.askTo(address), p.question(l.MAC, address)); err != nil {
-			return err
+		if err := l.Question(address).Send(fd); err != nil {
+			return done, err
 		}
-		if err := l.listen(fd, p, address, begin.Add(until)); err != nil {
+		if err := listen(fd, begin.Add(until)); err != nil {
+			return done, err
+		}
+	}
+	return done, l.Announcement(address).Send(fd)
+}
+
+// Listen opens a socket that gets from others on the link only what says that
+// they have the address, or are about to take it. To close it takes some
+// hundredths of a second.
+//
+// Preconditions: those of [Link.Claim].
+func (l Link) Listen(address []byte) (fd int, err error) {
+	// Without a protocol until it is bound, or the kernel would wait at that.
+	if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, err
+	}
+	p := protocolOf(address)
+	code := filter(l.MAC, p.claims(address)...)
+	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]})
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: swap(p.ethertype()), Ifindex: l.Index})
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Message is one that is sent by a socket of [Link.Listen].
+type Message struct {
+	To   unix.RawSockaddrLinklayer
+	Data []byte
+}
+
+// Question asks who has an address.
+func (l Link) Question(address []byte) Message {
+	p := protocolOf(address)
+	return l.message(p, p.askTo(address), p.question(l.MAC, address))
+}
+
+// Announcement tells everybody that it is here now.
+func (l Link) Announcement(address []byte) Message {
+	p := protocolOf(address)
+	return l.message(p, p.tellTo(), p.announcement(l.MAC, address))
+}
+
+func (l Link) message(p protocol, to [6]byte, data []byte) Message {
+	m := Message{Data: data, To: unix.RawSockaddrLinklayer{
+		Family: unix.AF_PACKET, Protocol: swap(p.ethertype()), Ifindex: int32(l.Index), Halen: 6}}
+	copy(m.To.Addr[:], to[:])
+	return m
+}
+
+// Send sends it.
+func (m Message) Send(fd int) error {
+	sa := &unix.SockaddrLinklayer{Protocol: m.To.Protocol, Ifindex: int(m.To.Ifindex), Halen: m.To.Halen, Addr: m.To.Addr}
+	for {
+		err := unix.Sendto(fd, m.Data, 0, sa)
+		if err != unix.EINTR {
 			return err
 		}
 	}
-	return l.send(fd, p, p.tellTo(), p.announcement(l.MAC, address))
 }
 
 // protocol is what differs between IPv4 and IPv6.
@@ -62,9 +121,9 @@ type protocol interface {
 	tellTo() [6]byte
 	question(mac [6]byte, address []byte) []byte
 	announcement(mac [6]byte, address []byte) []byte
-	// claims tells whether a packet says that its sender has the address,
-	// or is about to take it.
-	claims(packet, address []byte) bool
+	// claims are what packets are like that say that their sender has the
+	// address, or is about to take it.
+	claims(address []byte) [][]condition
 }
 
 func protocolOf(address []byte) protocol {
@@ -76,34 +135,8 @@ func protocolOf(address []byte) protocol {
 
 func swap(n uint16) uint16 { return n<<8 | n>>8 }
 
-// open makes a socket that gets and sends packets of the protocol without
-// their Ethernet headers.
-func (l Link) open(p protocol) (int, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(swap(p.ethertype())))
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: swap(p.ethertype()), Ifindex: l.Index}); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
-func (l Link) send(fd int, p protocol, to [6]byte, packet []byte) error {
-	sa := &unix.SockaddrLinklayer{Protocol: swap(p.ethertype()), Ifindex: l.Index, Halen: 6}
-	copy(sa.Addr[:], to[:])
-	for {
-		err := unix.Sendto(fd, packet, 0, sa)
-		if err != unix.EINTR {
-			return err
-		}
-	}
-}
-
 // listen waits for somebody who has the address.
-func (l Link) listen(fd int, p protocol, address []byte, until time.Time) error {
-	buf := make([]byte, 256)
+func listen(fd int, until time.Time) error {
 	for {
 		left := time.Until(until)
 		if left <= 0 {
@@ -113,7 +146,7 @@ func (l Link) listen(fd int, p protocol, address []byte, until time.Time) error 
 		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv); err != nil {
 			return err
 		}
-		n, from, err := unix.Recvfrom(fd, buf, 0)
+		_, from, err := unix.Recvfrom(fd, make([]byte, 1), 0)
 		if err == unix.EINTR {
 			continue
 		}
@@ -123,12 +156,10 @@ func (l Link) listen(fd int, p protocol, address []byte, until time.Time) error 
 		if err != nil {
 			return err
 		}
-		sa, ok := from.(*unix.SockaddrLinklayer)
-		if !ok || sa.Pkttype == unix.PACKET_OUTGOING || !p.claims(buf[:n], address) {
-			continue
+		conflict := new(Conflict)
+		if sa, ok := from.(*unix.SockaddrLinklayer); ok {
+			copy(conflict.MAC[:], sa.Addr[:])
 		}
-		if mac := [6]byte(sa.Addr[:6]); mac != l.MAC {
-			return &Conflict{mac}
-		}
+		return conflict
 	}
 }

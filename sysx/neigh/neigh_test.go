@@ -66,13 +66,17 @@ func newContainer(t *testing.T, owner, address, prefix string) *container {
 	must(t, err)
 	t.Cleanup(n.Close)
 	c := &bridge.Connection{Owner: owner, Bridge: "br0", Address: netip.MustParseAddr(address), Prefix: netip.MustParsePrefix(prefix)}
-	inner, err := bridge.Connect(n.Network, c)
+	inner, err := bridge.Connect(n.Network, c, nil)
 	must(t, err)
 	return &container{n.Network, neigh.Link{Index: inner.Index, MAC: inner.MAC}, c.Address}
 }
 
 func (c *container) claim() error {
-	return bridge.Inside(c.ns, func() error { return c.link.Claim(c.addr.AsSlice(), patience) })
+	return bridge.Inside(c.ns, func() error {
+		done, err := c.link.Claim(c.addr.AsSlice(), patience)
+		done()
+		return err
+	})
 }
 
 func TestL2_TakenAddressesAreFound(t *testing.T) {
@@ -94,6 +98,53 @@ func TestL2_TakenAddressesAreFound(t *testing.T) {
 		}
 		if err := newContainer(t, "third", net.other, net.prefix).claim(); err != nil {
 			t.Errorf("%s is free: %v", net.other, err)
+		}
+	}
+}
+
+// Who listens for others with its address hears them alone.
+func TestL2_OnlyClaimsAreHeard(t *testing.T) {
+	newBridge(t)
+	for _, net := range []struct{ address, other, prefix string }{
+		{"10.9.1.2", "10.9.1.3", "10.9.0.0/16"},
+		{"fd09::2", "fd09::3", "fd09::/64"},
+	} {
+		c, other := newContainer(t, "app", net.address, net.prefix), newContainer(t, "other", net.other, net.prefix)
+		must(t, other.claim()) // until the bridge has both
+		var fd int
+		must(t, bridge.Inside(c.ns, func() (err error) { fd, err = c.link.Listen(c.addr.AsSlice()); return err }))
+		defer unix.Close(fd)
+		send := func(m func(neigh.Link) neigh.Message, by *container) bool {
+			must(t, bridge.Inside(by.ns, func() error {
+				from, err := by.link.Listen(by.addr.AsSlice())
+				must(t, err)
+				defer unix.Close(from)
+				return m(by.link).Send(from)
+			}))
+			tv := unix.NsecToTimeval(int64(patience))
+			must(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
+			_, _, err := unix.Recvfrom(fd, make([]byte, 1), 0)
+			if err != nil && err != unix.EAGAIN {
+				t.Fatal(err)
+			}
+			return err == nil
+		}
+		mine, theirs := c.addr.AsSlice(), other.addr.AsSlice()
+		for _, test := range []struct {
+			what string
+			m    func(neigh.Link) neigh.Message
+			by   *container
+			want bool
+		}{
+			{"another that is about to take it", func(l neigh.Link) neigh.Message { return l.Question(mine) }, other, true},
+			{"another that has it", func(l neigh.Link) neigh.Message { return l.Announcement(mine) }, other, true},
+			{"a question for another one", func(l neigh.Link) neigh.Message { return l.Question(theirs) }, other, false},
+			{"another one's announcement", func(l neigh.Link) neigh.Message { return l.Announcement(theirs) }, other, false},
+			{"itself", func(l neigh.Link) neigh.Message { return l.Announcement(mine) }, c, false},
+		} {
+			if got := send(test.m, test.by); got != test.want {
+				t.Errorf("%s, %s: heard %v", net.address, test.what, got)
+			}
 		}
 	}
 }
