@@ -72,13 +72,16 @@ func newStage(t *testing.T, group int) *stage {
 			s.level = l
 			return nil
 		},
-		Probe: func(string, int) Probe {
+		Probe: func(of []Probed) []Probe {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if s.began.IsZero() {
-				return Probe{}
+			list := make([]Probe, len(of))
+			if !s.began.IsZero() {
+				for i := range list {
+					list[i] = Probe{ProgramPID: 8, ProgramAge: time.Since(s.began)}
+				}
 			}
-			return Probe{ProgramPID: 8, ProgramAge: time.Since(s.began)}
+			return list
 		},
 	})
 	t.Cleanup(func() { _ = server.Close() })

@@ -59,9 +59,9 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no instance "+strconv.Quote(name)+": /v1/instances lists them")
 		return
 	}
-	shown := translate(in, config, time.Now())
-	s.probe(&shown)
-	answer(w, http.StatusOK, &shown)
+	shown := []api.Instance{translate(in, config, time.Now())}
+	s.probe(shown)
+	answer(w, http.StatusOK, &shown[0])
 }
 
 // maxDeaths is the most that one answer has.
@@ -129,19 +129,26 @@ func (s *Server) probeAll(list []api.Instance) {
 		all.Go(func() {
 			// Package http keeps panics of its own goroutine only.
 			defer actors.Recover(s.c.Log, "control socket", nil)
-			for i := range some {
-				s.probe(&some[i])
-			}
+			s.probe(some)
 		})
 	}
 }
 
 // probe adds what has to be looked up.
-func (s *Server) probe(in *api.Instance) {
+func (s *Server) probe(list []api.Instance) {
 	if s.c.Probe == nil {
 		return
 	}
-	p := s.c.Probe(in.Name, in.PID)
+	of := make([]Probed, len(list))
+	for i := range list {
+		of[i] = Probed{list[i].Name, list[i].PID}
+	}
+	for i, p := range s.c.Probe(of) {
+		addProbe(&list[i], p)
+	}
+}
+
+func addProbe(in *api.Instance, p Probe) {
 	if in.PID != 0 {
 		in.ProgramPID, in.ProgramStarted = p.ProgramPID, p.ProgramStarted
 	}

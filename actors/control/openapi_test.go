@@ -235,8 +235,8 @@ func full(t *testing.T) string {
 	server := Serve(l, Config{
 		Board: board, Deaths: store, Log: zerolog.Nop(), Version: "1", PID: 1, MasterFile: "/m", Group: -1, Reload: make(chan struct{}, 1),
 		Level: func() string { return "warn" }, SetLevel: func(string) error { return nil },
-		Probe: func(string, int) Probe {
-			return Probe{Usage: cgroup.Usage{Memory: 1, MemoryPeak: 2, MemoryLimit: 3, CPU: time.Second, Processes: 1}, ProgramPID: 8, ProgramStarted: time.Now()}
+		Probe: func([]Probed) []Probe {
+			return []Probe{{Usage: cgroup.Usage{Memory: 1, MemoryPeak: 2, MemoryLimit: 3, CPU: time.Second, Processes: 1}, ProgramPID: 8, ProgramStarted: time.Now()}}
 		},
 	})
 	t.Cleanup(func() { _ = server.Close() })

@@ -53,9 +53,14 @@ type Config struct {
 	Reload chan<- struct{}
 	// Metrics writes them in the text format of Prometheus.
 	Metrics func(io.Writer) error
-	// Probe looks at a living container, for those who ask; pid is that of
-	// its PID 1.
-	Probe func(name string, pid int) Probe
+	// Probe looks at containers, for those who ask.
+	Probe func([]Probed) []Probe
+}
+
+// Probed is a container to look at.
+type Probed struct {
+	Name string
+	PID  int // of its PID 1; 0 = it does not live
 }
 
 // Probe is what is looked up only when somebody asks.

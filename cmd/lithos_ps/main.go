@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"lithos/actors/control/api"
@@ -31,6 +32,10 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// plentyOfGarbage lets the heap grow to five times what is needed: who asks once
+// is done before it pays to look for garbage.
+const plentyOfGarbage = 400
+
 // run is the whole program; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
 	o, code, done := parseOptions(args, stdout, stderr)
@@ -45,9 +50,10 @@ func run(args []string, stdout, stderr *os.File) int {
 		fmt.Fprintf(stderr, "Fatal error: cannot find the runtime-dir without the master config\n")
 		return exitFailed
 	}
-	do := show
-	if o.monitor {
-		do = runMonitor
+	do := runMonitor
+	if !o.monitor {
+		do = show
+		debug.SetGCPercent(plentyOfGarbage)
 	}
 	switch err := do(o, master, stdout); {
 	case errors.Is(err, errDifferent):

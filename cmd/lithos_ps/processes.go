@@ -35,29 +35,32 @@ type processes map[int]*process
 
 // scan reads all processes below dir. One that ends meanwhile is left out.
 func scan(dir string) processes {
-	all := processes{}
-	entries, err := os.ReadDir(dir)
+	names, err := readNames(dir)
 	if err != nil {
-		return all
+		return processes{}
 	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
+	var pids []int
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
 		}
-		file := dir + "/" + e.Name() + "/stat"
-		text, err := proc.Patiently(pid, func() ([]byte, error) { return proc.ReadFile(file) })
-		if errors.Is(err, proc.ErrSilent) {
-			if text, err = proc.ReadFile(file + "us"); err == nil {
+	}
+	path := func(pid int) string { return dir + "/" + strconv.Itoa(pid) + "/stat" }
+	all := make(processes, len(pids))
+	found, errs := proc.PatientlyEach(pids, func(pid int) (*process, error) {
+		text, err := proc.ReadFile(path(pid))
+		if err != nil {
+			return nil, err
+		}
+		return parseStat(pid, text), nil
+	})
+	for i, pid := range pids {
+		if errors.Is(errs[i], proc.ErrSilent) {
+			if text, err := proc.ReadFile(path(pid) + "us"); err == nil {
 				all[pid] = silent(pid, proc.ParseStatus(text))
 			}
-			continue
-		}
-		if err != nil {
-			continue
-		}
-		if p := parseStat(pid, text); p != nil {
-			all[pid] = p
+		} else if found[i] != nil {
+			all[pid] = found[i]
 		}
 	}
 	for pid, p := range all {
@@ -69,6 +72,16 @@ func scan(dir string) processes {
 		slices.Sort(p.children)
 	}
 	return all
+}
+
+// readNames lists a directory, in no order.
+func readNames(dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.Readdirnames(-1)
 }
 
 // silent is a process that can't be looked at; the kernel tells some of it all the

@@ -9,7 +9,7 @@ import (
 
 func TestASmallHeapMayGrowByMoreThanAPart(t *testing.T) {
 	for live, want := range map[uint64]int{
-		0: mostPercent, 1 << 20: mostPercent, 4 << 20: 50, 5 << 20: 40, 10 << 20: gcPercent, 1 << 40: gcPercent,
+		0: mostPercent, 1 << 20: mostPercent, 6 << 20: mostPercent, 12 << 20: 50, 15 << 20: 40, 20 << 20: gcPercent, 1 << 40: gcPercent,
 	} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d bytes: %d %%, want %d", live, got, want)

@@ -44,42 +44,68 @@ func (p *programs) set(name string, found program) {
 	p.known[name] = found
 }
 
-// probe looks at a living container for somebody who asks on the control
-// socket.
-func (k *kernel) probe(name string, pid int) control.Probe {
-	p := control.Probe{Usage: k.spawner.Usage(name)}
-	if pid == 0 {
+// probe looks at containers for somebody who asks on the control socket.
+func (k *kernel) probe(of []control.Probed) []control.Probe {
+	found := make([]program, len(of))
+	for i, c := range of {
+		found[i] = k.programs.get(c.Name)
+	}
+	list := make([]control.Probe, len(of))
+	for i, seen := range look(found) {
+		list[i] = k.probeOne(of[i], found[i], seen)
+		list[i].Usage = k.spawner.Usage(of[i].Name)
+	}
+	return list
+}
+
+// probeOne is probe of a container whose program was found before, or not; but
+// for what it uses.
+func (k *kernel) probeOne(c control.Probed, found program, seen sight) (p control.Probe) {
+	if c.PID == 0 {
 		return p
 	}
-	found := k.programs.get(name)
-	alive, stopped, err := found.look()
-	if err == nil && (found.knot != pid || !alive) {
-		if found, err = k.find(name, pid); err == nil && found.pid == 0 {
+	if seen.err == nil && (found.knot != c.PID || !seen.alive) {
+		if found, seen.err = k.find(c.Name, c.PID); seen.err == nil && found.pid == 0 {
 			return p
 		}
-		if err == nil {
-			k.programs.set(name, found)
-			_, stopped, err = found.look()
+		if seen.err == nil {
+			k.programs.set(c.Name, found)
+			seen = look([]program{found})[0]
 		}
 	}
-	if err != nil {
+	if seen.err != nil {
 		p.Silent = true
 		return p
 	}
-	p.Stopped = stopped // of a stopped PID 1 its actor is told
+	p.Stopped = seen.stopped // of a stopped PID 1 its actor is told
 	p.ProgramPID, p.ProgramStarted, p.ProgramAge = found.pid, found.began, proc.Since(found.start)
 	return p
 }
 
-// look tells whether it is still there, and PID 1's, and whether a signal keeps
-// it from running. The error is [proc.ErrSilent].
-func (p program) look() (alive, stopped bool, err error) {
-	stat, err := proc.Look(p.pid)
-	if errors.Is(err, proc.ErrSilent) {
-		return false, false, err
+// sight is what was seen of a program: whether it is still there, and PID 1's, and
+// whether a signal keeps it from running. The error is [proc.ErrSilent].
+type sight struct {
+	alive, stopped bool
+	err            error
+}
+
+func look(programs []program) []sight {
+	pids := make([]int, len(programs))
+	for i, p := range programs {
+		pids[i] = p.pid
 	}
-	alive = err == nil && stat.StartTime == p.start && stat.PPID == p.knot && stat.Alive()
-	return alive, alive && stat.Stopped(), nil
+	stats, errs := proc.PatientlyEach(pids, proc.ReadStat)
+	seen := make([]sight, len(programs))
+	for i, p := range programs {
+		switch stat := stats[i]; {
+		case errors.Is(errs[i], proc.ErrSilent):
+			seen[i].err = errs[i]
+		case errs[i] == nil:
+			seen[i].alive = stat.StartTime == p.start && stat.PPID == p.knot && stat.Alive()
+			seen[i].stopped = seen[i].alive && stat.Stopped()
+		}
+	}
+	return seen
 }
 
 // find looks for the program of a container below its PID 1. The error is

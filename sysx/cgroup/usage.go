@@ -2,7 +2,6 @@ package cgroup
 
 import (
 	"math"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ var NoUsage = Usage{Memory: Unknown, MemoryPeak: Unknown, MemoryLimit: Unknown, 
 func (g Group) Usage() Usage {
 	u := NoUsage
 	for _, b := range g.t.now() {
-		files := files{g.t.k, path.Join(b.dir, g.name)}
+		files := files{g.t.k, b.dir + "/" + g.name}
 		switch {
 		case b.v2:
 			files.usageV2(&u)
@@ -64,10 +63,15 @@ func (g Group) Usage() Usage {
 
 // count is how many processes are in the group: in each hierarchy the same.
 func (g Group) count() int64 {
-	for _, dir := range g.dirs() {
-		if pids, err := g.t.k.words(path.Join(dir, "cgroup.procs")); err == nil {
-			return int64(len(pids))
+	for _, b := range g.t.now() {
+		pids, err := g.t.k.read(b.dir + "/" + g.name + "/cgroup.procs")
+		if err != nil {
+			continue
 		}
+		if pids = strings.TrimSpace(pids); pids == "" {
+			return 0
+		}
+		return int64(strings.Count(pids, "\n") + 1)
 	}
 	return Unknown
 }
@@ -75,7 +79,7 @@ func (g Group) count() int64 {
 // Waits adds Throttled and Pressure to a Usage.
 func (g Group) Waits(u *Usage) {
 	for _, b := range g.t.now() {
-		files := files{g.t.k, path.Join(b.dir, g.name)}
+		files := files{g.t.k, b.dir + "/" + g.name}
 		switch {
 		case b.v2:
 			files.waitsV2(u)
@@ -108,7 +112,7 @@ func (f files) waitsV2(u *Usage) {
 		u.Throttled = time.Duration(usec) * time.Microsecond
 	}
 	for _, what := range []string{"cpu", "memory", "io"} {
-		text, err := f.k.read(path.Join(f.dir, what+".pressure"))
+		text, err := f.k.read(f.dir + "/" + what + ".pressure")
 		if err != nil {
 			continue
 		}
@@ -143,7 +147,7 @@ func (f files) memoryV1(u *Usage) {
 
 // limit is 0 for none.
 func (f files) limit(name string) (int64, bool) {
-	text, err := f.k.read(path.Join(f.dir, name))
+	text, err := f.k.read(f.dir + "/" + name)
 	if err != nil {
 		return 0, false
 	}
@@ -154,7 +158,7 @@ func (f files) limit(name string) (int64, bool) {
 }
 
 func (f files) number(name string) int64 {
-	text, err := f.k.read(path.Join(f.dir, name))
+	text, err := f.k.read(f.dir + "/" + name)
 	if err != nil {
 		return Unknown
 	}
@@ -163,7 +167,7 @@ func (f files) number(name string) int64 {
 
 // field is the number behind a word in a file of "WORD NUMBER" lines.
 func (f files) field(name, word string) int64 {
-	text, err := f.k.read(path.Join(f.dir, name))
+	text, err := f.k.read(f.dir + "/" + name)
 	if err != nil {
 		return Unknown
 	}
@@ -200,7 +204,7 @@ var NothingSpent = Spent{OOMKills: Unknown, MemoryPeak: Unknown, CPU: Unknown}
 func (g Group) Spent() Spent {
 	s := NothingSpent
 	for _, b := range g.t.now() {
-		files := files{g.t.k, path.Join(b.dir, g.name)}
+		files := files{g.t.k, b.dir + "/" + g.name}
 		memory := slices.Contains(b.limits, "memory")
 		switch {
 		case b.v2:
@@ -213,7 +217,7 @@ func (g Group) Spent() Spent {
 		case memory:
 			s.OOMKills = files.field("memory.oom_control", "oom_kill")
 			s.MemoryPeak = files.number("memory.max_usage_in_bytes")
-			_ = files.k.write(path.Join(files.dir, "memory.max_usage_in_bytes"), "0")
+			_ = files.k.write(files.dir+"/memory.max_usage_in_bytes", "0")
 		}
 		if !b.v2 && slices.Contains(b.controllers, "cpuacct") {
 			if n := files.number("cpuacct.usage"); n != Unknown {

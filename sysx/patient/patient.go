@@ -29,22 +29,14 @@ func Call[K comparable, V any](c *Calls[K], about K, f func() V) (v V, ok bool) 
 // Walk is [Call] for what takes many steps: f calls step at each of them, and each
 // may take as long as the limit says.
 func Walk[K comparable, V any](c *Calls[K], about K, f func(step func()) V) (v V, ok bool) {
-	c.mu.Lock()
-	limit := c.Limit
-	if len(c.given) > 0 && c.Next > 0 {
-		limit = c.Next
-	}
-	given := c.given[about]
-	c.mu.Unlock()
-	if given {
+	if c.gaveUp(about) {
 		return v, false
 	}
+	limit := c.limit()
 	result, steps := make(chan V, 1), atomic.Int64{}
 	go func() {
 		result <- f(func() { steps.Add(1) })
-		c.mu.Lock()
-		delete(c.given, about)
-		c.mu.Unlock()
+		c.returned(about)
 	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -64,9 +56,44 @@ func Walk[K comparable, V any](c *Calls[K], about K, f func(step func()) V) (v V
 		return v, true
 	default:
 	}
+	c.give(about)
+	return v, false
+}
+
+// limit is how long a call may take now.
+func (c *Calls[K]) limit() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.given) > 0 && c.Next > 0 {
+		return c.Next
+	}
+	return c.Limit
+}
+
+// gaveUp tells whether a call was given up that has not returned yet.
+func (c *Calls[K]) gaveUp(about K) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.given[about]
+}
+
+func (c *Calls[K]) giveUp(about K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.give(about)
+}
+
+// give is giveUp for who holds the lock.
+func (c *Calls[K]) give(about K) {
 	if c.given == nil {
 		c.given = make(map[K]bool)
 	}
 	c.given[about] = true
-	return v, false
+}
+
+// returned is told of a call that has, perhaps after it was given up.
+func (c *Calls[K]) returned(about K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.given, about)
 }

@@ -58,3 +58,49 @@ func TestWalk(t *testing.T) {
 		time.Sleep(time.Hour)
 	})
 }
+
+func TestEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Calls[int]{Limit: time.Second, Next: 20 * time.Millisecond}
+		takes := map[int]time.Duration{3: time.Hour, 5: 900 * time.Millisecond, 6: 15 * time.Millisecond, 9: time.Hour}
+		// each wants answers about all but some, after so long.
+		each := func(about []int, without map[int]bool, after time.Duration) {
+			t.Helper()
+			began := time.Now()
+			values, ok := Each(c, about, func(n int) int { time.Sleep(takes[n]); return 10 * n })
+			if took := time.Since(began); took > after {
+				t.Errorf("after %s, want %s", took, after)
+			}
+			for i, n := range about {
+				if ok[i] == without[n] || ok[i] && values[i] != 10*n || !ok[i] && values[i] != 0 {
+					t.Errorf("about %d: %d, %v", n, values[i], ok[i])
+				}
+			}
+		}
+		all := []int{1, 2, 3, 4, 6, 7, 8, 9}
+		each(nil, nil, 0)
+		each([]int{1, 5, 2}, nil, 900*time.Millisecond)
+		each(all, map[int]bool{3: true, 9: true}, 2100*time.Millisecond)
+		each(all, map[int]bool{3: true, 9: true}, 15*time.Millisecond) // these are not asked again
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		takes[3], takes[9] = 0, 0
+		each(all, nil, 15*time.Millisecond) // they have answered
+	})
+}
+
+func TestEachGivesUpTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Calls[int]{Limit: time.Second}
+		values, ok := Each(c, []int{1, 2}, func(n int) int {
+			if n == 2 {
+				time.Sleep(time.Hour)
+			}
+			return n
+		})
+		if values[0] != 1 || !ok[0] || values[1] != 0 || ok[1] {
+			t.Errorf("%v, %v", values, ok)
+		}
+		time.Sleep(time.Hour)
+	})
+}

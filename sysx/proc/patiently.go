@@ -38,3 +38,24 @@ func Patiently[V any](pid int, f func() (V, error)) (V, error) {
 func Look(pid int) (*Stat, error) {
 	return Patiently(pid, func() (*Stat, error) { return ReadStat(pid) })
 }
+
+// PatientlyEach is [Patiently] about many processes, one after the other.
+func PatientlyEach[V any](pids []int, f func(pid int) (V, error)) (values []V, errs []error) {
+	errs = make([]error, len(pids))
+	type result struct {
+		v   V
+		err error
+	}
+	results, ok := patient.Each(&looks, pids, func(pid int) result {
+		v, err := f(pid)
+		return result{v, err}
+	})
+	values = make([]V, len(pids))
+	for i, r := range results {
+		values[i], errs[i] = r.v, r.err
+		if !ok[i] {
+			errs[i] = ErrSilent
+		}
+	}
+	return values, errs
+}
