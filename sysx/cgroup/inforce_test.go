@@ -3,7 +3,6 @@ package cgroup
 import (
 	"io"
 	"os"
-	"path"
 	"reflect"
 	"testing"
 )
@@ -97,6 +96,13 @@ func TestM3_LimitsInForceOfAProcess(t *testing.T) {
 	defer out.Close()
 	pid := start(t, g, in, told, "show")
 	told.Close()
+	t.Cleanup(func() {
+		stop.Close()
+		wait(t, pid)
+		if _, err := OfPID(pid); err == nil {
+			t.Error("no error of a process that has ended")
+		}
+	})
 	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil { // it is in the group by now
 		t.Fatal(err)
 	}
@@ -125,10 +131,5 @@ func TestM3_LimitsInForceOfAProcess(t *testing.T) {
 		if !reflect.DeepEqual(got.Limits, want) {
 			t.Errorf("%+v, want %+v", got.Limits, want)
 		}
-	}
-	stop.Close()
-	wait(t, pid)
-	if _, err := OfPID(pid); err == nil {
-		t.Error("no error of " + path.Base(os.Args[0]) + " that has ended")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // period is what a quota is counted over, microseconds: the kernel's default.
@@ -118,7 +120,14 @@ func (g Group) resetCPUs(b branch, dir string) error {
 	if got, err := g.t.k.read(file); err == nil && got == all {
 		return nil
 	}
-	return g.t.k.write(file, all+"\n") // no bytes at all would be no write
+	err := g.t.k.write(file, all+"\n") // no bytes at all would be no write
+	if b.v2 && errors.Is(err, unix.ENOSPC) {
+		// A group with processes can't be without any list in some kernels.
+		if all, err = g.t.k.read(path.Join(b.dir, "cpuset.cpus.effective")); err == nil {
+			err = g.t.k.write(file, all)
+		}
+	}
+	return err
 }
 
 // cpus is the set of a list of the kernel's: "0-3,5".
