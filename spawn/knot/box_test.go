@@ -149,7 +149,7 @@ func (b *box) start() {
 			fds = append(fds, int(f.Fd()))
 		}
 	}
-	steps := new(forkexec.Plan).Setsid().Sigmask(wire.Blocked).
+	steps := new(forkexec.Plan).Setsid().DefaultSignals().Sigmask(wire.Blocked).
 		Write("ns_last_pid", int(lastPID.Fd()), []byte("100"))
 
 	pid, _, err := forkexec.Start(&forkexec.Attr{

@@ -257,7 +257,7 @@ func (c *compiler) flush() (at, n uint64) {
 // program adds the steps of the program's process, which are those of the
 // general path, and its clone_args.
 func (c *compiler) program(h *quickHead) bool {
-	s, err := newStart(c.spec, int(h.log), c.spaces())
+	s, err := newStart(c.spec, int(h.log), c.spaces(), true)
 	if err != nil {
 		return false
 	}

@@ -88,7 +88,7 @@ func (k *knot) prepare() error {
 		k.log, k.announced = quickState.log, true
 		spaces, err := takeSpaces(k.spec)
 		if err == nil {
-			k.start, err = newStart(k.spec, k.log, spaces)
+			k.start, err = newStart(k.spec, k.log, spaces, false)
 		}
 		return err
 	}
@@ -110,7 +110,7 @@ func (k *knot) prepare() error {
 	if err := build(k.spec, spaces); err != nil {
 		return err
 	}
-	k.start, err = newStart(k.spec, k.log, spaces)
+	k.start, err = newStart(k.spec, k.log, spaces, false)
 	return err
 }
 

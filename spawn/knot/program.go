@@ -23,8 +23,9 @@ type start struct {
 	ownLogs bool // 1 and 2 are opened anew at each start
 }
 
-// newStart lays out the steps between fork and exec.
-func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
+// newStart lays out the steps between fork and exec. The signals of a fresh PID 1
+// are as the supervisor gave it them: all have their defaults.
+func newStart(spec *wire.Spec, log int, spaces spaces, fresh bool) (*start, error) {
 	s := &start{stdio: [3]int{0, log, log}, ownLogs: spec.StdoutStderrFile != "" && !spec.Interactive}
 	if spec.Interactive || log < 0 {
 		s.stdio = inherited()
@@ -46,9 +47,10 @@ func newStart(spec *wire.Spec, log int, spaces spaces) (*start, error) {
 		first.Write("the cgroup's tasks file", cgroupFDs+i, []byte("0"))
 	}
 	first.Prctl("PR_SET_THP_DISABLE", unix.PR_SET_THP_DISABLE, 0, 0, 0, 0).IgnoreErr()
-	// Also what PID 1 was started with, and maybe the daemon: make(1) ignores
-	// two signals in all that it runs.
-	first.DefaultSignals().Sigmask(0)
+	if !fresh {
+		first.DefaultSignals()
+	}
+	first.Sigmask(0)
 	if spec.Terminal {
 		// In PID 1's session, whose terminal it is: a session of its own
 		// would be without one, and could not be stopped by Ctrl-Z.
