@@ -124,7 +124,7 @@ func TestK12_G12_KillsOfTheDaemonRefuseNobody(t *testing.T) {
 // start sooner for that; also what had ended before.
 func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 	t.Parallel()
-	h := one(t, simple("restart-timeout: 6\n"+dataVolume, "run", "1000", "3", "/out/starts"))
+	h := one(t, simple("restart-timeout: 6\n"+dataVolume, "run", "3000", "3", "/out/starts"))
 	h.start()
 	h.running("box/app.0")
 	h.killDaemon()
