@@ -71,8 +71,9 @@ type Kernel struct {
 	SignalChild func(Child, syscall.Signal) error
 
 	// Load reads the configs again. A nil plan, or one without a master
-	// config, says that the master config can't be used.
-	Load func() (*configs.Plan, configs.Problems)
+	// config, says that the master config can't be used. Before is the plan that is
+	// in force, see [configs.Options].
+	Load func(before *configs.Plan) (*configs.Plan, configs.Problems)
 
 	// Leftovers tells what a daemon that is dead now has left.
 	Leftovers func() (Leftovers, error)

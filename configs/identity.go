@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // entryJSON is an entry of a process config in canonical form. Names and order
@@ -89,7 +90,7 @@ func fingerprint(c *Container, m *Master) string {
 		}
 		seen.SecretEnviron = append(seen.SecretEnviron, s)
 	}
-	text := appendSet(make([]byte, 0, 1024), reflect.ValueOf(seen))
+	text := appendSet(make([]byte, 0, 1024), reflect.ValueOf(&seen).Elem())
 	sum := sha256.Sum256(strconv.AppendQuote(text, m.DevfsDir))
 	return hex.EncodeToString(sum[:16])
 }
@@ -97,57 +98,103 @@ func fingerprint(c *Container, m *Master) string {
 // appendSet appends what is set in a value: a field that is zero is left out. So
 // a release that has more options gives a container that uses none of them the
 // fingerprint that it had, and an upgrade replaces nothing. It runs for each of
-// a thousand instances at each reload, so there is no package fmt in it.
-func appendSet(to []byte, v reflect.Value) []byte {
-	named := v.Type().PkgPath() != "" // else it has no methods
-	if named {
-		if text, ok := v.Interface().(encoding.TextMarshaler); ok {
-			b, err := text.MarshalText()
-			if err != nil {
-				panic("configs: " + err.Error())
+// a thousand instances, so there is no package fmt in it, and what is to be done
+// about a type is found out once.
+func appendSet(to []byte, v reflect.Value) []byte { return appenderOf(v.Type())(to, v) }
+
+type appender func(to []byte, v reflect.Value) []byte
+
+var appenders sync.Map // of reflect.Type
+
+func appenderOf(t reflect.Type) appender {
+	if found, ok := appenders.Load(t); ok {
+		return found.(appender)
+	}
+	made := newAppender(t)
+	appenders.Store(t, made)
+	return made
+}
+
+// newAppender makes that of a type. No type of ours is in itself.
+func newAppender(t reflect.Type) appender {
+	named := t.PkgPath() != "" // else it has no methods
+	if named && t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return appendText
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return structAppender(t)
+	case reflect.Slice:
+		one := appenderOf(t.Elem())
+		return func(to []byte, v reflect.Value) []byte {
+			to = append(strconv.AppendInt(append(to, '['), int64(v.Len()), 10), ':')
+			for i := range v.Len() {
+				to = one(to, v.Index(i))
 			}
-			return strconv.AppendQuote(to, string(b))
+			return append(to, ']')
+		}
+	case reflect.Pointer:
+		one := appenderOf(t.Elem())
+		return func(to []byte, v reflect.Value) []byte { return one(append(to, '&'), v.Elem()) }
+	case reflect.String:
+		return func(to []byte, v reflect.Value) []byte { return append(appendQuoted(to, v.String()), ',') }
+	}
+	if named && t.Implements(reflect.TypeFor[fmt.Stringer]()) { // such as a time.Duration
+		return func(to []byte, v reflect.Value) []byte {
+			return append(append(to, v.Interface().(fmt.Stringer).String()...), ',')
 		}
 	}
-	switch v.Kind() {
-	case reflect.Struct:
+	switch t.Kind() {
+	case reflect.Bool:
+		return func(to []byte, v reflect.Value) []byte { return append(strconv.AppendBool(to, v.Bool()), ',') }
+	case reflect.Int, reflect.Int64:
+		return func(to []byte, v reflect.Value) []byte { return append(strconv.AppendInt(to, v.Int(), 10), ',') }
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return func(to []byte, v reflect.Value) []byte { return append(strconv.AppendUint(to, v.Uint(), 10), ',') }
+	}
+	return func([]byte, reflect.Value) []byte { panic("configs: no fingerprint for a " + t.String()) }
+}
+
+func appendText(to []byte, v reflect.Value) []byte {
+	b, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+	if err != nil {
+		panic("configs: " + err.Error())
+	}
+	return appendQuoted(to, string(b))
+}
+
+// appendQuoted is strconv.AppendQuote, faster for what needs no escapes.
+func appendQuoted(to []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(to, s)
+		}
+	}
+	return append(append(append(to, '"'), s...), '"')
+}
+
+func structAppender(t reflect.Type) appender {
+	type field struct {
+		name   string
+		slice  bool
+		append appender
+	}
+	fields := make([]field, t.NumField())
+	for i := range fields {
+		f := t.Field(i)
+		fields[i] = field{f.Name + ":", f.Type.Kind() == reflect.Slice, appenderOf(f.Type)}
+	}
+	return func(to []byte, v reflect.Value) []byte {
 		to = append(to, '{')
-		for i := range v.NumField() {
-			f := v.Field(i)
-			if f.IsZero() || f.Kind() == reflect.Slice && f.Len() == 0 {
+		for i := range fields {
+			f, one := &fields[i], v.Field(i)
+			if f.slice && one.Len() == 0 || !f.slice && one.IsZero() {
 				continue
 			}
-			to = append(append(to, v.Type().Field(i).Name...), ':')
-			to = appendSet(to, f)
+			to = f.append(append(to, f.name...), one)
 		}
 		return append(to, '}')
-	case reflect.Slice:
-		to = append(strconv.AppendInt(append(to, '['), int64(v.Len()), 10), ':')
-		for i := range v.Len() {
-			to = appendSet(to, v.Index(i))
-		}
-		return append(to, ']')
-	case reflect.Pointer:
-		return appendSet(append(to, '&'), v.Elem())
-	case reflect.String:
-		return append(strconv.AppendQuote(to, v.String()), ',')
 	}
-	if named {
-		if words, ok := v.Interface().(fmt.Stringer); ok { // such as a time.Duration
-			return append(append(to, words.String()...), ',')
-		}
-	}
-	switch v.Kind() {
-	case reflect.Bool:
-		to = strconv.AppendBool(to, v.Bool())
-	case reflect.Int, reflect.Int64:
-		to = strconv.AppendInt(to, v.Int(), 10)
-	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		to = strconv.AppendUint(to, v.Uint(), 10)
-	default:
-		panic("configs: no fingerprint for a " + v.Kind().String())
-	}
-	return append(to, ',')
 }
 
 // WithName is the instance under another name: a command's is only known when

@@ -3,6 +3,7 @@ package configs
 import (
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -175,5 +176,11 @@ func TestO2_WhatIsHashedStaysTheSame(t *testing.T) {
 		{struct{ U64 uint64 }{1 << 63}, "{U64:9223372036854775808,}"},
 	} {
 		equal(t, "what is hashed", string(appendSet(nil, reflect.ValueOf(c.value))), c.want)
+	}
+}
+
+func TestAQuotedTextIsWhatItWas(t *testing.T) {
+	for _, s := range []string{"", "a b", "~", "\x7f", "\x1f", `"`, `\`, "a\n", "é", "\u00ad", "\xff", "😀", "a'b`"} {
+		equal(t, s, string(appendQuoted(nil, s)), strconv.Quote(s))
 	}
 }

@@ -26,6 +26,11 @@ type Options struct {
 	// printing. It costs the memory of the files as long as problems live.
 	Excerpts bool
 
+	// Before is an earlier plan. The instances of a process of which nothing has
+	// changed are taken from it, the very same: a thousand of them need not be made
+	// anew, and who has them knows at once that nothing has.
+	Before *Plan
+
 	// ReadImages reads files of images, whose file systems may hang, and gives
 	// as many texts, in the same order. nil = [ReadImageFile], one by one, for as
 	// long as that takes.
@@ -246,6 +251,7 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Proce
 		r.inSecrets = &collector{file: t.secretsFile, sandbox: s.Name, process: e.name}
 		defer func() { l.problems = append(l.problems, r.inSecrets.list...) }()
 	}
+	r.before = l.Before.instances(s.Name, e.name)
 	instances := r.resolve(l.keys)
 	l.problems = append(l.problems, content.list...)
 	if c.broken() || content.broken() || r.inSecrets.broken() || t.broken {

@@ -14,6 +14,24 @@ type Plan struct {
 	Sandboxes []*Sandbox // by name
 }
 
+// instances are those of a process; a nil plan has none.
+func (p *Plan) instances(sandbox, process string) []*Instance {
+	if p == nil {
+		return nil
+	}
+	for _, sb := range p.Sandboxes {
+		if sb.Name != sandbox {
+			continue
+		}
+		for _, one := range sb.Processes {
+			if one.Name == process {
+				return one.Instances
+			}
+		}
+	}
+	return nil
+}
+
 // Sandbox is one `<sandboxes-dir>/<name>.yaml` with the processes that its
 // process file asks for.
 type Sandbox struct {

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 )
@@ -26,6 +27,7 @@ type resolver struct {
 	inProcess, inContent *collector
 	inSecrets            *collector // inContent, or that of secret-environ-file
 	secretSizes          []int      // bytes that each takes of the environment
+	before               []*Instance
 }
 
 // resolve returns nothing if there is an error.
@@ -49,6 +51,9 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 		r.checkSize(list[0].Container)
 		return list
 	}
+	if r.unchanged() && r.checkSize(r.before[0].Container) {
+		return r.before
+	}
 	list := make([]*Instance, r.cfg.Instances)
 	for i := range list {
 		list[i] = shared.instance(r.sandbox+"/"+r.process+"."+strconv.Itoa(i), i)
@@ -57,6 +62,12 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 		}
 	}
 	return list
+}
+
+// unchanged tells whether the instances that there were before are those that would
+// be made now: nothing goes into one but its recipe, its name and its index.
+func (r *resolver) unchanged() bool {
+	return len(r.before) > 0 && r.before[0].recipe != nil && reflect.DeepEqual(*r.before[0].recipe, r.recipe)
 }
 
 // What execve takes. The first is the kernel's MAX_ARG_STRLEN; the second is

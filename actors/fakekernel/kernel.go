@@ -155,7 +155,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		OOMKilled:   func(int, time.Time) bool { return false },
 		Children:    k.children,
 		SignalChild: k.signalChild,
-		Load:        func() (*configs.Plan, configs.Problems) { return k.LoadFunc() },
+		Load:        func(*configs.Plan) (*configs.Plan, configs.Problems) { return k.LoadFunc() },
 		Leftovers:   func() (actors.Leftovers, error) { time.Sleep(k.LeftTime); return k.Left, nil },
 		OpenProcess: k.openProcess,
 		AwaitEnd:    k.awaitEnd,

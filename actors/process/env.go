@@ -35,6 +35,10 @@ type Env struct {
 	Paths
 }
 
+// Same tells whether it is the same to an instance of the same sandbox: the rest is
+// never another one.
+func (e *Env) Same(other *Env) bool { return e.Shared == other.Shared && e.Paths == other.Paths }
+
 // Paths are the places and words that every container of the sandbox gets.
 type Paths struct {
 	Knot       string // the program that is PID 1

@@ -33,12 +33,12 @@ func (r *Root) reload(ctx actor.Context) {
 	r.awaitLoad(ctx, loadPatience)
 	r.log.Warn().Msg("Reloading the configs")
 	r.config.Board.BeginReload()
-	send, self, log, kernel := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel
+	send, self, log, kernel, before := ctx.ActorSystem().Root.Send, ctx.Self(), r.log, r.config.Kernel, r.plan
 	go func() {
 		result := &planLoaded{}
 		defer func() { send(self, result) }()
 		defer actors.Recover(log, "config reader", func(err error) { result.err = err })
-		result.plan, result.problems = kernel.Load()
+		result.plan, result.problems = kernel.Load(before)
 	}()
 }
 

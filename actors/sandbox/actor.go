@@ -31,6 +31,7 @@ type Sandbox struct {
 type instance struct {
 	pid    *actor.PID
 	wanted *configs.Instance // nil = it is to end
+	env    *process.Env      // that it was sent
 }
 
 // New makes the actor.
@@ -82,7 +83,7 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 	s.ending = false
 	s.openLog(m.Sandbox.Config)
-	s.env = &process.Env{
+	env := &process.Env{
 		Kernel:   s.services.Kernel,
 		Timers:   s.services.Timers,
 		Listener: s.services.Listener,
@@ -96,6 +97,9 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		Checkers: s.services.Checkers,
 		Commands: s.services.Commands,
 		Paths:    m.Paths,
+	}
+	if s.env == nil || !s.env.Same(env) {
+		s.env = env
 	}
 	s.services.Rotation.Set(s.name, rotation.Limit{
 		Path: m.Paths.StdioLog, Max: m.Sandbox.Config.StdioLogMaxSize, Keep: m.Sandbox.Config.StdioLogKeep,
@@ -159,9 +163,11 @@ func (s *Sandbox) want(ctx actor.Context, wanted *configs.Instance) {
 		}
 		s.instances[wanted.Name] = inst
 	}
-	before := inst.wanted
-	inst.wanted = wanted
+	before, env := inst.wanted, inst.env
+	inst.wanted, inst.env = wanted, s.env
 	switch {
+	case before == wanted && env == s.env:
+		return // a reload that has changed nothing for it
 	case before != nil && before.Fingerprint == wanted.Fingerprint:
 		ctx.Send(inst.pid, &process.UpdateInstance{Instance: wanted, Env: s.env})
 		return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"sync"
 	"syscall"
 	"time"
@@ -174,8 +175,34 @@ func (w *world) kernel(d *daemon) *actors.Kernel {
 		return inner.Signal(pidfd, sig)
 	}
 	w.afterlife(d, k)
-	k.Load = func() (*configs.Plan, configs.Problems) { return w.load(d) }
+	k.Load = func(before *configs.Plan) (*configs.Plan, configs.Problems) {
+		plan, problems := w.load(d)
+		if w.s.step.Load()%2 == 0 {
+			reuse(before, plan)
+		}
+		return plan, problems
+	}
 	return k
+}
+
+// reuse takes instances from the plan before where configs.Load would.
+func reuse(before, plan *configs.Plan) {
+	if before == nil || plan == nil {
+		return
+	}
+	earlier := map[string][]*configs.Instance{}
+	for _, sb := range before.Sandboxes {
+		for _, p := range sb.Processes {
+			earlier[sb.Name+"/"+p.Name] = p.Instances
+		}
+	}
+	for _, sb := range plan.Sandboxes {
+		for _, p := range sb.Processes {
+			if same := earlier[sb.Name+"/"+p.Name]; reflect.DeepEqual(same, p.Instances) {
+				p.Instances = same
+			}
+		}
+	}
 }
 
 func (w *world) start(d *daemon, inner *actors.Kernel, r *spawn.Request) (*spawn.Child, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"lithos/cmd/internal/cli"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
@@ -37,6 +38,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	if o.timeline != "" {
 		return tellTimeline(o, stdout, stderr)
 	}
+	cli.EndsSoon()
 	var r result
 	if len(o.containers) > 0 {
 		r.checkContainers(o.containers)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"lithos/actors/control/api"
+	"lithos/cmd/internal/cli"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
@@ -32,10 +32,6 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// plentyOfGarbage lets the heap grow to five times what is needed: who asks once
-// is done before it pays to look for garbage.
-const plentyOfGarbage = 400
-
 // run is the whole program; it returns the exit code.
 func run(args []string, stdout, stderr *os.File) int {
 	o, code, done := parseOptions(args, stdout, stderr)
@@ -53,7 +49,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	do := runMonitor
 	if !o.monitor {
 		do = show
-		debug.SetGCPercent(plentyOfGarbage)
+		cli.EndsSoon()
 	}
 	switch err := do(o, master, stdout); {
 	case errors.Is(err, errDifferent):

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"lithos/cmd/internal/cli"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/configs/report"
@@ -36,6 +37,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	if done {
 		return code
 	}
+	cli.EndsSoon()
 	s := &switcher{options: o, stdout: stdout, stderr: stderr}
 	err := s.run()
 	if o.json {

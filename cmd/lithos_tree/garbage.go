@@ -90,7 +90,7 @@ func (m *memory) awaitCollection() {
 }
 
 // load reads the configs at a reload.
-func (m *memory) load(images *reader.Reader, file string) (*configs.Plan, configs.Problems) {
+func (m *memory) load(images *reader.Reader, o configs.Options) (*configs.Plan, configs.Problems) {
 	m.mu.Lock()
 	if m.loading != nil {
 		m.loading.Stop()
@@ -98,7 +98,7 @@ func (m *memory) load(images *reader.Reader, file string) (*configs.Plan, config
 	debug.SetGCPercent(loadingPercent)
 	m.loading = time.AfterFunc(loadingTime, m.loaded)
 	m.mu.Unlock()
-	return images.Load(configs.Options{MasterFile: file})
+	return images.Load(o)
 }
 
 func (m *memory) loaded() {

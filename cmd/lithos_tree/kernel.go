@@ -102,7 +102,9 @@ func (k *kernel) functions() *actors.Kernel {
 		OOMKilled:   proc.OOMKilled,
 		Children:    k.children,
 		SignalChild: signalChild,
-		Load:        func() (*configs.Plan, configs.Problems) { return k.memory.load(k.images, k.master.File) },
+		Load: func(before *configs.Plan) (*configs.Plan, configs.Problems) {
+			return k.memory.load(k.images, configs.Options{MasterFile: k.master.File, Before: before})
+		},
 		Leftovers:   k.leftovers,
 		OpenProcess: proc.OpenSame,
 		AwaitEnd:    k.awaitEnd,
