@@ -409,27 +409,28 @@ static void make_spaces(struct launch *l) {
 		l->claimed = connect_to_bridge(&network, l->network);
 }
 
-static void *close_later(void *fd) {
+static void *closer(void *fd) {
 	usleep(20000);
 	close((int)(intptr_t)fd);
 	return NULL;
 }
 
-/* Closes what the next container's start does not need; the network only when
- * the one after has its own: the kernel takes it down in the background, and
- * holds a lock at that. */
+static void close_later(int fd) {
+	pthread_t thread;
+	if (fd >= 0 && pthread_create(&thread, NULL, closer, (void *)(intptr_t)fd) == 0)
+		pthread_detach(thread);
+}
+
+/* Closes what the next container's start does not need; the network when the one
+ * after has its own, and not in its way: the kernel takes it down in the
+ * background, with locks and waits that any start has use for. */
 static void close_spaces(struct launch *l) {
 	static int before = -1;
-	pthread_t thread;
 	if (l->user >= 0)
 		close(l->user);
-	if (l->network < 0)
-		return;
-	if (before >= 0)
-		close(before);
+	close_later(before);
 	before = l->network;
-	if (pthread_create(&thread, NULL, close_later, (void *)(intptr_t)l->claimed) == 0)
-		pthread_detach(thread);
+	close_later(l->claimed);
 }
 
 static int start(int n) {
