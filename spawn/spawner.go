@@ -30,7 +30,7 @@ type Config struct {
 	General bool         // no container is made by the quick path, see spawn/knot
 }
 
-// Spawner starts containers. It holds nothing open but their mounts.
+// Spawner starts containers. It holds nothing open but their mounts and networks.
 type Spawner struct {
 	c Config
 	// networks has those of the bridged containers, by their names, until
