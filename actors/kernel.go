@@ -22,6 +22,16 @@ type Kernel struct {
 	// Remove takes away what a dead container leaves, see [spawn.Spawner];
 	// it may be slow.
 	Remove func(name, stateDir, record string, all bool) error
+	// SurveyStandby, Prepare, AwaitStandby, InspectStandby and Discard are those of
+	// a [spawn.Standby]. Prepare is for the spawner on its locked thread, as Start;
+	// the others may be slow. AwaitStandby, the first time, waits until the standby
+	// waits; then, and with an error, until there is none. An error of InspectStandby says
+	// why there is none any more.
+	SurveyStandby  func(*spawn.Standby, *spawn.Spec) error
+	Prepare        func(*spawn.Request) error
+	AwaitStandby   func(*spawn.Standby) error
+	InspectStandby func(*spawn.Standby) error
+	Discard        func(*spawn.Standby)
 	// ReadRecord reads what a container's record file says of its end; what it was
 	// created as need not be in the result.
 	ReadRecord func(path string) (*spawn.Record, error)

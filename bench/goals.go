@@ -49,6 +49,7 @@ var goals = []goal{
 	{text: "the same, in the end", most: 1.1, value: times("start", ours, "start", limitName), unit: "×"},
 	{text: "KILL of the program to its successor's first instruction, to the limit's", most: 1.6,
 		value: times("restart-latency", ours, "restart-latency", limitName), unit: "×"},
+	{text: "the same with `standby`, to runit's with a bare process", most: 1, value: times("restart-latency", standbyName, "restart-latency", "runit"), unit: "×"},
 	{text: "restarts a second on two processors, to those on one", least: 1.7, value: times("throughput-2cpu", ours, "throughput-1cpu", ours), unit: "×"},
 	{text: "boot of 1,000 containers, to 1,000 bare processes of runit", most: 1, value: times("boot"+many, ours, "boot"+many, "runit"), unit: "×"},
 	{text: "PSS of an idle PID 1, among 100", most: 421, value: measured("knot-pss-100", ours), unit: "kB"},

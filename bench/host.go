@@ -30,9 +30,10 @@ type process struct {
 // containers are the container configs of the image; all run first/first.c.
 var containers = map[string]string{
 	// It writes when it started, and waits.
-	"app":   "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + onVolume,
-	"other": "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 63Mi\n" + onVolume,
-	"five":  "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + fiveVolumes,
+	"app":     "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + onVolume,
+	"standby": "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\nstandby: true\n" + onVolume,
+	"other":   "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 63Mi\n" + onVolume,
+	"five":    "arguments: [/out/times]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + fiveVolumes,
 	// They end at once.
 	"five-once": "arguments: [/out/times, once]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + fiveVolumes,
 	"once":      "arguments: [/out/times, once]\nrestart-timeout: 0\nmemory-limit: 64Mi\n" + onVolume,
@@ -233,7 +234,10 @@ func readTimes(path string) []int64 {
 }
 
 // knots lists the pids of PID 1s; those of one instance if it is not "".
-func (h *host) knots(instance string) []int {
+func (h *host) knots(instance string) []int { return h.flagged("--name", instance) }
+
+// flagged are those whose command line begins with that flag.
+func (h *host) flagged(flag, instance string) []int {
 	var pids []int
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
@@ -243,7 +247,7 @@ func (h *host) knots(instance string) []int {
 		}
 		cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		args := strings.Split(string(cmdline), "\x00")
-		if len(args) > 4 && args[1] == "--name" && args[4] == h.master && (instance == "" || args[2] == "bench/"+instance) {
+		if len(args) > 4 && args[1] == flag && args[4] == h.master && (instance == "" || args[2] == "bench/"+instance) {
 			pids = append(pids, pid)
 		}
 	}

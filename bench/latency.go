@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// standbyName is ours with a container that waits.
+const standbyName = ours + "-standby"
+
 // subject is a restarter with a program that is killed.
 type subject struct {
 	name    string
@@ -18,6 +21,8 @@ type subject struct {
 	file    string       // where the program writes its times
 	pids    func() []int // the program, when it runs
 	stop    func() error
+	// ready tells whether all is as it is when nothing happens for a while; nil = yes.
+	ready func() bool
 	// slow ones wait for a second if a program dies within its first second;
 	// they are killed once a turn, after that.
 	slow   bool
@@ -99,6 +104,17 @@ func (b *bench) subjects(v *variant) []func() (*subject, error) {
 				return nil, err
 			}
 			return h.subject(name, 0), h.start()
+		})
+	}
+	if v == plain {
+		list = append(list, func() (*subject, error) {
+			h, err := b.newHostOf(v, b.o.bin, process{"app", "standby", 1})
+			if err != nil {
+				return nil, err
+			}
+			s := h.subject(standbyName, 0)
+			s.ready = func() bool { return len(h.flagged("--next", "app.0")) == 1 }
+			return s, h.start()
 		})
 	}
 	return list
@@ -212,6 +228,11 @@ func (s *subject) kill() (int64, error) {
 		return pid != 0
 	}); err != nil {
 		return 0, err
+	}
+	if s.ready != nil {
+		if err := until("what "+s.name+" has ready", s.ready); err != nil {
+			return 0, err
+		}
 	}
 	// It is to be idle, and older than any restart-timeout.
 	time.Sleep(10 * time.Millisecond)

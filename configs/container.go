@@ -14,7 +14,7 @@ var containerKeys = []string{
 	"executable", "arguments", "environ", "secret-environ", "secret-environ-file",
 	"workdir=work-dir", "resolv-conf", "hosts-file", "uid-map", "gid-map",
 	"stdout-stderr-file", "interactive", "restart-process-only", "normal-exit-codes", "tcp-ports",
-	"pids-limit", "cpu-quota", "restart-backoff", "ready", "healthcheck",
+	"pids-limit", "cpu-quota", "restart-backoff", "ready", "healthcheck", "standby",
 }
 
 // sourced is a value with the place that it was read from.
@@ -44,7 +44,7 @@ type template struct {
 
 	fixed Container // what needs nothing from outside
 	// Where options of fixed stand, for what is found in images.
-	executableAt, workdirAt, outputAt, resolvAt, hostsAt, secretFileAt, notifyAt place
+	executableAt, workdirAt, outputAt, resolvAt, hostsAt, secretFileAt, notifyAt, standbyAt place
 
 	arguments         []sourced[string]
 	environ           []sourced[EnvVar]    // by name
@@ -95,6 +95,7 @@ func readTemplate(v value) *template {
 	t.resolv, t.hosts = readResolvConf(o.get("resolv-conf")), readHostsFile(o.get("hosts-file"))
 	t.readReady(o.get("ready"))
 	t.readHealthcheck(o.get("healthcheck"))
+	t.readStandby(o.get("standby"))
 	checkMapsTogether(&o)
 	checkSecretNames(&o, t)
 	t.checkActivation(v.c, &o)

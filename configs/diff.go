@@ -161,6 +161,7 @@ func effective(in *Instance) []option {
 		{name: "restart-backoff", value: c.RestartBackoff.String(), later: true},
 		{name: "ready", value: c.Ready.String(), later: c.Ready.seen() == nil},
 		{name: "healthcheck", value: c.Healthcheck.String(), later: true},
+		{name: "standby", value: strconv.FormatBool(c.Standby), later: true},
 		{name: "kill-timeout", value: c.KillTimeout.String(), later: true},
 		{name: "restart-process-only", value: strconv.FormatBool(c.RestartProcessOnly)},
 		{name: "normal-exit-codes", value: words(c.NormalExitCodes), later: true},

@@ -75,6 +75,7 @@ func fingerprint(c *Container, m *Master) string {
 	seen.Kind = ""
 	seen.KillTimeout = 0
 	seen.NormalExitCodes = nil
+	seen.Standby = false
 	seen.RestartBackoff = RestartBackoff{}
 	seen.Ready, seen.Healthcheck = c.Ready.seen(), nil
 	if !c.RestartProcessOnly {

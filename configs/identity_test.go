@@ -38,7 +38,7 @@ func TestD1_CanonicalJSON(t *testing.T) {
 
 // supervisorOnly are the fields of Container that no container sees.
 var supervisorOnly = map[string]bool{
-	"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true, "RestartBackoff": true,
+	"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true, "RestartBackoff": true, "Standby": true,
 	"Ready": true, "Healthcheck": true,
 	"SecretEnvironFile": true, "SecretsPrivateKey": true, "SecretsNamespaces": true,
 }

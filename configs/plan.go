@@ -119,6 +119,7 @@ type Container struct {
 	RestartBackoff     RestartBackoff `json:",omitzero"`  // ours: what it grows to after failures
 	Ready              *Ready         `json:",omitempty"` // ours; nil = once it runs
 	Healthcheck        *Healthcheck   `json:",omitempty"` // ours
+	Standby            bool           `json:",omitzero"`  // ours: the next one waits already
 	KillTimeout        time.Duration  // between TERM and KILL
 	RestartProcessOnly bool
 	NormalExitCodes    []int

@@ -34,6 +34,7 @@ type resolver struct {
 func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 	r.checkKind()
 	r.checkVariables()
+	r.checkStandby()
 	r.resolveIdentity()
 	r.resolveVolumes()
 	r.resolveFixed()

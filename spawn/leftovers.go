@@ -199,7 +199,9 @@ func (f *finder) readRecord(l *Leftover) {
 		f.errs = append(f.errs, err)
 		return
 	}
-	l.Info = info
+	if l.Info = info; IsStandby(l.Name) {
+		l.Info = nil // it is none, and what waits there has never run
+	}
 	switch {
 	case info.Forked == nil || info.Forked.StartTime == 0:
 		// The daemon died between the fork and the line about it.

@@ -45,7 +45,14 @@ func (l *launch) makeNotify() error {
 	if l.r.NotifyPath == "" {
 		return nil
 	}
-	path := notifySocket(l.r.Record, l.spec.Name)
+	name := l.spec.Name
+	if l.standby != nil {
+		name = standbyOf(name)
+	}
+	path := notifySocket(l.r.Record, name)
+	if l.standby != nil {
+		l.standby.notify = path
+	}
 	socket, err := l.opens(listenNotify(path))
 	var st unix.Stat_t
 	if err == nil {

@@ -43,6 +43,8 @@ type Request struct {
 	Network *Network
 	// Limits are the limits of the container's cgroup.
 	Limits Limits
+	// Standby is what was prepared for this start, or the place for it; nil = nothing.
+	Standby *Standby
 	// Stdio is 0, 1, 2 of an interactive container; nil entries are /dev/null.
 	// With Spec.Terminal, 0 is a terminal that is nobody's controlling one yet.
 	Stdio [3]*os.File
@@ -120,6 +122,7 @@ type Child struct {
 	PIDFD *os.File
 	// Started is when, on the wall clock and with a monotonic reading.
 	Started time.Time
+	Waited  bool // it was prepared, and waited for this, see [Standby]
 	// Degraded has a sentence for each limit that could not be applied
 	// (checklist M3).
 	Degraded []string

@@ -30,7 +30,8 @@ type Config struct {
 	General bool         // no container is made by the quick path, see spawn/knot
 }
 
-// Spawner starts containers. It holds nothing open but their mounts and networks.
+// Spawner starts containers. It holds nothing open but their mounts and networks,
+// and what waits to become one.
 type Spawner struct {
 	c Config
 	// networks has those of the bridged containers, by their names, until
@@ -42,6 +43,8 @@ type Spawner struct {
 	// mounts has the mount namespaces of containers, by their names, until
 	// these are dead and removed.
 	mounts sync.Map // of int, a descriptor
+	// standbys has what waits, by pid, until it is dead or has become a container.
+	standbys sync.Map // of *built
 }
 
 // NewSpawner makes a Spawner.
@@ -65,6 +68,11 @@ const lastPID = "100"
 func (s *Spawner) Start(r *Request) (*Child, error) {
 	if err := check(r); err != nil {
 		return nil, err
+	}
+	if r.Standby != nil {
+		if child := s.promote(r); child != nil {
+			return child, nil
+		}
 	}
 	l := &launch{r: r, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General}
 	defer l.close()
@@ -115,13 +123,18 @@ type launch struct {
 	network  *os.File // its network namespace, nil if it has none or the Spawner keeps it
 	asking   *os.File // the socket of [launch.ask], nil = none
 	// again: the container's address was its own until just now.
-	again bool
+	again  bool
+	forked Forked
 	// renew sets the limits of a cgroup again that was taken as it was; nil if
 	// there is no need to.
 	renew func()
 	// The ends of the pipe for its readiness, nil = none, see notice.go; with a
 	// socket both are that.
 	notice, noticeOfProgram *os.File
+	// standby is what is to wait, nil = it is the container at once; peer is its
+	// end of the socket.
+	standby *built
+	peer    *os.File
 }
 
 func (l *launch) close() {
@@ -169,6 +182,9 @@ func (l *launch) run() (*Child, error) {
 	if err := l.makeNotify(); err != nil {
 		return nil, err
 	}
+	if err := l.addStandby(); err != nil {
+		return nil, err
+	}
 	if err := l.createRecord(); err != nil {
 		return nil, err
 	}
@@ -199,7 +215,8 @@ func (l *launch) run() (*Child, error) {
 	// The start time can only be missing if the child was dead and reaped at
 	// once; then nobody will look for it.
 	started, _ := proc.StartTime(child.PID)
-	err = appendEvent(l.record, event{Forked: &Forked{PID: child.PID, StartTime: started, Degraded: l.degraded}})
+	l.forked = Forked{PID: child.PID, StartTime: started, Degraded: l.degraded}
+	err = appendEvent(l.record, event{Forked: &l.forked})
 	if err != nil {
 		l.degraded = append(l.degraded, fmt.Sprintf("another daemon would not find it: cannot write its record: %v", err))
 	}
@@ -220,8 +237,10 @@ func (l *launch) createRecord() error {
 		return fmt.Errorf("cannot make its record: %w", err)
 	}
 	l.record = f
-	l.head.Identity = identity(l.r)
-	l.head.Boot = bootTime(l.head.At)
+	if l.standby != nil {
+		return nil // it is nobody's yet
+	}
+	complete(&l.head, l.r)
 	if c := l.connection(); c != nil {
 		l.head.Interface = c.Outer()
 	}
@@ -229,6 +248,13 @@ func (l *launch) createRecord() error {
 		return fmt.Errorf("cannot write its record: %w", err)
 	}
 	return nil
+}
+
+// complete adds to what a supervisor wants to find again in a record what can be
+// told from the request.
+func complete(head *Created, r *Request) {
+	head.Identity = identity(r)
+	head.Boot = bootTime(head.At)
 }
 
 // files are PID 1's descriptors in their order, see package wire.
@@ -244,7 +270,11 @@ func (l *launch) files(spec *os.File) []*os.File {
 	}
 	files = append(files, l.sockets...)
 	files = append(files, l.join...)
-	return append(files, l.spaces...)
+	files = append(files, l.spaces...)
+	if l.peer != nil {
+		files = append(files, l.peer)
+	}
+	return files
 }
 
 // freshSignals gives PID 1 its signals.

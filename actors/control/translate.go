@@ -27,7 +27,7 @@ func split(name string) (sandbox, process string, index int) {
 func translate(in *status.Instance, config *status.Config, now time.Time) api.Instance {
 	t := api.Instance{
 		Name: in.Name, State: string(in.State), Since: in.Since,
-		Degraded: in.Degraded, PID: in.PID, Started: in.Started,
+		Degraded: in.Degraded, Standby: in.Standby, PID: in.PID, Started: in.Started,
 		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailuresInRow(now),
 		NextTry: in.NextTry, NextTryWhy: in.Backoff, Says: in.Says,
 		LastExit: in.LastExit.Tell(), Log: in.Log,

@@ -17,6 +17,7 @@ func (k *Kernel) DaemonDied() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.daemons++
+	k.standbysDied()
 	k.dead = nil
 	select {
 	case <-k.Deaths:

@@ -60,7 +60,9 @@ type Proc struct {
 	Signals  []Signal
 	Foreign  bool // not a child of the daemon
 	Stray    bool // a child that nobody started
+	Standby  bool // it waits, and is no container yet
 	Sockets  []string
+	promoted chan struct{} // of a standby
 	status   syscall.WaitStatus
 	behave   Behaviour
 	handle   *os.File
@@ -85,6 +87,8 @@ type Kernel struct {
 	// Behave says what the n-th start (from 0) of a container does; nil is
 	// the zero Behaviour for all.
 	Behave func(name string, n int) Behaviour
+	// BehaveStandby is the same for the n-th standby.
+	BehaveStandby func(name string, n int) StandbyBehaviour
 	// LoadFunc is what a reload reads.
 	LoadFunc func() (*configs.Plan, configs.Problems)
 	// ListenError is asked before a socket is made.
@@ -105,6 +109,8 @@ type Kernel struct {
 	stateDirs map[string]bool
 	cgroups   map[string]bool
 	behaviour map[string]Behaviour // the latest of each name
+	places    map[*spawn.Standby]*place
+	standbys  map[string]int // how many were prepared
 	history   []*Proc
 	latest    map[string]*Proc         // of each name
 	records   map[string]*spawn.Record // as they are on disk, without PID 1's lines
@@ -122,6 +128,8 @@ func New() *Kernel {
 		stateDirs: make(map[string]bool),
 		cgroups:   make(map[string]bool),
 		behaviour: make(map[string]Behaviour),
+		places:    make(map[*spawn.Standby]*place),
+		standbys:  make(map[string]int),
 		latest:    make(map[string]*Proc),
 		records:   make(map[string]*spawn.Record),
 		lastPID:   100,
@@ -131,9 +139,16 @@ func New() *Kernel {
 // Actors is the fake as actors see it.
 func (k *Kernel) Actors() *actors.Kernel {
 	return &actors.Kernel{
-		Start:       k.start,
-		Remove:      k.remove,
-		ReadRecord:  k.readRecord,
+		Start:      k.start,
+		Remove:     k.remove,
+		ReadRecord: k.readRecord,
+
+		SurveyStandby:  func(*spawn.Standby, *spawn.Spec) error { return nil },
+		Prepare:        k.prepare,
+		AwaitStandby:   k.awaitStandby,
+		InspectStandby: k.inspectStandby,
+		Discard:        k.discard,
+
 		SettingUp:   k.settingUp,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       func(string) cgroup.Spent { return cgroup.NothingSpent },
@@ -193,7 +208,14 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 		return nil, fmt.Errorf("fake: the state dir of %s is still there", name)
 	}
 	k.stateDirs[name] = true
-	p := k.add(name, b)
+	p := k.promote(r)
+	waited := p != nil
+	if waited {
+		p.behave = b
+		k.enter(p)
+	} else {
+		p = k.add(name, b)
+	}
 	p.Request = r
 	for _, file := range r.Sockets {
 		s, ok := k.sockets[file]
@@ -220,7 +242,7 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 	}
 	p.reported = true
 	k.records[name].Forked = &spawn.Forked{PID: p.PID, StartTime: uint64(p.PID)}
-	return &spawn.Child{PID: p.PID, PIDFD: p.handle, Started: p.Started, Degraded: b.Degraded}, nil
+	return &spawn.Child{PID: p.PID, PIDFD: p.handle, Started: p.Started, Degraded: b.Degraded, Waited: waited}, nil
 }
 
 // add makes a process. The lock is held.
@@ -230,11 +252,16 @@ func (k *Kernel) add(name string, b Behaviour) *Proc {
 		PID: k.lastPID, Name: name, Started: time.Now(), behave: b,
 		handle: new(os.File), ended: make(chan struct{}),
 	}
+	k.enter(p)
+	return p
+}
+
+// enter makes it known. The lock is held.
+func (k *Kernel) enter(p *Proc) {
 	k.procs[p.PID] = p
 	k.byHandle[p.handle] = p
 	k.history = append(k.history, p)
-	k.latest[name] = p
-	return p
+	k.latest[p.Name] = p
 }
 
 // AddStray makes a child of the daemon that no actor knows.
@@ -431,7 +458,7 @@ func (k *Kernel) children(without []int) ([]actors.Child, error) {
 	defer k.mu.Unlock()
 	var list []actors.Child
 	for _, p := range k.procs {
-		if _, known := slices.BinarySearch(without, p.PID); !known && !p.Foreign && p.Ended.IsZero() {
+		if _, known := slices.BinarySearch(without, p.PID); !known && !p.Foreign && !p.Standby && p.Ended.IsZero() {
 			list = append(list, actors.Child{PID: p.PID, StartTime: uint64(p.PID), Command: p.Name})
 		}
 	}

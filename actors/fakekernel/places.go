@@ -24,6 +24,9 @@ func (k *Kernel) remove(name, stateDir, record string, all bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, p := range k.procs {
+		if p.Standby && !all {
+			continue
+		}
 		if p.Name == name && p.Ended.IsZero() {
 			return fmt.Errorf("fake: %s is cleaned up while it lives", name)
 		}
@@ -96,7 +99,7 @@ func (k *Kernel) Living() []*Proc {
 	defer k.mu.Unlock()
 	var list []*Proc
 	for _, p := range k.procs {
-		if p.Ended.IsZero() {
+		if p.Ended.IsZero() && !p.Standby {
 			list = append(list, p)
 		}
 	}
@@ -174,7 +177,9 @@ func (k *Kernel) LeftBehind() (things []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, p := range k.procs {
-		things = append(things, "process "+p.Name)
+		if !p.Standby || p.Ended.IsZero() {
+			things = append(things, "process "+p.Name)
+		}
 	}
 	for name := range k.stateDirs {
 		things = append(things, "state dir "+name)

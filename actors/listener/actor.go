@@ -45,6 +45,8 @@ func (l *Listener) Receive(ctx actor.Context) {
 		l.lease(ctx, m)
 	case *EnterSockets:
 		l.enter(m)
+	case *ShowSockets:
+		l.show(ctx, m)
 	case *ReturnSockets:
 		l.giveBack(m.Owner)
 	case *LeaveListener:
@@ -53,6 +55,20 @@ func (l *Listener) Receive(ctx actor.Context) {
 		}
 		ctx.Send(ctx.Parent(), &ListenerLeft{})
 	}
+}
+
+// show tells what an owner has.
+func (l *Listener) show(ctx actor.Context, m *ShowSockets) {
+	answer := &SocketsShown{Gen: m.Gen}
+	for _, want := range m.Sockets {
+		i := slices.IndexFunc(l.leases[m.Owner], func(s *socket) bool { return s.want.Addr == want.Addr })
+		if i < 0 {
+			answer.Files = nil
+			break
+		}
+		answer.Files = append(answer.Files, l.leases[m.Owner][i].file)
+	}
+	ctx.Send(m.ReplyTo, answer)
 }
 
 func (l *Listener) lease(ctx actor.Context, m *LeaseSockets) {

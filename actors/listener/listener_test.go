@@ -52,7 +52,7 @@ func newStage() *stage {
 	}
 	s.customer = s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch m := ctx.Message().(type) {
-		case *SocketsLeased, *LeaseFailed:
+		case *SocketsLeased, *LeaseFailed, *SocketsShown:
 			s.answers = append(s.answers, m)
 		}
 	}))
@@ -158,6 +158,31 @@ func TestG14_AFailureLeasesNothing(t *testing.T) {
 		s.tell(&ReturnSockets{Owner: "b"})
 		if len(s.open) != 0 {
 			t.Errorf("%d are open", len(s.open))
+		}
+	})
+}
+
+func TestWhatIsLeasedIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		show := func(sockets ...actors.Socket) []*os.File {
+			s.tell(&ShowSockets{Owner: "a", Gen: 7, Sockets: sockets, ReplyTo: s.customer})
+			shown := s.answers[0].(*SocketsShown)
+			s.answers = nil
+			if shown.Gen != 7 {
+				t.Errorf("generation %d", shown.Gen)
+			}
+			return shown.Files
+		}
+		if files := show(at(80)); files != nil {
+			t.Errorf("%v of nobody", files)
+		}
+		leased := s.lease("a", at(80), at(81)).(*SocketsLeased).Files
+		if files := show(at(81), at(80)); len(files) != 2 || files[0] != leased[1] || files[1] != leased[0] {
+			t.Errorf("%v, want %v the other way round", files, leased)
+		}
+		if files := show(at(80), at(82)); files != nil {
+			t.Errorf("%v, and one is missing", files)
 		}
 	})
 }

@@ -27,6 +27,21 @@ type EnterSockets struct {
 	Files   []*os.File // one for each
 }
 
+// ShowSockets asks which of its sockets an owner has leased; the answer is
+// [SocketsShown], to ReplyTo.
+type ShowSockets struct {
+	Owner   string
+	Gen     uint32
+	Sockets []actors.Socket
+	ReplyTo *actor.PID
+}
+
+// SocketsShown has the sockets in the order asked for, none if one is missing.
+type SocketsShown struct {
+	Gen   uint32
+	Files []*os.File
+}
+
 // ReturnSockets gives back what an owner has leased, if anything.
 type ReturnSockets struct{ Owner string }
 

@@ -87,7 +87,15 @@ type Process struct {
 	// wanted any more.
 	cancelled *atomic.Bool
 
-	restartTimer, killTimer scheduler.CancelFunc
+	// standby is the container that waits to follow, nil = none. One that was
+	// given to a start, or discarded, may be there for a moment longer.
+	standby          *standby
+	given, discarded *spawn.Standby
+	owed             bool   // its sockets are returned when the discarded one is gone
+	outdated         error  // why the given one was none
+	standbyFault     string // why there was none, as it was logged last
+
+	restartTimer, killTimer, standbyTimer scheduler.CancelFunc
 }
 
 // New makes the actor of the instance of that name ("SANDBOX/PROCESS.INDEX").
@@ -152,7 +160,26 @@ func (p *Process) Receive(ctx actor.Context) {
 		if m.Err != nil {
 			p.env.Log.Error().Msgf("Cannot clean up after %q: %v", p.name, m.Err)
 		}
+		p.outdated = m.Outdated
+		if m.Discarded != nil {
+			p.standbyGone(ctx, m.Discarded)
+		}
 		p.handle(ctx, Event{Cleaned, m.Gen})
+	case *standbyDue:
+		p.handle(ctx, Event{StandbyDue, m.Gen})
+	case *listener.SocketsShown:
+		if m.Gen == p.state.Start && len(m.Files) > 0 && len(p.sockets) == 0 {
+			p.sockets = m.Files
+			p.handle(ctx, Event{StandbyDue, p.state.Check})
+		}
+	case *standbyGone:
+		p.standbyGone(ctx, m.Place)
+	case *standbySurveyed:
+		p.surveyed(ctx, m)
+	case *spawner.ContainerPrepared:
+		p.prepared(ctx, m)
+	case *standbyTold:
+		p.standbyTold(ctx, m)
 	case *checkDue:
 		p.handle(ctx, Event{CheckDue, m.Gen})
 	case *checkDone:
@@ -189,8 +216,10 @@ func (p *Process) Receive(ctx actor.Context) {
 
 // update takes over what does not matter to the running container.
 func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
-	before := p.desired.Container
+	was, paths := p.desired, p.env.Paths
+	before := was.Container
 	p.desired, p.env = m.Instance, m.Env
+	p.renewStandby(ctx, was, paths)
 	if p.state.Phase == Waiting && p.queued == nil && before.RestartBackoff.Factor != 0 {
 		p.rearmRestart(ctx)
 	}
@@ -254,6 +283,11 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 		p.openSockets(ctx)
 	case ReturnSockets:
 		p.returnSockets(ctx)
+	case ReturnIdleSockets:
+		if p.standby == nil || !p.standby.prepared {
+			p.dropStandby(ctx)
+			p.returnSockets(ctx)
+		}
 	case Fork:
 		p.fork(ctx)
 	case SendTerm:
@@ -298,6 +332,12 @@ func (p *Process) do(ctx actor.Context, effect Effect) {
 		p.ask(ctx)
 	case Judge:
 		p.judge(ctx)
+	case ArmStandby:
+		p.armStandby(ctx)
+	case Prepare:
+		p.prepare(ctx)
+	case DropStandby:
+		p.dropStandby(ctx)
 	case NoteUnhealthy:
 		p.noteUnhealthy()
 	case ReportRetired:
@@ -317,15 +357,17 @@ func (p *Process) openSockets(ctx actor.Context) {
 		p.raise(Leased, p.state.Start)
 		return
 	}
-	p.leasing = true
+	p.leasing, p.owed = true, false
 	ctx.Send(p.env.Listener, &listener.LeaseSockets{
 		Owner: p.name, Gen: p.state.Start, Sockets: wanted, ReplyTo: ctx.Self(),
 	})
 }
 
+// returnSockets does it when nothing has copies of them any more that is being
+// discarded: others may be about to listen there.
 func (p *Process) returnSockets(ctx actor.Context) {
 	p.sockets = nil
-	if p.leasing {
+	if p.owed = p.leasing && p.discarded != nil; p.leasing && !p.owed {
 		p.leasing = false
 		ctx.Send(p.env.Listener, &listener.ReturnSockets{Owner: p.name})
 	}
@@ -343,6 +385,7 @@ func (p *Process) fork(ctx actor.Context) {
 		return
 	}
 	giveNotice(request, p.current.Container.Ready)
+	p.giveStandby(request)
 	p.restarts++
 	counts := p.tally()
 	request.RecordHead.Tally, request.RecordHead.LogFrom = &counts, p.logFrom
@@ -371,7 +414,10 @@ func (p *Process) armRestart(ctx actor.Context) {
 		p.restartTimer = p.env.After(wait, ctx.Self(), &restartTimeoutElapsed{p.state.Restart})
 	} else if p.allowed(ctx) {
 		p.raise(RestartElapsed, p.state.Restart)
+		return
 	}
+	p.dropStandby(ctx)
+	p.returnSockets(ctx) // which were kept for it
 }
 
 // allowed asks restart-budget for the restart, which is due else. If that has
@@ -413,8 +459,13 @@ func (p *Process) clean(ctx actor.Context, all bool) {
 	name, stateDir, record := p.name, env.StateDirOf(p.name), env.RecordOf(p.name)
 	send := ctx.ActorSystem().Root.Send
 	var before *unnoted
+	var next, last *spawn.Standby
 	if all {
 		before, p.unnoted = p.unnoted, nil // with its record
+		p.dropStandby(ctx)
+		last = p.discarded
+	} else if p.standby != nil {
+		next = p.standby.place
 	}
 	go func() {
 		actors.Roomy(false)
@@ -424,6 +475,13 @@ func (p *Process) clean(ctx actor.Context, all bool) {
 		before.await()
 		env.Cleaners <- struct{}{}
 		defer func() { <-env.Cleaners }()
+		if last != nil {
+			env.Kernel.Discard(last)
+			done.Discarded = last
+		}
 		done.Err = env.Kernel.Remove(name, stateDir, record, all)
+		if next != nil {
+			done.Outdated = env.Kernel.InspectStandby(next)
+		}
 	}()
 }

@@ -138,12 +138,13 @@ func (p *Process) closeNotice() {
 	}
 }
 
-// stopChecks stops them; what is known stays.
+// stopChecks stops them, and what waits for them to go well; what is known stays.
 func (p *Process) stopChecks() {
 	p.cancel(&p.checks.timer)
 	p.cancel(&p.checks.within)
 	p.cancel(&p.checks.setup)
 	p.cancel(&p.checks.watchdog)
+	p.cancel(&p.standbyTimer)
 	if p.checks.cancel != nil {
 		p.checks.cancel()
 		p.checks.cancel = nil
@@ -230,6 +231,7 @@ func (p *Process) judge(ctx actor.Context) {
 			p.closeNotice()
 		}
 		p.noteReady(check)
+		p.armStandby(ctx)
 		p.watch(ctx)
 		check = p.check()
 	case isUnhealthy:

@@ -28,7 +28,16 @@ func (p *Process) noteStart() {
 	if !p.counted {
 		p.spent, p.counted = p.env.Kernel.Spent(p.name), true
 	}
-	p.env.Log.Warn().Str("event", "start").Str("container", p.name).Int("pid", p.child.PID).Msgf("Started container %q (pid %d)", p.name, p.child.PID)
+	waited := ""
+	switch {
+	case p.child.Waited:
+		waited = ", which was built before and waited"
+	case p.given != nil && p.outdated != nil:
+		waited = fmt.Sprintf(", without the one that waited: %v", p.outdated)
+	case p.given != nil:
+		waited = ", without the one that waited: it was of another config, or its PID 1 was dead"
+	}
+	p.env.Log.Warn().Str("event", "start").Str("container", p.name).Int("pid", p.child.PID).Msgf("Started container %q (pid %d)%s", p.name, p.child.PID, waited)
 	for _, limit := range p.child.Degraded {
 		p.env.Log.Error().Msgf("Container %q runs degraded: %s", p.name, limit)
 	}
@@ -37,6 +46,7 @@ func (p *Process) noteStart() {
 // noteFailedStart logs a start that did not come as far as a process. The
 // next try is after restart-timeout (N3, G14).
 func (p *Process) noteFailedStart(ctx actor.Context, effect Effect) {
+	p.takeBackStandby(ctx)
 	if errors.Is(p.failure, spawner.ErrCancelled) {
 		p.restarts-- // it was none
 		p.failure = nil

@@ -25,4 +25,6 @@
 // `ready: {notify: PATH}` it is a socket, which is heard on for a status, too; PID 1
 // keeps it open, and a message leaves it when the record has what it says. An
 // unhealthy container is ended and goes the way of one that failed by itself.
+//
+// With standby, the next container is built while this one runs, see standby.go.
 package process

@@ -138,6 +138,20 @@ type checkDone struct {
 type setupOverdue struct{ Gen uint32 }
 type killIgnored struct{ Gen uint32 }
 
+// standbyDue is the timer of the standby; Gen is of the checks. standbySurveyed
+// says that what it is to be made from was looked at, and standbyTold that it
+// waits, or, with an error, that it is no more.
+type standbyDue struct{ Gen uint32 }
+type standbySurveyed struct {
+	Place *spawn.Standby
+	Err   error
+}
+type standbyGone struct{ Place *spawn.Standby } // which was discarded
+type standbyTold struct {
+	Place *spawn.Standby
+	Err   error
+}
+
 // deathKept says that the record of a death is written, or could not be.
 type deathKept struct{}
 
@@ -145,4 +159,8 @@ type deathKept struct{}
 type containerCleaned struct {
 	Gen uint32
 	Err error
+	// Discarded is the standby that was waited for.
+	Discarded *spawn.Standby
+	// Outdated is why the standby that was to follow is none.
+	Outdated error
 }

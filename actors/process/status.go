@@ -56,6 +56,7 @@ func (p *Process) publish() {
 	} else if state == status.Waiting {
 		in.NextTry, in.Backoff = p.nextTry()
 	}
+	in.Standby = p.shownStandby()
 	p.publishChecks(in)
 	p.env.Board.Publish(in)
 }

@@ -53,13 +53,14 @@ const (
 	Checked                    // the answer
 	Unhealthy                  // it failed too many checks, or took too long to be ready
 	Recheck                    // the options of its checks changed
+	StandbyDue                 // time to build the next one
 	kindCount
 )
 
 var kindNames = [kindCount]string{
 	"Run", "Retire", "Terminate", "Leave", "Leased", "LeaseRefused", "Forked", "ForkRefused",
 	"Exited", "Cleaned", "RestartElapsed", "KillElapsed", "Adopt", "Resume",
-	"CheckDue", "Checked", "Unhealthy", "Recheck",
+	"CheckDue", "Checked", "Unhealthy", "Recheck", "StandbyDue",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -69,36 +70,40 @@ type Effect uint8
 
 // The effects. Those that say so bring an event about later.
 const (
-	OpenSockets     Effect = iota // → Leased or LeaseRefused
-	ReturnSockets                 //
-	Fork                          // → Forked or ForkRefused
-	SendTerm                      //
-	SendKill                      //
-	ArmKill                       // → KillElapsed
-	CancelKill                    //
-	ArmRestart                    // → RestartElapsed
-	CancelRestart                 //
-	Clean                         // the state dir → Cleaned
-	CleanAll                      // cgroup and record too → Cleaned
-	NoteStart                     // log and count
-	NoteAdopt                     // log, without counting a start
-	NoteDeath                     // log and count
-	NoteLeaseFailed               // log
-	NoteForkFailed                // log and count
-	StartChecks                   // → CheckDue, Unhealthy
-	StopChecks                    //
-	Ask                           // → Checked
-	Judge                         // the answer → CheckDue or Unhealthy
-	NoteUnhealthy                 // log
-	ReportRetired                 // to the sandbox
-	StopActor                     //
+	OpenSockets       Effect = iota // → Leased or LeaseRefused
+	ReturnSockets                   //
+	ReturnIdleSockets               // unless a standby has them, too
+	Fork                            // → Forked or ForkRefused
+	SendTerm                        //
+	SendKill                        //
+	ArmKill                         // → KillElapsed
+	CancelKill                      //
+	ArmRestart                      // → RestartElapsed
+	CancelRestart                   //
+	Clean                           // the state dir → Cleaned
+	CleanAll                        // cgroup and record too → Cleaned
+	NoteStart                       // log and count
+	NoteAdopt                       // log, without counting a start
+	NoteDeath                       // log and count
+	NoteLeaseFailed                 // log
+	NoteForkFailed                  // log and count
+	StartChecks                     // → CheckDue, Unhealthy
+	StopChecks                      //
+	Ask                             // → Checked
+	Judge                           // the answer → CheckDue or Unhealthy
+	NoteUnhealthy                   // log
+	ArmStandby                      // → StandbyDue
+	Prepare                         // the standby
+	DropStandby                     //
+	ReportRetired                   // to the sandbox
+	StopActor                       //
 	effectCount
 )
 
 var effectNames = [effectCount]string{
-	"OpenSockets", "ReturnSockets", "Fork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
+	"OpenSockets", "ReturnSockets", "ReturnIdleSockets", "Fork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
 	"CancelRestart", "Clean", "CleanAll", "NoteStart", "NoteAdopt", "NoteDeath", "NoteLeaseFailed", "NoteForkFailed",
-	"StartChecks", "StopChecks", "Ask", "Judge", "NoteUnhealthy", "ReportRetired", "StopActor",
+	"StartChecks", "StopChecks", "Ask", "Judge", "NoteUnhealthy", "ArmStandby", "Prepare", "DropStandby", "ReportRetired", "StopActor",
 }
 
 func (e Effect) String() string { return effectNames[e] }
@@ -134,7 +139,7 @@ type Transition struct {
 // Transitions is the whole behaviour; what is not in it is ignored.
 var Transitions = []Transition{
 	{Absent, Run, Opening, []Effect{OpenSockets}},
-	{Absent, Adopt, Running, []Effect{NoteAdopt, StartChecks}},
+	{Absent, Adopt, Running, []Effect{NoteAdopt, StartChecks, ArmStandby}},
 	{Absent, Resume, Cleaning, []Effect{Clean}},
 	{Absent, Retire, Absent, []Effect{ReportRetired}},
 	{Absent, Leave, Absent, []Effect{StopActor}},
@@ -149,7 +154,7 @@ var Transitions = []Transition{
 	{Opening, Retire, Leaving, []Effect{ReturnSockets, CleanAll}},
 
 	// While the fork is under way its sockets must stay open.
-	{Forking, Forked, Running, []Effect{NoteStart, StartChecks}},
+	{Forking, Forked, Running, []Effect{NoteStart, StartChecks, ArmStandby}},
 	{Forking, ForkRefused, Cleaning, []Effect{ReturnSockets, NoteForkFailed, Clean}},
 	{Forking, Run, ForkingToReplace, nil},
 	{Forking, Retire, ForkingToRetire, nil},
@@ -164,19 +169,20 @@ var Transitions = []Transition{
 
 	// The state dir goes while the death is being described; the record is
 	// read before a clean-up that removes it.
-	{Running, Exited, Cleaning, []Effect{StopChecks, ReturnSockets, Clean, NoteDeath}},
-	{Running, Run, Replacing, []Effect{StopChecks, SendTerm, ArmKill}},
-	{Running, Retire, Retiring, []Effect{StopChecks, SendTerm, ArmKill}},
+	{Running, Exited, Cleaning, []Effect{StopChecks, ReturnIdleSockets, Clean, NoteDeath}},
+	{Running, Run, Replacing, []Effect{StopChecks, DropStandby, SendTerm, ArmKill}},
+	{Running, Retire, Retiring, []Effect{StopChecks, DropStandby, SendTerm, ArmKill}},
 	{Running, CheckDue, Running, []Effect{Ask}},
 	{Running, Checked, Running, []Effect{Judge}},
-	{Running, Recheck, Running, []Effect{StopChecks, StartChecks}},
+	{Running, Recheck, Running, []Effect{StopChecks, StartChecks, ArmStandby}},
+	{Running, StandbyDue, Running, []Effect{Prepare}},
 	{Running, Unhealthy, Ending, []Effect{StopChecks, NoteUnhealthy, SendTerm, ArmKill}},
 
 	// It goes the way of one that ended by itself: restart-timeout counts.
-	{Ending, Exited, Cleaning, []Effect{CancelKill, ReturnSockets, Clean, NoteDeath}},
+	{Ending, Exited, Cleaning, []Effect{CancelKill, ReturnIdleSockets, Clean, NoteDeath}},
 	{Ending, KillElapsed, Ending, []Effect{SendKill}},
-	{Ending, Run, Replacing, nil}, // the kill timer runs on
-	{Ending, Retire, Retiring, nil},
+	{Ending, Run, Replacing, []Effect{DropStandby}}, // the kill timer runs on
+	{Ending, Retire, Retiring, []Effect{DropStandby}},
 
 	// The sockets stay leased until the successor has leased its own: on a
 	// port that both have, nobody is refused in between (G12).
@@ -191,8 +197,8 @@ var Transitions = []Transition{
 	{Retiring, Run, Replacing, nil},
 
 	{Cleaning, Cleaned, Waiting, []Effect{ArmRestart}},
-	{Cleaning, Run, CleaningToReplace, nil},
-	{Cleaning, Retire, CleaningToRetire, nil},
+	{Cleaning, Run, CleaningToReplace, []Effect{DropStandby}},
+	{Cleaning, Retire, CleaningToRetire, []Effect{DropStandby, ReturnSockets}},
 
 	{CleaningToReplace, Cleaned, Opening, []Effect{OpenSockets}},
 	{CleaningToReplace, Retire, CleaningToRetire, []Effect{ReturnSockets}},
@@ -252,7 +258,7 @@ func (e Event) late(s State) bool {
 		return e.Gen != s.Kill
 	case Cleaned:
 		return e.Gen != s.Clean
-	case CheckDue, Checked, Unhealthy:
+	case CheckDue, Checked, Unhealthy, StandbyDue:
 		return e.Gen != s.Check
 	}
 	return false

@@ -11,7 +11,7 @@ import (
 var grid = map[Phase]map[Kind]string{
 	Absent: {
 		Run:    "Opening: OpenSockets",
-		Adopt:  "Running: NoteAdopt StartChecks",
+		Adopt:  "Running: NoteAdopt StartChecks ArmStandby",
 		Resume: "Cleaning: Clean",
 		Retire: "Absent: ReportRetired",
 		Leave:  "Absent: StopActor",
@@ -30,7 +30,7 @@ var grid = map[Phase]map[Kind]string{
 	Forking: {
 		Run:         "ForkingToReplace:",
 		Retire:      "ForkingToRetire:",
-		Forked:      "Running: NoteStart StartChecks",
+		Forked:      "Running: NoteStart StartChecks ArmStandby",
 		ForkRefused: "Cleaning: ReturnSockets NoteForkFailed Clean",
 	},
 	ForkingToReplace: {
@@ -44,18 +44,19 @@ var grid = map[Phase]map[Kind]string{
 		ForkRefused: "Leaving: ReturnSockets NoteForkFailed CleanAll",
 	},
 	Running: {
-		Run:       "Replacing: StopChecks SendTerm ArmKill",
-		Retire:    "Retiring: StopChecks SendTerm ArmKill",
-		Exited:    "Cleaning: StopChecks ReturnSockets Clean NoteDeath",
-		CheckDue:  "Running: Ask",
-		Checked:   "Running: Judge",
-		Recheck:   "Running: StopChecks StartChecks",
-		Unhealthy: "Ending: StopChecks NoteUnhealthy SendTerm ArmKill",
+		Run:        "Replacing: StopChecks DropStandby SendTerm ArmKill",
+		Retire:     "Retiring: StopChecks DropStandby SendTerm ArmKill",
+		Exited:     "Cleaning: StopChecks ReturnIdleSockets Clean NoteDeath",
+		CheckDue:   "Running: Ask",
+		Checked:    "Running: Judge",
+		Recheck:    "Running: StopChecks StartChecks ArmStandby",
+		StandbyDue: "Running: Prepare",
+		Unhealthy:  "Ending: StopChecks NoteUnhealthy SendTerm ArmKill",
 	},
 	Ending: {
-		Run:         "Replacing:",
-		Retire:      "Retiring:",
-		Exited:      "Cleaning: CancelKill ReturnSockets Clean NoteDeath",
+		Run:         "Replacing: DropStandby",
+		Retire:      "Retiring: DropStandby",
+		Exited:      "Cleaning: CancelKill ReturnIdleSockets Clean NoteDeath",
 		KillElapsed: "Ending: SendKill",
 	},
 	Replacing: {
@@ -71,8 +72,8 @@ var grid = map[Phase]map[Kind]string{
 		KillElapsed: "Retiring: SendKill",
 	},
 	Cleaning: {
-		Run:     "CleaningToReplace:",
-		Retire:  "CleaningToRetire:",
+		Run:     "CleaningToReplace: DropStandby",
+		Retire:  "CleaningToRetire: DropStandby ReturnSockets",
 		Cleaned: "Waiting: ArmRestart",
 	},
 	CleaningToReplace: {
@@ -113,7 +114,7 @@ func current(s State, k Kind) Event {
 		return Event{k, s.Kill}
 	case Cleaned:
 		return Event{k, s.Clean}
-	case CheckDue, Checked, Unhealthy:
+	case CheckDue, Checked, Unhealthy, StandbyDue:
 		return Event{k, s.Check}
 	}
 	return Event{Kind: k}
@@ -196,6 +197,7 @@ type world struct {
 	killArmed       bool
 	checking        bool
 	asked           bool // a check is under way
+	standby         bool // the next one waits
 	desired         bool // the last command was Run
 }
 
@@ -214,6 +216,7 @@ func (w world) possible() (events []Kind) {
 		{w.checking, []Kind{Recheck, Unhealthy}},
 		{w.checking && !w.asked, []Kind{CheckDue}},
 		{w.checking && w.asked, []Kind{Checked}},
+		{w.checking && !w.standby, []Kind{StandbyDue}},
 	} {
 		if e.may {
 			events = append(events, e.kind...)
@@ -267,6 +270,17 @@ func (w world) do(effect Effect) (world, string) {
 		}
 		// The listener takes the predecessor's sockets for the new ones.
 		w.leased, w.leasing = false, true
+	case ReturnIdleSockets:
+		if !w.standby {
+			return w.do(ReturnSockets)
+		}
+	case Prepare:
+		if w.standby || !w.living {
+			return w, "a second standby, or one for nobody"
+		}
+		w.standby = true
+	case DropStandby:
+		w.standby = false
 	case ReturnSockets:
 		if w.living || w.forking {
 			return w, "sockets are returned while they are in use"
@@ -276,7 +290,7 @@ func (w world) do(effect Effect) (world, string) {
 		if !w.leased || w.forking || w.living || w.dirty {
 			return w, "a fork without sockets, or a second one"
 		}
-		w.forking = true
+		w.forking, w.standby = true, false // it is given to that
 	case SendTerm, SendKill:
 		if !w.living {
 			return w, "a signal to nobody"
@@ -286,7 +300,8 @@ func (w world) do(effect Effect) (world, string) {
 	case CancelKill:
 		w.killArmed = false
 	case ArmRestart:
-		w.restartArmed = true
+		// Where it is not due at once.
+		w.restartArmed, w.standby, w.leased = true, false, false
 	case CancelRestart:
 		w.restartArmed = false
 	case StartChecks:
@@ -309,8 +324,9 @@ func (w world) do(effect Effect) (world, string) {
 		}
 		w.cleaning = true
 		w.dirty = false
+		w.standby = w.standby && effect == Clean
 	case ReportRetired:
-		if w.leased || w.leasing || w.living || w.forking || w.cleaning || w.dirty || w.restartArmed || w.killArmed {
+		if w.leased || w.leasing || w.living || w.forking || w.cleaning || w.dirty || w.restartArmed || w.killArmed || w.standby {
 			return w, "reported as retired, but something is left"
 		}
 	}
@@ -324,7 +340,9 @@ func (w world) contradiction() string {
 		return "nothing will ever happen again"
 	case w.phase == Absent && w.desired:
 		return "it is wanted, but absent"
-	case w.leased && slices.Contains([]Phase{Absent, Waiting, Cleaning, CleaningToRetire, Leaving}, w.phase):
+	case w.standby && !slices.Contains([]Phase{Running, Ending, Cleaning}, w.phase):
+		return "a standby is kept for which there is no use"
+	case w.leased && slices.Contains([]Phase{Absent, Waiting, Cleaning, CleaningToRetire, Leaving}, w.phase) && !w.standby:
 		return "a socket is kept, but nobody lives and nobody follows at once (G13)"
 	case w.killArmed && !w.living:
 		return "a kill timer runs for nobody"

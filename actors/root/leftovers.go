@@ -65,7 +65,11 @@ func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Stor
 		return
 	}
 	tellLeftover(kernel, log, store, l)
-	log.Warn().Msgf("Removing what an earlier daemon left of %q", l.Name)
+	level := zerolog.WarnLevel
+	if spawn.IsStandby(l.Name) {
+		level = zerolog.InfoLevel // where it is used, each has one
+	}
+	log.WithLevel(level).Msgf("Removing what an earlier daemon left of %q", l.Name)
 	if err := kernel.Remove(l.Name, l.StateDir, l.Record, true); err != nil {
 		log.Error().Msgf("Cannot remove what is left of %q: %v", l.Name, err)
 	}

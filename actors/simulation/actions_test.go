@@ -88,6 +88,12 @@ func (s *sim) act() {
 	case n < 920:
 		s.world.ill = []int{0, 0, 10, 30, 90}[s.random.IntN(5)]
 		s.note("of 100 starts %d fail", s.world.ill)
+	case n < 925:
+		if list := s.kernel.Standbys(); len(list) > 0 {
+			p := list[s.random.IntN(len(list))]
+			s.note("the standby of %s is killed", p.Name)
+			s.kernel.End(p.PID, 9)
+		}
 	case n < 940:
 		p := s.kernel.AddStray(fmt.Sprint("stray", s.step.Load()), fakekernel.Behaviour{IgnoreTerm: s.random.IntN(2) == 0})
 		s.note("an unknown child, pid %d", p.PID)

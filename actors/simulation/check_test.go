@@ -233,6 +233,7 @@ func (s *sim) check() {
 		shown[in.Name] = in
 		s.checkInstance(in, living[in.Name])
 	}
+	waits := s.checkStandbys(shown)
 	for name, inst := range d.model.wanted {
 		if !d.model.stopping {
 			s.checkWanted(name, inst, shown[name], living[name])
@@ -243,7 +244,7 @@ func (s *sim) check() {
 			s.broken("%s runs (pid %d) and is nobody's", name, p.PID)
 		}
 	}
-	s.checkSockets(shown, living)
+	s.checkSockets(shown, living, waits)
 	s.checkCounters(len(living))
 }
 
@@ -262,7 +263,7 @@ func (s *sim) checkInstance(in *status.Instance, p *fakekernel.Proc) {
 		pid = p.PID
 	}
 	switch {
-	case d.busy > 0:
+	case d.busy.Load() > 0:
 		// The fork may be done, and its report not sent yet.
 	case in.PID != pid:
 		s.broken("%s is shown with pid %d (%s), and has %d", in.Name, in.PID, in.State, pid)
@@ -275,14 +276,14 @@ func (s *sim) checkInstance(in *status.Instance, p *fakekernel.Proc) {
 		ended = s.checkEnding(p)
 	}
 	o := d.model.of(in.Name)
-	under := s.world.removing[in.Name] > 0 || s.world.cleaning() || d.busy > 0
+	under := s.world.removing[in.Name] > 0 || s.world.cleaning() || d.busy.Load() > 0
 	switch in.State {
 	case status.Pending:
 		if !d.model.stopping {
 			s.broken("%s is pending and nobody begins with it", in.Name)
 		}
 	case status.Starting:
-		if d.busy == 0 {
+		if d.busy.Load() == 0 {
 			s.broken("%s is starting, and nothing is being forked", in.Name)
 		}
 	case status.Running:
@@ -365,15 +366,15 @@ func (s *sim) checkWanted(name string, wanted *configs.Instance, in *status.Inst
 
 // checkSockets: what is open is somebody's, and everybody has what he is to
 // have.
-func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]*fakekernel.Proc) {
+func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]*fakekernel.Proc, waits map[string]bool) {
 	most := make(map[uint16]int) // how many may have a port
 	for name, in := range shown {
 		var holders []*configs.Instance
 		switch in.State {
 		case status.Starting, status.Replacing:
 			holders = append(holders, in.Desired, in.Current)
-		case status.Running, status.Restarting, status.Stopping:
-			if living[name] != nil || in.State == status.Stopping && s.daemon.busy > 0 {
+		case status.Running, status.Restarting, status.Stopping, status.Waiting:
+			if waits[name] || living[name] != nil || in.State == status.Stopping && s.daemon.busy.Load() > 0 {
 				holders = append(holders, in.Current)
 			}
 		}
@@ -425,7 +426,7 @@ func (s *sim) checkCopied(in *status.Instance, p *fakekernel.Proc, open map[uint
 
 // checkCounters holds the counters against what happened.
 func (s *sim) checkCounters(living int) {
-	if s.daemon.busy > 0 {
+	if s.daemon.busy.Load() > 0 {
 		return
 	}
 	t, w := s.daemon.registry.Totals(), &s.world

@@ -134,6 +134,8 @@ func (e *processEntry) instance(sandbox, name string, index int) *configs.Instan
 			})
 		}
 	}
+	c.Standby = !c.RestartProcessOnly && (len(c.TCPPorts) == 0 || c.TCPPorts[len(c.TCPPorts)-1].Port < ownPort) &&
+		hash(sandbox, name, print, "standby", fmt.Sprint(e.tweak))%3 > 0
 	addChecks(c, rand.New(rand.NewPCG(hash(sandbox, name, print, "checks"), uint64(e.tweak))))
 	return &configs.Instance{
 		Sandbox: sandbox, Process: name, Index: index, Name: fmt.Sprintf("%s/%s.%d", sandbox, name, index),

@@ -27,6 +27,7 @@ type mutation struct {
 	close   func(s *sim, file *os.File) bool
 	signal  func(s *sim, sig syscall.Signal) bool
 	remove  func(s *sim, all bool) bool
+	discard func(s *sim) bool
 	wait    func(s *sim) bool
 	sigchld func(s *sim) bool
 	// awaitEnd and watch tell whether the end of a container that is no child
@@ -132,6 +133,14 @@ var mutations = []func() *mutation{
 	times[*spawner.StartContainer]("a double start", 10, 2),
 	dropping[*spawner.StartContainer]("a start lost", 10),
 	dropping[*spawner.ForkFailed]("a failed fork not reported", 3),
+	dropping[*spawner.ContainerPrepared]("a standby not reported", 2),
+	named("the end of a standby lost", "*process.standbyTold", 2),
+	named("the end of a discarded standby lost", "*process.standbyGone", 2),
+	func() *mutation {
+		m := &mutation{name: "a standby not discarded"}
+		m.discard = func(*sim) bool { return m.every(3) }
+		return m
+	},
 	dropping[*process.ProcessExited]("an exit lost on its way", 10),
 	dropping[*process.RunInstance]("a changed instance not run", 10),
 	dropping[*process.UpdateInstance]("an update lost", 10),

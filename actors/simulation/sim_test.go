@@ -64,7 +64,7 @@ type daemon struct {
 	ready []*box
 	inbox []external
 	wake  chan struct{}
-	busy  int // starts that are under way
+	busy  atomic.Int64 // starts that are under way
 }
 
 // box is the mailbox of one actor.
@@ -315,13 +315,13 @@ func (d *daemon) handle(b *box, message any, system bool) {
 		if b.spawner && !system {
 			// A fork takes time, in which the others go on.
 			b.busy = true
-			d.busy++
+			d.busy.Add(1)
 			go func() {
 				b.invoker.InvokeUserMessage(message)
 				d.mu.Lock()
 				defer d.mu.Unlock()
 				b.busy = false
-				d.busy--
+				d.busy.Add(-1)
 				b.enqueue()
 				d.signal()
 			}()
@@ -392,7 +392,7 @@ func (d *daemon) abandon() {
 // the bubble can end.
 func (s *sim) abandon() {
 	s.daemon.abandon()
-	for _, p := range s.kernel.Living() {
+	for _, p := range append(s.kernel.Living(), s.kernel.Standbys()...) {
 		s.kernel.End(p.PID, 9)
 	}
 	// Clean-ups, late timers, and the actor library's dead letters.

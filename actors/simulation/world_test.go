@@ -31,6 +31,7 @@ type world struct {
 	open         map[*os.File]actors.Socket
 	forked       int64         // starts that went well, since the daemon's start
 	failed       int64         // and that did not
+	promoted     int64         // starts of all daemons that had a standby
 	sealed       bool          // the daemon stops: nothing may be started
 	loadTime     time.Duration // of the next reading
 	loadError    bool
@@ -46,6 +47,7 @@ func (w *world) init(s *sim) {
 	w.removing = make(map[string]int)
 	w.open = make(map[*os.File]actors.Socket)
 	s.kernel.Behave = w.behave
+	s.kernel.BehaveStandby = w.behaveStandby
 	s.kernel.ListenError = func(socket actors.Socket) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -175,6 +177,7 @@ func (w *world) kernel(d *daemon) *actors.Kernel {
 		return inner.Signal(pidfd, sig)
 	}
 	w.afterlife(d, k)
+	w.standbys(d, k)
 	k.Load = func(before *configs.Plan) (*configs.Plan, configs.Problems) {
 		plan, problems := w.load(d)
 		if w.s.step.Load()%2 == 0 {
@@ -246,6 +249,9 @@ func (w *world) start(d *daemon, inner *actors.Kernel, r *spawn.Request) (*spawn
 		return nil, err
 	}
 	w.forked++
+	if child.Waited {
+		w.promoted++
+	}
 	return child, nil
 }
 

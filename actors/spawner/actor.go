@@ -17,8 +17,10 @@ type Spawner struct {
 	log    zerolog.Logger
 	root   *actor.PID
 	queue  fair.Queue[*StartContainer]
-	turn   bool // a forkNext is under way
-	held   bool
+	// prepares are the standbys that are asked for. They have time.
+	prepares []*PrepareContainer
+	turn     bool // a forkNext is under way
+	held     bool
 }
 
 // New makes the actor; it has to be started with a [Dispatcher].
@@ -31,6 +33,9 @@ func (s *Spawner) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *StartContainer:
 		s.queue.Add(m, m.Pace, time.Now())
+		s.proceed(ctx)
+	case *PrepareContainer:
+		s.prepares = append(s.prepares, m)
 		s.proceed(ctx)
 	case *forkNext:
 		s.turn = false
@@ -47,7 +52,7 @@ func (s *Spawner) Receive(ctx actor.Context) {
 // proceed sees to the next fork. Its message is behind all requests that came
 // during the last one, so these are in the queue before the next is chosen.
 func (s *Spawner) proceed(ctx actor.Context) {
-	if !s.turn && s.queue.Len() > 0 {
+	if !s.turn && (s.queue.Len() > 0 || len(s.prepares) > 0) {
 		s.turn = true
 		ctx.Send(ctx.Self(), &forkNext{})
 	}
@@ -63,6 +68,25 @@ func (s *Spawner) next(ctx actor.Context) {
 		m.Request.Wipe()
 		ctx.Send(m.ReplyTo, &ForkFailed{Gen: m.Gen, Err: ErrCancelled})
 	}
+	if len(s.prepares) > 0 {
+		m := s.prepares[0]
+		s.prepares[0] = nil
+		s.prepares = s.prepares[1:]
+		s.prepare(ctx, m)
+	}
+}
+
+func (s *Spawner) prepare(ctx actor.Context, m *PrepareContainer) {
+	defer m.Request.Wipe()
+	if !s.held {
+		ctx.Send(m.ReplyTo, &ContainerPrepared{Place: m.Request.Standby, Err: s.build(m.Request)})
+	}
+}
+
+// build turns a panic into an error, too.
+func (s *Spawner) build(request *spawn.Request) (err error) {
+	defer actors.Recover(s.log, "spawner", func(reason error) { err = reason })
+	return s.kernel.Prepare(request)
 }
 
 func (s *Spawner) start(ctx actor.Context, m *StartContainer) {

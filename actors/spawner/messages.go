@@ -50,6 +50,20 @@ type ForkFailed struct {
 	Err error
 }
 
+// PrepareContainer asks for the standby of a request, see [spawn.Standby], when no
+// start waits; the answer is [ContainerPrepared], to ReplyTo.
+type PrepareContainer struct {
+	Request *spawn.Request
+	ReplyTo *actor.PID
+}
+
+// ContainerPrepared says that PID 1 of a standby is there, or why it is not. It
+// goes to who asked, and to nobody else: it is no container yet.
+type ContainerPrepared struct {
+	Place *spawn.Standby
+	Err   error
+}
+
 // SettleForks asks for [ForksSettled]: by then every fork that was begun
 // before has been reported.
 type SettleForks struct{ Token uint32 }

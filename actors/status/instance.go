@@ -44,6 +44,7 @@ type Instance struct {
 	Started  time.Time // when PID was forked
 	Starts   int       // tries to start it, also by daemons that are dead
 	Degraded []string
+	Standby  string    // the container that is to follow: "building", "waiting"; "" = none
 	Stopped  bool      // PID 1 is stopped by a signal
 	NextTry  time.Time // while it waits
 	Backoff  string    // how NextTry comes about, in words

@@ -18,6 +18,7 @@ command line is there for pgrep and ps to find a container by; it is not read.
 
 Options:
       --name NAME     which container it is
+      --next NAME     in its place while it waits to become that container
       --master FILE   the master config
       --config JSON   what it runs, in short
       --version       print the version

@@ -143,7 +143,7 @@ func records(m *configs.Master) map[string]*spawn.Record {
 	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.*"))
 	for _, file := range files {
 		name, err := filepath.Rel(dir, file)
-		if err != nil {
+		if err != nil || spawn.IsStandby(name) {
 			continue
 		}
 		if record, err := spawn.ReadRecord(file); err == nil {

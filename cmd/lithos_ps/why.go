@@ -196,6 +196,9 @@ func (v *view) story(name string, t *story) string {
 		if r.Ready != nil && r.Ready.Ready {
 			say("ready", "since "+r.Ready.At.Format(time.RFC3339))
 		}
+		if r.Standby != "" {
+			say("standby", "the next container is "+r.Standby)
+		}
 		for _, d := range r.Degraded {
 			say("degraded", d)
 		}

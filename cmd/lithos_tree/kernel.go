@@ -82,8 +82,15 @@ func (k *kernel) close() {
 // functions are the kernel as actors see it.
 func (k *kernel) functions() *actors.Kernel {
 	return &actors.Kernel{
-		Start:       k.spawner.Start,
-		Remove:      k.remove,
+		Start:  k.spawner.Start,
+		Remove: k.remove,
+
+		SurveyStandby:  (*spawn.Standby).Survey,
+		Prepare:        k.spawner.Prepare,
+		AwaitStandby:   (*spawn.Standby).Hear,
+		InspectStandby: k.spawner.Inspect,
+		Discard:        k.spawner.Discard,
+
 		ReadRecord:  k.readRecord,
 		SettingUp:   k.settingUp,
 		OpenSecrets: (*configs.Container).OpenSecrets,
@@ -101,7 +108,7 @@ func (k *kernel) functions() *actors.Kernel {
 		Wait:        k.wait,
 		OOMKilled:   proc.OOMKilled,
 		Children:    k.children,
-		SignalChild: signalChild,
+		SignalChild: k.signalChild,
 		Load: func(before *configs.Plan) (*configs.Plan, configs.Problems) {
 			return k.memory.load(k.images, configs.Options{MasterFile: k.master.File, Before: before})
 		},
@@ -214,7 +221,7 @@ func (k *kernel) children(without []int) ([]actors.Child, error) {
 	}
 	var list []actors.Child
 	for _, pid := range pids {
-		if _, known := slices.BinarySearch(without, pid); known || k.helpers.has(pid) {
+		if _, known := slices.BinarySearch(without, pid); known || k.helpers.has(pid) || k.spawner.IsStandby(pid) {
 			continue
 		}
 		// One that is gone or a zombie by now is reaped like any other.
@@ -225,7 +232,10 @@ func (k *kernel) children(without []int) ([]actors.Child, error) {
 	return list, nil
 }
 
-func signalChild(c actors.Child, sig syscall.Signal) error {
+func (k *kernel) signalChild(c actors.Child, sig syscall.Signal) error {
+	if k.spawner.IsStandby(c.PID) {
+		return os.ErrProcessDone // it was forked when the list was made
+	}
 	pidfd, err := proc.OpenSame(c.PID, c.StartTime)
 	if err != nil {
 		return err

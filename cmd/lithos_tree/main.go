@@ -173,6 +173,7 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	upgrade.requests, upgrade.handled, upgrade.takeOver = requests, handled, takeOver
 	upgrade.leave = func() map[string]*os.File {
 		keeper.close()
+		kernel.spawner.DiscardAll()
 		return map[string]*os.File{filePID: pidFile.Handle(), fileControl: shown.leave()}
 	}
 	upgrade.board = shown.board

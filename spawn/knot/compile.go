@@ -211,6 +211,9 @@ func (c *compiler) compile() bool {
 		magic: quickMagic, log: uint64(firstFreeFD(c.spec)), sockets: uint64(len(c.spec.Sockets)),
 		killTimeout: int64(c.spec.KillTimeout),
 	}
+	if c.spec.Standby {
+		h.standby = uint64(standbyFD(c.spec))
+	}
 	for _, code := range c.spec.NormalExitCodes {
 		if code >= 0 && code < 256 {
 			h.normal[code/64] |= 1 << (code % 64)

@@ -5,6 +5,7 @@
 //	                    state dir, resolv.conf, hosts
 //	                    image, dev, devpts, sys, proc, volumes, /etc files
 //	                  pivot_root: the host is gone
+//	                  a standby: wait for the word, see standby.go
 //	                  fork and exec of the program (pid 2)
 //	                  reap, forward TERM, kill-timeout, restart-process-only
 //	fd 4 ◄── started, failed, killing, exited

@@ -28,6 +28,10 @@ func appendHosts(b []byte, h *wire.Hosts) []byte {
 	return b
 }
 
+// HostsLines is what is not copied of a hosts file, for who wants to know whether
+// it would be the same.
+func HostsLines(h *wire.Hosts) []byte { return appendHosts(nil, h) }
+
 // hostname is the node's name, "" if it has none.
 func hostname() string {
 	var u unix.Utsname

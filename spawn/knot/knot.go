@@ -49,6 +49,9 @@ func Main() int {
 	if err := k.prepare(); err != nil {
 		return fail(wrap(err, spec.Name))
 	}
+	if spec.Standby && !quickState.awaited && !standBy(standbyFD(spec)) {
+		return wire.ExitNormal
+	}
 	code, err := k.supervise()
 	if err != nil {
 		return fail(wrap(err, spec.Name))

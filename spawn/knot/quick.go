@@ -46,7 +46,7 @@ const quickBase = 64 << 30
 const (
 	// quickMagic ends with a number that changes with every change of the list's
 	// layout: a supervisor may start a lithos_knot that was installed after it.
-	quickMagic = 'L' | 'K'<<8 | 'Q'<<16 | 1<<24
+	quickMagic = 'L' | 'K'<<8 | 'Q'<<16 | 2<<24
 	quickPage  = 4096 // what is kept of the memory while the program runs
 	quickRegs  = 64
 	quickBuf   = 2048 // more than a line of the record or a log, bytes
@@ -65,6 +65,7 @@ type quickHead struct {
 
 	log     uint64 // descriptor of StdioLog; those from FDSockets+sockets to it are closed
 	sockets uint64
+	standby uint64 // descriptor to wait at before the program is started, 0 = none
 
 	killTimeout int64     // ns
 	normal      [4]uint64 // exit codes, a bit each
@@ -104,6 +105,7 @@ var quickState struct {
 	pivoted  bool // the host is gone, but the container is not there
 	errno    uintptr
 	built    bool // the container is there, but the program could not be started
+	awaited  bool // and it is due: the supervisor has said so
 	log      int  // the open StdioLog, if built
 
 	failed bool    // the program's process could not execute it
@@ -115,11 +117,8 @@ func quickAt(addr uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Poin
 
 // firstFreeFD is the first descriptor that PID 1 has not inherited.
 func firstFreeFD(spec *wire.Spec) int {
-	free := spacesAt(spec)
-	for _, given := range []bool{spec.UserNS, spec.NetNS, hasAddress(spec)} {
-		if given {
-			free++
-		}
+	if spec.Standby {
+		return standbyFD(spec) + 1
 	}
-	return free
+	return standbyFD(spec)
 }

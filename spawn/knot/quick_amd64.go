@@ -15,6 +15,10 @@ import (
 // quickVfork is clone3, see quick_amd64.s.
 func quickVfork(args, size uintptr) (pid, errno uintptr)
 
+// quickStack is where the kernel has left argc, argv and what follows; 0 = it is
+// not known.
+var quickStack uintptr
+
 const (
 	cloneArgsSize = 88
 	allSignals    = ^uint64(0)
@@ -53,6 +57,12 @@ func quickLife(h *quickHead) int {
 		call(unix.SYS_CLOSE_RANGE, uintptr(h.log), ^uintptr(0), 0, 0)
 		return -1
 	}
+	if h.standby != 0 {
+		if !quickStandBy(uintptr(h.standby)) {
+			return wire.ExitNormal
+		}
+		quickState.awaited = true
+	}
 	if quickStopped() {
 		return wire.ExitNormal
 	}
@@ -73,6 +83,25 @@ func quickLife(h *quickHead) int {
 	}
 	call(unix.SYS_MUNMAP, quickBase+quickPage, uintptr(h.size-quickPage), 0, 0)
 	return quickWatch(h, pid, &began, &buf)
+}
+
+// quickStandBy is standBy. No signal is taken meanwhile.
+func quickStandBy(fd uintptr) bool {
+	var b [1]byte
+	call(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b)), 1, 0)
+	for {
+		n, errno := call(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&b)), 1, 0)
+		if errno == uintptr(unix.EINTR) {
+			continue
+		}
+		if errno != 0 || n != 1 {
+			return false
+		}
+		if quickStack != 0 {
+			takeName(*(**[len(wire.FlagNext)]byte)(quickAt(uint64(quickStack) + 2*8)))
+		}
+		return true
+	}
 }
 
 // quickLoad reads the list, nil if there is none.

@@ -7,6 +7,7 @@
 // that no stack is ever too small.
 TEXT lithosKnotEntry(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	SP, BX
+	MOVQ	BX, ·quickStack(SB)
 	LEAQ	·quickTLS+8(SB), SI
 	LEAQ	·quickG(SB), AX
 	MOVQ	AX, -8(SI)

@@ -111,7 +111,7 @@ func TestQuickKnowsEachFieldOfTheSpec(t *testing.T) {
 		"AddCapabilities": inStart, "NewPrivileges": inBoth, "Seccomp": inStart,
 		"WritableProcSys": inBuild, "UnmaskKernelFiles": inBuild, "Terminal": general,
 		"HostUser": general, "HostGroup": general, // for stdout-stderr-file
-		"MapImage": inBuild, "UserNS": inBoth, "NetNS": inStart, "Network": inBuild,
+		"MapImage": inBuild, "UserNS": inBoth, "NetNS": inStart, "Network": inBuild, "Standby": "compile",
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[wire.Spec]()) {
 		if _, ok := known[f.Name]; !ok {

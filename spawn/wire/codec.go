@@ -8,7 +8,7 @@ import (
 // version is the first word of an encoded [Spec]: "LSP" and a number that
 // changes with every change of the layout, because a supervisor may start a
 // lithos_knot that was installed after it.
-const version = 'L' | 'S'<<8 | 'P'<<16 | 2<<24
+const version = 'L' | 'S'<<8 | 'P'<<16 | 3<<24
 
 // MaxSpec is the largest encoded Spec, bytes. The kernel's own limit of
 // arguments and environment together is 6 MiB.
@@ -117,6 +117,7 @@ func spec(c *coder, s *Spec) {
 	c.boolean(&s.CgroupV2)
 	c.boolean(&s.UserNS)
 	c.boolean(&s.NetNS)
+	c.boolean(&s.Standby)
 }
 
 func volume(c *coder, v *Volume) {

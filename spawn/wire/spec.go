@@ -67,6 +67,9 @@ type Spec struct {
 	// the program follow the cgroups' descriptors, in this order; filled in at
 	// the start.
 	UserNS, NetNS bool
+	// Standby says that one more descriptor follows, see package knot: what has
+	// been built waits there until its program is to run.
+	Standby bool
 }
 
 // KeptByPID1 stands in Spec.Sockets for one that the program does not get.

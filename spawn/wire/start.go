@@ -6,7 +6,8 @@ import "time"
 // that a crash of PID 1 itself is read there) unless the Spec is interactive.
 // The sockets of Spec.Sockets follow from FDSockets on, the Spec.CgroupFDs
 // descriptors after them, then those of Spec.UserNS and Spec.NetNS, and where
-// there is an address in Spec.Network the socket that hears others who have it.
+// there is an address in Spec.Network the socket that hears others who have it,
+// and that of Spec.Standby.
 const (
 	FDSpec    = 3 // sealed memfd with the Spec; read it with pread from 0
 	FDRecord  = 4 // record file, O_APPEND, readable
@@ -39,3 +40,11 @@ const Blocked = 1 << (StopSignal - 1)
 // ClaimPatience is how long others have to say that an address is theirs. On a
 // bridge an answer takes well below a millisecond.
 const ClaimPatience = 30 * time.Millisecond
+
+// FlagName is in front of the name on PID 1's command line, FlagNext while it
+// waits for its program to be due (Spec.Standby): who looks for a container is not
+// to find that. They are of one length, since PID 1 writes one over the other.
+const (
+	FlagName = "--name"
+	FlagNext = "--next"
+)

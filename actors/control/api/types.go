@@ -120,6 +120,9 @@ type Instance struct {
 	Conditions []string  `json:"conditions,omitempty"`
 	// Degraded says what is missing, in a sentence each.
 	Degraded []string `json:"degraded,omitempty"`
+	// Standby is what becomes of the container that is to follow: "building",
+	// "waiting"; absent if there is none (yet).
+	Standby string `json:"standby,omitempty"`
 	// Problems are those of its config, if it is frozen.
 	Problems []Problem `json:"problems,omitempty"`
 	// Words is all that in a sentence.

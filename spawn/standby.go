@@ -1,0 +1,382 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lithos/spawn/knot"
+	"lithos/spawn/wire"
+	"lithos/sysx/inroot"
+	"lithos/sysx/patient"
+	"lithos/sysx/proc"
+)
+
+// Standby is the next container of a name, built beside the one that runs: its
+// PID 1 waits for the word before it starts the program (package knot). The zero
+// value is an empty place for one.
+//
+//	Survey ─► Prepare ─► Hear ─► … Inspect ─► Start   it becomes the container
+//	                                        └► Discard it is ended and removed
+//
+// It becomes the container only if that would be the very same: Start makes
+// another one otherwise. Nobody else knows of it: its record and its state dir
+// have names of their own, [standbyOf], until then, and PID 1 ends with the
+// supervisor. Its processes are in no cgroup of the container's.
+//
+// A Standby must not be copied. Discard may be called at any time, from any
+// goroutine; what is called afterwards does nothing.
+type Standby struct {
+	mu    sync.Mutex
+	over  bool // it became the container, or was discarded
+	built *built
+	// stamps are what it is built from, as it was.
+	stamps []stamp
+}
+
+// built is what waits.
+type built struct {
+	child            *Child
+	socket           *os.File // its PID 1 waits at the other end
+	key              uint64
+	sockets          []*os.File
+	head             Created // the inodes of what tells readiness
+	forked           Forked
+	record, stateDir string
+	notify           string // "" = none
+}
+
+// ErrDiscarded is that there is no standby, and is to be none: it was discarded, or
+// has become the container.
+var ErrDiscarded = errors.New("the standby was discarded")
+
+// standbyOf is the path, or the name, of a standby beside that of its container.
+// A daemon takes it for a container that nobody wants.
+func standbyOf(path string) string {
+	return filepath.Join(filepath.Dir(path), standbyPrefix+filepath.Base(path))
+}
+
+const standbyPrefix = "standby."
+
+// IsStandby tells the name of a standby; names of processes have no dots.
+func IsStandby(name string) bool {
+	_, instance, _ := strings.Cut(name, "/")
+	return strings.HasPrefix(instance, standbyPrefix)
+}
+
+// stamp is a file or directory of the host, as it is known by a path. The content
+// of a directory may change; that of a file is copied.
+type stamp struct {
+	path     string
+	dev, ino uint64
+	changed  unix.Timespec // zero for what is mounted, or written to
+}
+
+// looks are those at file systems, any of which may not answer.
+var looks = patient.Calls[string]{Limit: 5 * time.Second, Next: 100 * time.Millisecond}
+
+// stampOf makes the stamp of a path; one that is not there is one, too.
+func stampOf(path string, content bool) (stamp, bool) {
+	return patient.Call(&looks, path, func() stamp {
+		s := stamp{path: path}
+		var st unix.Stat_t
+		if unix.Stat(path, &st) != nil {
+			return s
+		}
+		s.dev, s.ino = st.Dev, st.Ino
+		if content {
+			s.changed = st.Ctim
+		}
+		return s
+	})
+}
+
+// Survey notes what a container is made from, before it is. It may take its time,
+// and is for any goroutine.
+func (h *Standby) Survey(spec *Spec) error {
+	var list []stamp
+	note := func(path string, content bool) (ok bool) {
+		s, ok := stampOf(path, content)
+		list = append(list, s)
+		return ok
+	}
+	mounted := []string{spec.Image, spec.DevfsDir, spec.StdioLog}
+	for i := range spec.Volumes {
+		if v := &spec.Volumes[i]; v.Source != "" {
+			mounted = append(mounted, v.Source)
+			if v.SubPath != "" {
+				mounted = append(mounted, filepath.Join(v.Source, v.SubPath))
+			}
+		}
+	}
+	for _, path := range mounted {
+		if path != "" && !note(path, false) {
+			return fmt.Errorf("%s does not answer", path)
+		}
+	}
+	for _, path := range []string{spec.ResolvConf.Source, spec.Hosts.Source} {
+		if path != "" && !note(path, true) {
+			return fmt.Errorf("%s does not answer", path)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stamps = list
+	return nil
+}
+
+// Inspect discards a standby if something that it was built from is another by
+// now, or can't be looked at, and says what. It is for any goroutine.
+func (s *Spawner) Inspect(h *Standby) error {
+	h.mu.Lock()
+	stamps := h.stamps
+	h.mu.Unlock()
+	for _, before := range stamps {
+		now, ok := stampOf(before.path, before.changed != unix.Timespec{})
+		if ok && now == before {
+			continue
+		}
+		s.Discard(h)
+		if !ok {
+			return fmt.Errorf("%s does not answer", before.path)
+		}
+		return fmt.Errorf("%s is another by now", before.path)
+	}
+	return nil
+}
+
+// Prepare builds the container of a request into its Standby. There, the record
+// is none yet: what of it is known at the start only is not looked at.
+//
+// Preconditions: as for [Spawner.Start].
+func (s *Spawner) Prepare(r *Request) error {
+	if err := check(r); err != nil {
+		return err
+	}
+	if r.Network != nil {
+		return errors.New("two containers can't have one address")
+	}
+	h := r.Standby
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return ErrDiscarded
+	}
+	b := &built{key: keyOf(r), sockets: slices.Clone(r.Sockets), record: standbyOf(r.Record), stateDir: standbyOf(r.Spec.StateDir)}
+	asStandby := *r
+	asStandby.Record, asStandby.Argv = b.record, slices.Clone(r.Argv)
+	for i, arg := range asStandby.Argv {
+		if arg == wire.FlagName {
+			asStandby.Argv[i] = wire.FlagNext
+			break
+		}
+	}
+	l := &launch{r: &asStandby, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General, standby: b}
+	defer l.close()
+	l.spec.StateDir, l.spec.Standby = b.stateDir, true
+	// A daemon that was killed may have left it.
+	if err := inroot.RemoveAll(b.stateDir); err != nil {
+		return err
+	}
+	l.joinCgroup(s)
+	child, err := l.run()
+	if err != nil {
+		if b.socket != nil {
+			b.socket.Close()
+		}
+		return errors.Join(err, b.remove())
+	}
+	b.child, b.head, b.forked = child, l.head, l.forked
+	h.built = b
+	s.standbys.Store(child.PID, b)
+	return nil
+}
+
+// addStandby gives PID 1 its end of the socket.
+func (l *launch) addStandby() error {
+	if l.standby == nil {
+		return nil
+	}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot make its socket: %w", err)
+	}
+	l.peer = os.NewFile(uintptr(ends[1]), "standby")
+	l.opened = append(l.opened, l.peer)
+	// Ours is waited at by a goroutine, PID 1's by all of PID 1.
+	if err := unix.SetNonblock(ends[0], true); err != nil {
+		unix.Close(ends[0])
+		return err
+	}
+	l.standby.socket = os.NewFile(uintptr(ends[0]), "standby of "+l.spec.Name)
+	return nil
+}
+
+// seed is for keys, which nobody outside can guess.
+var seed = maphash.MakeSeed()
+
+// keyOf tells containers apart. What secrets are is in it, and can't be had from
+// it.
+func keyOf(r *Request) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	_, _ = h.Write(wire.Encode(r.Spec))
+	for _, secret := range r.Secrets {
+		fmt.Fprintf(&h, "%q %d ", secret.Name, len(secret.Value))
+		_, _ = h.Write(secret.Value)
+	}
+	if r.Spec.Hosts.PublicHostname {
+		_, _ = h.Write(knot.HostsLines(&r.Spec.Hosts))
+	}
+	fmt.Fprintf(&h, "%q %v %v %+v %d %q", r.Argv, r.UIDMap, r.GIDMap, r.Limits, r.NoticeFD, r.NotifyPath)
+	return h.Sum64()
+}
+
+// promote has the standby of a request become its container; nil = there is none
+// that is the same, and will be none.
+func (s *Spawner) promote(r *Request) *Child {
+	h := r.Standby
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.built
+	if h.over, h.built = true, nil; b == nil {
+		return nil
+	}
+	if b.key != keyOf(r) || !slices.Equal(b.sockets, r.Sockets) || b.become(r) != nil {
+		go s.dismiss(b)
+		return nil
+	}
+	child := b.child
+	child.Started, child.Waited = time.Now(), true
+	s.standbys.Delete(child.PID)
+	b.socket.Close()
+	// As with any other start, but afterwards.
+	l := &launch{r: r, spec: *r.Spec}
+	defer l.close()
+	l.joinCgroup(s)
+	if l.renew != nil {
+		l.renew()
+	}
+	child.Degraded = l.degraded
+	s.holdMounts(r.Spec, child)
+	return child
+}
+
+// become gives it the place of the container, and says the word.
+func (b *built) become(r *Request) error {
+	head := r.RecordHead
+	head.Notice, head.Notify = b.head.Notice, b.head.Notify
+	complete(&head, r)
+	text := lineOfEvent(event{Created: &head}) + lineOfEvent(event{Forked: &b.forked})
+	const flags = unix.O_WRONLY | unix.O_TRUNC | unix.O_APPEND | unix.O_NOFOLLOW
+	f, err := openHeld(b.record, flags)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	if b.notify != "" {
+		if err := os.Rename(b.notify, notifySocket(r.Record, r.Spec.Name)); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(b.stateDir, r.Spec.StateDir); err != nil {
+		return err
+	}
+	if err := os.Rename(b.record, r.Record); err != nil {
+		return err
+	}
+	return unix.Sendto(rawFD(b.socket), []byte{1}, unix.MSG_NOSIGNAL, nil)
+}
+
+// Discard ends and removes the standby, if there is one, and sees to it that there
+// will be none. It waits until that is done.
+func (s *Spawner) Discard(h *Standby) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	if b := h.built; b != nil {
+		h.built = nil
+		s.dismiss(b)
+	}
+}
+
+func (s *Spawner) dismiss(b *built) {
+	defer s.standbys.Delete(b.child.PID)
+	_ = proc.Signal(b.child.PIDFD, syscall.SIGKILL)
+	b.socket.Close()
+	_, _ = proc.AwaitEnd(b.child.PIDFD, removePatience)
+	b.child.PIDFD.Close()
+	if b.child.Notice != nil {
+		b.child.Notice.Close()
+	}
+	_ = b.remove()
+}
+
+// remove takes away what it had on disk.
+func (b *built) remove() error {
+	errs := []error{inroot.RemoveAll(b.stateDir)}
+	for _, path := range []string{b.record, b.notify} {
+		if err := os.Remove(path); path != "" && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DiscardAll is for who is about to become another program, which would find
+// children that it does not know. Nothing may be prepared any more.
+func (s *Spawner) DiscardAll() {
+	var all sync.WaitGroup
+	s.standbys.Range(func(_, b any) bool {
+		all.Go(func() {
+			_ = proc.Signal(b.(*built).child.PIDFD, syscall.SIGKILL)
+			_, _ = proc.AwaitEnd(b.(*built).child.PIDFD, removePatience)
+			_ = b.(*built).remove()
+		})
+		return true
+	})
+	all.Wait()
+}
+
+// IsStandby tells whether a child waits, or has not ended yet.
+func (s *Spawner) IsStandby(pid int) bool {
+	_, ok := s.standbys.Load(pid)
+	return ok
+}
+
+// Hear waits, the first time, until the standby is built and waits, and then until
+// it is none any more: the error says why; it may be because it was discarded, or
+// has become the container.
+func (h *Standby) Hear() error {
+	h.mu.Lock()
+	b := h.built
+	h.mu.Unlock()
+	if b == nil {
+		return ErrDiscarded
+	}
+	if n, _ := b.socket.Read(make([]byte, 1)); n == 1 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return ErrDiscarded
+	}
+	if record, err := ReadRecord(b.record); err == nil && record.Failed != "" {
+		return errors.New(record.Failed)
+	}
+	return errors.New("its PID 1 has ended")
+}
