@@ -15,6 +15,9 @@ import (
 // quickVfork is clone3, see quick_amd64.s.
 func quickVfork(args, size uintptr) (pid, errno uintptr)
 
+// quickData is where the program's data are, see quick_amd64.s.
+func quickData() (begin, end uintptr)
+
 // quickStack is where the kernel has left argc, argv and what follows; 0 = it is
 // not known.
 var quickStack uintptr
@@ -23,6 +26,7 @@ const (
 	cloneArgsSize = 88
 	allSignals    = ^uint64(0)
 	sigsetSize    = 8
+	archSetFS     = 0x1002
 	stopSignals   = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGINT-1) | 1<<(stopSignal-1)
 )
 
@@ -82,6 +86,7 @@ func quickLife(h *quickHead) int {
 		call(unix.SYS_CLOSE_RANGE, uintptr(first), uintptr(h.log-1), 0, 0)
 	}
 	call(unix.SYS_MUNMAP, quickBase+quickPage, uintptr(h.size-quickPage), 0, 0)
+	quickForget()
 	return quickWatch(h, pid, &began, &buf)
 }
 
@@ -127,6 +132,33 @@ func quickLoad() *quickHead {
 		return nil
 	}
 	return h
+}
+
+// quickForget gives back the program's data, two pages of its own which were written
+// to: by the kernel, where it made the end of the last page of the file zeros, and
+// here. They are as they were at the program's beginning from then on, and nobody
+// looks: quickState is for the general path, which is not taken any more, and the
+// pretended g comes to the end of the page of the list that is kept.
+//
+//go:nocheckptr
+func quickForget() {
+	const size = 1024 // of quickG; what is needed later is in the first quickBuf/2 bytes
+	g := uint64(quickBase + quickPage - size)
+	for at := g - 8; at < quickBase+quickPage; at += 8 {
+		*(*uint64)(quickAt(at)) = 0
+	}
+	*(*uint64)(quickAt(g - 8)) = g
+	if _, errno := call(unix.SYS_ARCH_PRCTL, archSetFS, uintptr(g), 0, 0); errno != 0 {
+		return
+	}
+	// The addresses of arguments and variables: these themselves stay, for ps.
+	argv0 := *(*uintptr)(quickAt(uint64(quickStack) + 8))
+	if page := quickStack &^ (quickPage - 1); page != argv0&^(quickPage-1) {
+		call(unix.SYS_MADVISE, page, quickPage, unix.MADV_DONTNEED, 0)
+	}
+	begin, end := quickData()
+	begin, end = begin&^(quickPage-1), (end+quickPage-1)&^(quickPage-1)
+	call(unix.SYS_MADVISE, begin, end-begin, unix.MADV_DONTNEED, 0)
 }
 
 // quickSteps makes the calls and returns how many it came to.

@@ -14,8 +14,8 @@ TEXT lithosKnotEntry(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	$0x1002, DI	// ARCH_SET_FS
 	MOVQ	$158, AX	// arch_prctl
 	SYSCALL
+	ANDQ	$~4095, SP	// on pages of its own, see quickForget
 	SUBQ	$32, SP
-	ANDQ	$~15, SP
 	MOVQ	BX, 16(SP)
 	CALL	·quickMain(SB)
 	MOVQ	0(SP), DI
@@ -46,6 +46,16 @@ TEXT ·quickVfork(SB),NOSPLIT|NOFRAME,$0-32
 ok:
 	MOVQ	AX, pid+16(FP)
 	MOVQ	$0, errno+24(FP)
+	RET
+
+// func quickData() (begin, end uintptr)
+//
+// The linker says where they are.
+TEXT ·quickData(SB),NOSPLIT,$0-16
+	LEAQ	runtime·noptrdata(SB), AX
+	MOVQ	AX, begin+0(FP)
+	LEAQ	runtime·end(SB), AX
+	MOVQ	AX, end+8(FP)
 	RET
 
 GLOBL ·quickTLS(SB), NOPTR, $16

@@ -57,10 +57,27 @@ func TestQuickIsTaken(t *testing.T) {
 	if comm := b.read("/proc/" + itoa(b.pid) + "/comm"); comm != "lithos_knot\n" {
 		t.Errorf("its name is %q", comm)
 	}
+	// Only the stack and the page of the list are its own.
+	b.await("PID 1 without data of its own", func() bool { return b.ownPages() == "" })
 	b.signal(syscall.SIGTERM)
 	if code := b.exit(); code != wire.ExitNormal {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// ownPages says where memory is PID 1's own, but for the stack and the list.
+func (b *box) ownPages() (list string) {
+	where := ""
+	for line := range strings.Lines(b.read("/proc/" + itoa(b.pid) + "/smaps")) {
+		f := strings.Fields(line)
+		switch {
+		case !strings.HasSuffix(f[0], ":"):
+			where = line
+		case f[0] == "Anonymous:" && f[1] != "0" && !strings.Contains(where, "[stack]") && !strings.HasPrefix(where, "1000000000-"):
+			list += where
+		}
+	}
+	return list
 }
 
 // What only the general path does must not be lost on the quick one.
