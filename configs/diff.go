@@ -25,6 +25,8 @@ type Step struct {
 	Name    string
 	Action  Action
 	Changes []Change // of a replaced instance, and of a kept one what it gets later
+	// MaxUnavailable is how many of its process are replaced at a time; 0 = all.
+	MaxUnavailable int
 }
 
 // Change is an option whose effective value is another one; "" = not set.
@@ -49,6 +51,7 @@ func Compare(old, wanted *Sandbox) []Step {
 			step.Action, step.Changes = ActionKeep, Diff(b, a)
 		case ran:
 			step.Action, step.Changes = ActionReplace, Diff(b, a)
+			step.MaxUnavailable = wanted.maxUnavailable(a.Process)
 		case unknown(old, a.Process):
 			step.Action = ActionUnknown
 		}
@@ -66,6 +69,15 @@ func Compare(old, wanted *Sandbox) []Step {
 	}
 	slices.SortFunc(steps, func(a, b Step) int { return CompareNames(a.Name, b.Name) })
 	return steps
+}
+
+func (s *Sandbox) maxUnavailable(process string) int {
+	for _, p := range s.Processes {
+		if p.Name == process {
+			return p.MaxUnavailable()
+		}
+	}
+	return 0
 }
 
 // daemons are the instances that the daemon runs, by name.

@@ -64,6 +64,14 @@ type Process struct {
 	Instances []*Instance
 }
 
+// MaxUnavailable is how many of its instances may be replaced at a time; 0 = all.
+func (p *Process) MaxUnavailable() int {
+	if p.Config == nil {
+		return 0
+	}
+	return p.Config.MaxUnavailable
+}
+
 // Instance is one container to run.
 type Instance struct {
 	// Name is "SANDBOX/PROCESS.INDEX". A command's is only known when it is

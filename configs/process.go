@@ -9,6 +9,7 @@ import (
 // processKeys are the options of an entry of a process config (seeds/000 §4.1).
 var processKeys = []string{
 	"kind", "image", "config", "instances", "ip-addresses", "variables", "extra-secrets-namespaces",
+	"max-unavailable",
 }
 
 // maxInstances is far beyond what a kernel with its 32768 pids runs; it stands
@@ -95,6 +96,7 @@ func readProcess(e entry) *processEntry {
 		IPAddresses:            readAddresses(o.get("ip-addresses")),
 		Variables:              readValues(o.get("variables"), p.varAt),
 		ExtraSecretsNamespaces: readNamespaces(o.get("extra-secrets-namespaces"), nil),
+		MaxUnavailable:         int(o.get("max-unavailable").integer(0, 1, maxInstances)),
 	}
 	if v := o.get("image"); v.required() {
 		cfg.Image = v.str("")

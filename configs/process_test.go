@@ -183,3 +183,24 @@ c: {image: v2, config: /config/app.yaml}
 	equal(t, "one for each process", len(problems), 3)
 	checkBreakage(t, plan, problems)
 }
+
+func TestMaxUnavailable(t *testing.T) {
+	plan, _ := hostConfig{process: "app: {image: v1, config: /config/app.yaml, instances: 3}"}.good(t)
+	before := plan.Sandboxes[0]
+	plan, _ = hostConfig{process: "app: {image: v1, config: /config/app.yaml, instances: 3, max-unavailable: 2, variables: {}}"}.good(t)
+	after := plan.Sandboxes[0]
+	equal(t, "without it", before.Processes[0].MaxUnavailable(), 0)
+	equal(t, "with it", after.Processes[0].MaxUnavailable(), 2)
+	equal(t, "of what is not there", new(Process).MaxUnavailable(), 0)
+	for i, in := range after.Processes[0].Instances {
+		equal(t, "it is no reason to replace "+in.Name, in.JSON, before.Processes[0].Instances[i].JSON)
+		in.Fingerprint += "x"
+	}
+	for _, step := range Compare(before, after) {
+		equal(t, "how many are replaced with "+step.Name, step.MaxUnavailable, 2)
+	}
+	runProblems(t, []problemCase{
+		{name: "none at a time", host: hostConfig{entry: "max-unavailable: 0\n"},
+			want: []string{"web.yaml:4:20: error: app.max-unavailable: 0 is not in 1 to 65535"}},
+	})
+}

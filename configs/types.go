@@ -108,6 +108,7 @@ type ProcessConfig struct {
 	IPAddresses            []netip.Addr
 	Variables              map[string]string
 	ExtraSecretsNamespaces []string
+	MaxUnavailable         int // ours: instances that are replaced at a time; 0 = all
 }
 
 // Range is an inclusive range of ids or ports.

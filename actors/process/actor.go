@@ -95,7 +95,9 @@ type Process struct {
 	outdated         error  // why the given one was none
 	standbyFault     string // why there was none, as it was logged last
 
-	restartTimer, killTimer, standbyTimer scheduler.CancelFunc
+	restartTimer, killTimer, standbyTimer, settleTimer scheduler.CancelFunc
+
+	settles bool // the sandbox wants to know when it serves
 }
 
 // New makes the actor of the instance of that name ("SANDBOX/PROCESS.INDEX").
@@ -108,10 +110,17 @@ func (p *Process) Receive(ctx actor.Context) {
 	actors.Roomy(false)
 	switch m := ctx.Message().(type) {
 	case *RunInstance:
-		p.desired, p.env = m.Instance, m.Env
+		if p.isAlready(m.Instance) {
+			// It was adopted, ended while it waited for its turn, and was started so.
+			p.settles = m.Settles
+			p.update(ctx, &UpdateInstance{Instance: m.Instance, Env: m.Env})
+			return
+		}
+		p.desired, p.env, p.settles = m.Instance, m.Env, m.Settles
 		p.row, p.pace = 0, fair.Pace{} // another one has not failed yet
 		p.handle(ctx, Event{Kind: Run})
 	case *AdoptInstance:
+		p.settles = m.Settles
 		p.adopt(m)
 		if m.Adopted.Noted {
 			p.handle(ctx, Event{Kind: Resume})
@@ -197,6 +206,10 @@ func (p *Process) Receive(ctx actor.Context) {
 		p.setupOverdue(ctx, m)
 	case *killIgnored:
 		p.killIgnored(m)
+	case *settleDue:
+		if m.Gen == p.state.Start {
+			p.settle(ctx)
+		}
 	case *restartTimeoutElapsed:
 		// A timer that was armed anew may have fired already: one asks.
 		if m.Gen == p.state.Restart && p.state.Phase == Waiting && (p.queued != nil || !p.allowed(ctx)) {
@@ -214,6 +227,11 @@ func (p *Process) Receive(ctx actor.Context) {
 	}
 }
 
+// isAlready tells whether it runs, or is being started, as that.
+func (p *Process) isAlready(wanted *configs.Instance) bool {
+	return (p.state.Phase == Running || p.state.Phase == Forking) && p.current != nil && p.current.Fingerprint == wanted.Fingerprint
+}
+
 // update takes over what does not matter to the running container.
 func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
 	was, paths := p.desired, p.env.Paths
@@ -227,6 +245,7 @@ func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
 		p.handle(ctx, Event{Kind: Recheck})
 		return
 	}
+	p.settle(ctx)
 	p.publish()
 }
 
@@ -248,6 +267,7 @@ func (p *Process) handle(ctx actor.Context, event Event) {
 			p.do(ctx, effect)
 		}
 	}
+	p.settle(ctx)
 	if routine && p.state.Phase == Running && p.checks.shown() == before {
 		return // who waits for news is not to be woken by each check
 	}

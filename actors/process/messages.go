@@ -14,6 +14,8 @@ import (
 type RunInstance struct {
 	Instance *configs.Instance
 	Env      *Env
+	// Settles asks for an [InstanceSettled] when it serves.
+	Settles bool
 }
 
 // UpdateInstance brings what does not matter to the running container: the
@@ -35,6 +37,7 @@ type AdoptInstance struct {
 	Instance *configs.Instance
 	Env      *Env
 	Adopted  *Adopted
+	Settles  bool // as in [RunInstance]
 }
 
 // Adopted is a living container of a daemon that is dead.
@@ -95,6 +98,13 @@ type ProcessExited struct {
 
 // InstanceRetired goes to the sandbox: nothing is left of the container.
 type InstanceRetired struct{ Name string }
+
+// InstanceSettled goes to the sandbox, if it has asked: the instance serves, in this
+// version.
+type InstanceSettled struct{ Name, Fingerprint string }
+
+// settleDue is its timer; Gen is of the start.
+type settleDue struct{ Gen uint32 }
 
 // restartTimeoutElapsed and killTimeoutElapsed are the timers.
 type restartTimeoutElapsed struct{ Gen uint32 }

@@ -24,14 +24,21 @@ type Sandbox struct {
 	logFile   *logs.Sandbox
 	env       *process.Env
 	instances map[string]*instance
+	turns     map[string]*turns // by process
 	ending    bool
 }
 
 // instance is what the sandbox knows of a process actor.
 type instance struct {
-	pid    *actor.PID
-	wanted *configs.Instance // nil = it is to end
-	env    *process.Env      // that it was sent
+	pid     *actor.PID
+	process string
+	wanted  *configs.Instance // nil = it is to end
+	// told is what its actor starts next, and version the fingerprint of what it was
+	// told to run: if that is not what is wanted, it waits for its turn. They differ for
+	// a container that was adopted, whose old config nobody knows.
+	told    *configs.Instance
+	version string       // "" = nothing
+	env     *process.Env // that it was sent
 }
 
 // New makes the actor.
@@ -41,6 +48,7 @@ func New(name string, services *Services, log zerolog.Logger) *Sandbox {
 		services:  services,
 		log:       log,
 		instances: make(map[string]*instance),
+		turns:     make(map[string]*turns),
 	}
 }
 
@@ -69,6 +77,8 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 		if inst := s.instances[m.Name]; inst != nil && inst.wanted == nil {
 			ctx.Send(inst.pid, &process.LeaveInstance{})
 		}
+	case *process.InstanceSettled:
+		s.settled(ctx, m)
 	case *actor.Terminated:
 		s.instanceLeft(ctx, m.Who)
 	case *actor.Stopped:
@@ -115,9 +125,12 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		if p.Kind == configs.KindCommand {
 			continue
 		}
+		s.turnsOf(p.Name).most = p.MaxUnavailable()
 		for _, inst := range p.Instances {
 			wanted[inst.Name] = true
 			s.adopt(ctx, inst, m.Adopted[inst.Name])
+		}
+		for _, inst := range p.Instances {
 			s.want(ctx, inst)
 		}
 	}
@@ -125,6 +138,9 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 		if !wanted[name] {
 			s.retire(ctx, name)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.turns)) {
+		s.goOn(ctx, s.turns[name]) // there may be more of them now
 	}
 }
 
@@ -152,29 +168,54 @@ func (s *Sandbox) openLog(c *configs.SandboxConfig) {
 	}
 }
 
-// want has an instance run: started, replaced if the container changed, or
-// only updated.
+// want has an instance run: started, replaced if the container changed and when it
+// is its turn, or only updated.
 func (s *Sandbox) want(ctx actor.Context, wanted *configs.Instance) {
 	inst := s.instances[wanted.Name]
 	if inst == nil {
-		inst = &instance{pid: s.spawn(ctx, wanted)}
+		inst = &instance{pid: s.spawn(ctx, wanted), process: wanted.Process}
 		if inst.pid == nil {
 			return
 		}
 		s.instances[wanted.Name] = inst
 	}
-	before, env := inst.wanted, inst.env
+	same := inst.told == wanted && inst.env == s.env
 	inst.wanted, inst.env = wanted, s.env
+	turns := s.turnsOf(inst.process)
 	switch {
-	case before == wanted && env == s.env:
-		return // a reload that has changed nothing for it
-	case before != nil && before.Fingerprint == wanted.Fingerprint:
+	case inst.version == "":
+		s.run(ctx, inst)
+	case inst.version == wanted.Fingerprint && inst.told.Fingerprint == wanted.Fingerprint:
+		turns.forget(wanted.Name)
+		if same {
+			return // a reload that has changed nothing for it
+		}
+		inst.told = wanted
 		ctx.Send(inst.pid, &process.UpdateInstance{Instance: wanted, Env: s.env})
-		return
-	case before != nil:
-		s.log.Warn().Msgf("The config of container %q changed: replacing it", wanted.Name)
+	case inst.version == wanted.Fingerprint:
+		// The change that it waited with was taken back; it may have ended, and been
+		// started as what it was told, meanwhile.
+		turns.forget(wanted.Name)
+		s.run(ctx, inst)
+	case turns.take(wanted.Name):
+		s.replace(ctx, inst)
+	default:
+		s.log.Warn().Msgf("The config of container %q changed: it waits for its turn, at most %d of %q are replaced at a time", wanted.Name, turns.most, inst.process)
+		ctx.Send(inst.pid, &process.UpdateInstance{Instance: inst.told, Env: s.env})
 	}
-	ctx.Send(inst.pid, &process.RunInstance{Instance: wanted, Env: s.env})
+}
+
+// replace has an instance run as it is wanted, instead of as it was.
+func (s *Sandbox) replace(ctx actor.Context, inst *instance) {
+	s.log.Warn().Msgf("The config of container %q changed: replacing it", inst.wanted.Name)
+	s.run(ctx, inst)
+}
+
+func (s *Sandbox) run(ctx actor.Context, inst *instance) {
+	inst.told, inst.version = inst.wanted, inst.wanted.Fingerprint
+	ctx.Send(inst.pid, &process.RunInstance{
+		Instance: inst.wanted, Env: s.env, Settles: s.turnsOf(inst.process).taken[inst.wanted.Name],
+	})
 }
 
 // adopt makes the actor of a container that runs already. It has to be there
@@ -187,10 +228,14 @@ func (s *Sandbox) adopt(ctx actor.Context, wanted *configs.Instance, adopted *pr
 	if pid == nil {
 		return
 	}
-	made := *wanted
-	made.Fingerprint = adopted.Fingerprint
-	s.instances[wanted.Name] = &instance{pid: pid, wanted: &made}
-	ctx.Send(pid, &process.AdoptInstance{Instance: wanted, Env: s.env, Adopted: adopted})
+	s.instances[wanted.Name] = &instance{pid: pid, process: wanted.Process, wanted: wanted, told: wanted, version: adopted.Fingerprint}
+	// It may have had its turn just before the last daemon ended.
+	turns := s.turnsOf(wanted.Process)
+	settles := turns.most > 0 && adopted.Fingerprint == wanted.Fingerprint && !adopted.Serves(wanted.Container)
+	if settles {
+		turns.taken[wanted.Name] = true
+	}
+	ctx.Send(pid, &process.AdoptInstance{Instance: wanted, Env: s.env, Adopted: adopted, Settles: settles})
 	if adopted.Noted {
 		return
 	}
@@ -221,16 +266,18 @@ func (s *Sandbox) retire(ctx actor.Context, name string) {
 	if inst.wanted == nil {
 		return
 	}
-	inst.wanted = nil
+	inst.wanted, inst.version = nil, ""
 	s.log.Warn().Msgf("Container %q is to run no more: ending it", name)
 	ctx.Send(inst.pid, &process.RetireInstance{})
+	s.leaves(ctx, name, inst.process)
 }
 
 func (s *Sandbox) end(ctx actor.Context, shutdown bool) {
 	s.ending = true
+	clear(s.turns)
 	for _, inst := range s.instances {
 		if inst.wanted != nil {
-			inst.wanted = nil
+			inst.wanted, inst.version = nil, ""
 			ctx.Send(inst.pid, &process.RetireInstance{Shutdown: shutdown})
 		}
 	}
@@ -245,6 +292,7 @@ func (s *Sandbox) instanceLeft(ctx actor.Context, who *actor.PID) {
 			continue
 		}
 		delete(s.instances, name)
+		s.leaves(ctx, name, inst.process)
 		if inst.wanted != nil {
 			s.want(ctx, inst.wanted)
 		}

@@ -37,6 +37,8 @@ type stage struct {
 	reap    func()
 	// removing, if it is not nil, holds up clean-ups that remove everything.
 	removing chan struct{}
+	fake     *fakekernel.Kernel
+	check    error // what a check says
 }
 
 // Write is the log. The first line after hold was set waits for it.
@@ -54,6 +56,7 @@ func newStage() *stage {
 	log := logs.To(s, zerolog.InfoLevel)
 	s.system = actors.NewSystem(log.Master())
 	fake := fakekernel.New()
+	s.fake = fake
 	kernel := fake.Actors()
 	remove := kernel.Remove
 	kernel.Remove = func(name, stateDir, record string, all bool) error {

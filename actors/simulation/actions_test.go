@@ -175,11 +175,14 @@ func (s *sim) editProcess(sandbox string, f *sandboxFile) {
 		if r.IntN(10) == 0 {
 			e.kind = configs.KindCommand
 		}
+		e.most = max(0, r.IntN(5)-2)
 		f.processes[name] = e
 		s.note("edit: %s/%s is new, version %d, %d instances", sandbox, name, e.version, e.instances)
 		return
 	}
-	switch n := r.IntN(12); {
+	switch n := r.IntN(13); {
+	case n == 12:
+		e.most = r.IntN(3)
 	case n < 1:
 		delete(f.processes, name)
 		s.note("edit: %s/%s is removed", sandbox, name)

@@ -236,7 +236,7 @@ func (s *sim) check() {
 	waits := s.checkStandbys(shown)
 	for name, inst := range d.model.wanted {
 		if !d.model.stopping {
-			s.checkWanted(name, inst, shown[name], living[name])
+			s.checkWanted(name, inst, shown, living[name])
 		}
 	}
 	for name, p := range living {
@@ -351,17 +351,45 @@ func (s *sim) checkEnding(p *fakekernel.Proc) (told bool) {
 }
 
 // checkWanted: what is wanted runs, or will.
-func (s *sim) checkWanted(name string, wanted *configs.Instance, in *status.Instance, p *fakekernel.Proc) {
+func (s *sim) checkWanted(name string, wanted *configs.Instance, shown map[string]*status.Instance, p *fakekernel.Proc) {
+	in := shown[name]
 	switch {
 	case in == nil:
 		s.broken("%s is wanted and nobody's", name)
 	case in.State == status.Stopping:
 		s.broken("%s is wanted and is being ended for good", name)
+	case s.waitsForTurn(wanted, shown):
 	case in.Desired == nil || in.Desired.Fingerprint != wanted.Fingerprint || in.Desired.JSON != wanted.JSON:
 		s.broken("%s is to be another version than what its actor knows", name)
 	case in.State == status.Running && p != nil && p.Request.RecordHead.Fingerprint != wanted.Fingerprint:
 		s.broken("%s runs version %s, wanted is %s", name, p.Request.RecordHead.Fingerprint, wanted.Fingerprint)
 	}
+}
+
+// waitsForTurn tells whether an instance may be another version still: as many of
+// the others as max-unavailable allows are the new one, and do not serve yet.
+func (s *sim) waitsForTurn(wanted *configs.Instance, shown map[string]*status.Instance) bool {
+	most := s.daemon.model.good[wanted.Sandbox][wanted.Process].most
+	if most == 0 {
+		return false
+	}
+	for _, in := range shown {
+		other := s.daemon.model.wanted[in.Name]
+		if other == nil || other.Sandbox != wanted.Sandbox || other.Process != wanted.Process || other.Name == wanted.Name ||
+			in.Desired == nil || in.Desired.Fingerprint != other.Fingerprint {
+			continue
+		}
+		serves := in.State == status.Running
+		if in.Ready != nil {
+			serves = serves && !in.NotReady()
+		} else {
+			serves = serves && time.Since(in.Started) >= 5*time.Second
+		}
+		if !serves {
+			most--
+		}
+	}
+	return most <= 0
 }
 
 // checkSockets: what is open is somebody's, and everybody has what he is to
@@ -416,6 +444,9 @@ func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]
 func (s *sim) checkCopied(in *status.Instance, p *fakekernel.Proc, open map[uint16]int) {
 	if in == nil || in.Current == nil || in.State != status.Running || in.Current.Fingerprint != p.Request.RecordHead.Fingerprint {
 		return
+	}
+	if in.Desired.Fingerprint != in.Current.Fingerprint {
+		return // it waits for its turn, and the daemon does not know which ports its config had
 	}
 	for _, port := range in.Current.Container.TCPPorts {
 		if open[port.Port] == 0 {

@@ -26,6 +26,7 @@ type processEntry struct {
 	version   int
 	first     int // another version of instance 0: a renumbered address, say
 	tweak     int // what is no part of the fingerprint
+	most      int // max-unavailable
 }
 
 // snapshot is the files at one moment, not changed any more.
@@ -72,7 +73,7 @@ func (snap snapshot) plan() *configs.Plan {
 }
 
 func (e *processEntry) plan(sandbox, name string) *configs.Process {
-	p := &configs.Process{Name: name, Kind: e.kind, Broken: e.broken}
+	p := &configs.Process{Name: name, Kind: e.kind, Broken: e.broken, Config: &configs.ProcessConfig{MaxUnavailable: e.most}}
 	if e.broken {
 		return p
 	}

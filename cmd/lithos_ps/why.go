@@ -166,6 +166,8 @@ func waits(s *snapshot, r *row) string {
 		return "nothing: it is a command of lithos_cmd and ends by itself"
 	case r.Ready != nil && !r.Ready.Ready:
 		return "it to be ready: " + r.Ready.Check
+	case slices.Contains(r.Conditions, api.ConditionOutdated) && r.Desired != nil:
+		return "its turn to be replaced: max-unavailable of its process lets others become ready first"
 	case r.Health != nil && r.Health.Failures > 0:
 		return fmt.Sprintf("its next healthcheck: %d failures in a row end it", r.Health.Allowed)
 	case slices.Contains(r.Conditions, api.ConditionFailing):

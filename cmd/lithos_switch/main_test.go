@@ -56,15 +56,19 @@ func TestO9_StepsInWords(t *testing.T) {
 		{Name: "b/a.1", Action: configs.ActionKeep},
 		{Name: "b/a.2", Action: configs.ActionKeep},
 		{Name: "b/h.0", Action: configs.ActionReplace, Changes: []configs.Change{{Option: "environ.\x1b[2J", Old: "\x1b[31m", New: long}}},
+		{Name: "b/t.0", Action: configs.ActionReplace, MaxUnavailable: 2},
+		{Name: "b/t.1", Action: configs.ActionReplace, MaxUnavailable: 2},
+		{Name: "b/t.2", Action: configs.ActionReplace, MaxUnavailable: 2},
 		{Name: "b/u.0", Action: configs.ActionUnknown},
 	}
 	const want = `replace  b/h.0
            "environ.\x1b[2J": "\x1b[31m" -> %s…
+replace  b/t.0 … b/t.2 (3), 2 at a time
 stay     b/a.0
            kill-timeout: 1s -> 2s (from the next start or stop on)
 stay     b/a.1 … b/a.2 (2)
 unknown  b/u.0
-b: 1 replaced, 3 staying, 1 unknown (the config in place has errors)
+b: 4 replaced, 3 staying, 1 unknown (the config in place has errors)
 `
 	var out bytes.Buffer
 	if err := printSteps(&out, "b", steps); err != nil || out.String() != fmt.Sprintf(want, long[:100]) {

@@ -73,6 +73,9 @@ func printGroup(b *strings.Builder, word string, group []configs.Step) {
 	fmt.Fprintf(b, "%-8s %s", word, group[0].Name)
 	if n := len(group); n > 1 {
 		fmt.Fprintf(b, " … %s (%d)", group[n-1].Name, n)
+		if most := group[0].MaxUnavailable; most > 0 && most < n {
+			fmt.Fprintf(b, ", %d at a time", most)
+		}
 	}
 	b.WriteByte('\n')
 	for _, c := range group[0].Changes {
@@ -110,6 +113,8 @@ type stepJSON struct {
 	Name    string       `json:"name"`
 	Action  string       `json:"action"` // start, stop, replace, keep, unknown
 	Changes []changeJSON `json:"changes,omitempty"`
+	// MaxUnavailable is how many of its process are replaced at a time; 0 = all.
+	MaxUnavailable int `json:"max_unavailable,omitempty"`
 }
 
 type changeJSON struct {
@@ -139,7 +144,7 @@ func (s *switcher) writeJSON(err error) error {
 		out.Error = err.Error()
 	}
 	for _, step := range s.steps {
-		j := stepJSON{Name: step.Name, Action: string(step.Action)}
+		j := stepJSON{Name: step.Name, Action: string(step.Action), MaxUnavailable: step.MaxUnavailable}
 		for _, c := range step.Changes {
 			j.Changes = append(j.Changes, changeJSON(c))
 		}

@@ -10,4 +10,5 @@ var Process = []Option{
 	{Name: "ip-addresses", Type: list(address), Example: "[10.0.0.10, 10.0.0.11]", Manual: "4", Text: "An address for each instance, where the sandbox has a `bridged-network`."},
 	{Name: "variables", Type: mapping("from a variable to its value", text), Default: "{}", Example: "{port: 8080}", Manual: "4", Text: "Values of the variables that the container config declares. Others are ignored."},
 	{Name: "extra-secrets-namespaces", Type: list(text), Default: "[]", Example: "[project1.celery]", Manual: "4", Text: "Secrets for this process, beside those of the sandbox's `secrets-namespaces`."},
+	{Name: "max-unavailable", Type: number("1 to 65535", 1, 65535), Example: "1", Text: "How many instances are replaced at a time when their config has changed; without it, all. See [operations](operations.md#deploy)."},
 }

@@ -1,0 +1,86 @@
+package sandbox
+
+import (
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"lithos/actors/process"
+)
+
+// The option max-unavailable: of a process so many instances at most are replaced
+// at a time. The next one has its turn when one of those serves, by what its actor
+// says ([process.InstanceSettled]). One that does not come up keeps its turn, and
+// what is behind it runs on as it is, until another config comes.
+
+// turns are those of one process.
+type turns struct {
+	most int // at a time; 0 = all
+	// taken are the instances that were replaced and do not serve yet.
+	taken map[string]bool
+	queue []string // those that wait, in order
+}
+
+// turnsOf are those of a process.
+func (s *Sandbox) turnsOf(process string) *turns {
+	t := s.turns[process]
+	if t == nil {
+		t = &turns{taken: make(map[string]bool)}
+		s.turns[process] = t
+	}
+	return t
+}
+
+// take tells whether an instance may be replaced now; if not, it waits.
+func (t *turns) take(name string) bool {
+	if t.most == 0 || t.taken[name] || len(t.taken) < t.most {
+		if t.most > 0 {
+			t.taken[name] = true
+		}
+		t.forget(name)
+		return true
+	}
+	if !slices.Contains(t.queue, name) {
+		t.queue = append(t.queue, name)
+	}
+	return false
+}
+
+// leave is for an instance that serves, or is to be replaced no more.
+func (t *turns) leave(name string) {
+	delete(t.taken, name)
+	t.forget(name)
+}
+
+func (t *turns) forget(name string) {
+	t.queue = slices.DeleteFunc(t.queue, func(n string) bool { return n == name })
+}
+
+// goOn has those replaced whose turn it is.
+func (s *Sandbox) goOn(ctx actor.Context, t *turns) {
+	for len(t.queue) > 0 {
+		name := t.queue[0]
+		if !t.take(name) {
+			return
+		}
+		s.replace(ctx, s.instances[name])
+	}
+}
+
+// settled notes that an instance serves, if it is the version that it was told to be.
+func (s *Sandbox) settled(ctx actor.Context, m *process.InstanceSettled) {
+	inst := s.instances[m.Name]
+	if inst == nil || inst.version != m.Fingerprint {
+		return
+	}
+	t := s.turnsOf(inst.process)
+	delete(t.taken, m.Name)
+	s.goOn(ctx, t)
+}
+
+// leaves is for an instance that is to be replaced no more.
+func (s *Sandbox) leaves(ctx actor.Context, name, process string) {
+	t := s.turnsOf(process)
+	t.leave(name)
+	s.goOn(ctx, t)
+}
