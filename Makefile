@@ -85,6 +85,10 @@ bench: build ## measure whole programs beside the limit and others (QUICK=1, REF
 	go build -trimpath -o build/bench ./bench
 	build/bench -bin bin -run '$(RUN)' $(if $(REFERENCE_BIN),-reference '$(REFERENCE_BIN)') -o $(if $(QUICK),build/bench-quick -quick,$(bench_out))
 
+.PHONY: bench-vm
+bench-vm: build ## ours beside the limit with cgroup version 2 only, in the virtual machine of test-vm (RUN=PATTERN)
+	cmd/e2e/vm/bench.sh
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, shellcheck and the house rules
 	@.ci/lint

@@ -20,21 +20,30 @@ import (
 type options struct {
 	bin, reference string // directories of programs; reference may be ""
 	out, page      string // where the results go; "" = nowhere
+	built          string // directory with the C programs; "" = they are compiled
 	run            *regexp.Regexp
 	quick          bool
 }
 
 func main() {
 	var o options
-	var run string
+	var run, only string
 	flag.StringVar(&o.bin, "bin", "bin", "directory of our programs")
 	flag.StringVar(&o.reference, "reference", "", "directory of another lithos's programs, to be measured too")
 	flag.StringVar(&o.out, "o", "", "write FILE.json and FILE.svg, `FILE` being this")
 	flag.StringVar(&o.page, "page", "", "put the table of goals into this `page`, between its markers")
 	flag.StringVar(&run, "run", "", "run only benchmarks that match this pattern")
+	flag.StringVar(&only, "compile", "", "compile the C programs into this `directory`, and measure nothing")
+	flag.StringVar(&o.built, "built", "", "`directory` of what -compile has made, for a machine without a compiler")
 	flag.BoolVar(&o.quick, "quick", false, "a run of seconds that shows that everything works; its numbers say little")
 	flag.Parse()
-	if err := start(o, run); err != nil {
+	err := error(nil)
+	if only != "" {
+		err = compile(filepath.Join(only, "first"), filepath.Join(only, "limit"))
+	} else {
+		err = start(o, run)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
@@ -126,21 +135,32 @@ func newBench(o options) (*bench, error) {
 	if o.reference != "" {
 		b.result.names[o.reference] = "REFERENCE_BIN"
 	}
+	if o.built != "" {
+		b.first, b.limit = filepath.Join(o.built, "first"), filepath.Join(o.built, "limit")
+		return b, nil
+	}
+	if err := compile(b.first, b.limit); err != nil {
+		b.close()
+		return b, err
+	}
+	return b, nil
+}
+
+// compile makes the two C programs.
+func compile(first, limit string) error {
 	for _, c := range [][]string{
-		{"cc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", "-no-pie", "-o", b.first, "bench/first/first.c"},
-		{"cc", "-O2", "-static", "-o", b.limit, "bench/limit/network.c", "bench/limit/limit.c"},
+		{"cc", "-O2", "-static", "-nostdlib", "-fno-stack-protector", "-fno-pie", "-no-pie", "-o", first, "bench/first/first.c"},
+		{"cc", "-O2", "-static", "-o", limit, "bench/limit/network.c", "bench/limit/limit.c"},
 	} {
 		if _, err := os.Stat(c[len(c)-1]); err != nil {
-			b.close()
-			return b, fmt.Errorf("run it in the root of the repository: %w", err)
+			return fmt.Errorf("run it in the root of the repository: %w", err)
 		}
 		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
-			b.close()
-			return b, fmt.Errorf("cannot build (a C compiler is needed: apt-get install gcc libc6-dev): %s: %w\n%s",
+			return fmt.Errorf("cannot build (a C compiler is needed: apt-get install gcc libc6-dev): %s: %w\n%s",
 				strings.Join(c, " "), err, out)
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // pick is full, or quick in a quick run.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/actors/control/api"
+	"lithos/sysx/thread"
 )
 
 // verified is what lithos_ps --verify --json says.
@@ -155,23 +155,26 @@ func (h *host) setLimit(name, value, file string) {
 // inMounts does something in the mount namespace of a process.
 func inMounts(t *testing.T, pid int, do func() error) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: the thread ends with this
-		done <- func() error {
-			ns, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/mnt")
-			if err != nil {
-				return err
-			}
-			defer ns.Close()
-			if err := unix.Unshare(unix.CLONE_FS); err != nil {
-				return err
-			}
-			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS); err != nil {
-				return err
-			}
-			return do()
-		}()
-	}()
-	must(t, <-done)
+	// Not the main thread: /proc/self would be the container's from then on.
+	thread.Spend(func() {
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			err = enterMounts(pid)
+		}
+		if err == nil {
+			err = do()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func enterMounts(pid int) error {
+	ns, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/mnt")
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS)
 }

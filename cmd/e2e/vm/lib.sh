@@ -34,3 +34,29 @@ make_disk() {
 		die "cannot make the disk image $image: mke2fs failed (is the disk full?)"
 	mv "$image.new" "$image"
 }
+
+# stage_host DIRECTORY PROGRAMS: a plain small host, made anew: busybox, /etc, modules of the kernel, guest/init, and our
+# programs.
+stage_host() {
+	local root=$1 programs=$2 name
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,sbin,lib,usr/bin,usr/sbin,dev,proc,sys,run,root,etc,var/log,var/lib,lithos/bin,lithos/src,lithos/images}
+	mkdir -m 1777 "$root/tmp"
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	busybox --list | while read -r name; do
+		[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
+	done
+	# One dynamically linked program, with its loader: tests take it as an example.
+	ldd /bin/ls | grep -o '/[^ ]*' | cat - <(echo /bin/ls) | while read -r name; do
+		install -D "$(readlink -f "$name")" "$root$name"
+	done
+	ln -s ../bin/modprobe "$root/sbin/modprobe" # where the kernel looks for it
+	cp -r "$vm/kernel/guest-modules/lib/." "$root/lib"
+	install -m 755 "$here/guest/init" "$root/sbin/init"
+	echo lithos-vm >"$root/etc/hostname"
+	printf '127.0.0.1 localhost lithos-vm\n::1 localhost\n' >"$root/etc/hosts"
+	echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
+	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+	cp -r "$programs/." "$root/lithos/bin"
+}

@@ -49,29 +49,10 @@ build_helpers() {
 	done
 }
 
-# A plain small host: busybox, /etc, our binaries, the test binaries with their testdata.
+# The host with our binaries, the test binaries with their testdata.
 stage_root() {
-	local root=$vm/root package name
-	rm -rf "$root"
-	mkdir -p "$root"/{bin,sbin,lib,usr/bin,usr/sbin,dev,proc,sys,run,root,etc,var/log,var/lib,lithos/bin,lithos/src,lithos/images}
-	mkdir -m 1777 "$root/tmp"
-	cp "$(command -v busybox)" "$root/bin/busybox"
-	busybox --list | while read -r name; do
-		[ "$name" = busybox ] || ln -s busybox "$root/bin/$name"
-	done
-	# One dynamically linked program, with its loader: tests take it as an example.
-	ldd /bin/ls | grep -o '/[^ ]*' | cat - <(echo /bin/ls) | while read -r name; do
-		install -D "$(readlink -f "$name")" "$root$name"
-	done
-	ln -s ../bin/modprobe "$root/sbin/modprobe" # where the kernel looks for it
-	cp -r "$vm/kernel/guest-modules/lib/." "$root/lib"
-	install -m 755 "$here/guest/init" "$root/sbin/init"
-	echo lithos-vm >"$root/etc/hostname"
-	printf '127.0.0.1 localhost lithos-vm\n::1 localhost\n' >"$root/etc/hosts"
-	echo 'nameserver 127.0.0.1' >"$root/etc/resolv.conf"
-	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
-	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
-	cp -r "$bin_dir/." "$root/lithos/bin"
+	local root=$vm/root package
+	stage_host "$root" "$bin_dir"
 	install -m 755 "$here/guest/go" "$root/usr/bin/go"
 	build_helpers "$root/lithos/built"
 	sed "s/^/${LITHOS_VM_CGROUP:-root} /" "$vm/suite" >"$root/lithos/suite"
