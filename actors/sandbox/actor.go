@@ -24,7 +24,7 @@ type Sandbox struct {
 	logFile   *logs.Sandbox
 	env       *process.Env
 	instances map[string]*instance
-	turns     map[string]*turns // by process
+	turns     map[string]*turns // by process, of those that have a limit
 	ending    bool
 }
 
@@ -119,13 +119,16 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 			s.log.Error().Msgf("Cannot write the config log of sandbox %q: %v", s.name, err)
 		}
 	}
+	for _, t := range s.turns {
+		t.most = 0 // until its process says otherwise
+	}
 	wanted := make(map[string]bool)
 	for _, p := range m.Sandbox.Processes {
 		// Commands are lithos_cmd's to start (D2, N14).
 		if p.Kind == configs.KindCommand {
 			continue
 		}
-		s.turnsOf(p.Name).most = p.MaxUnavailable()
+		s.limit(p.Name, p.MaxUnavailable())
 		for _, inst := range p.Instances {
 			wanted[inst.Name] = true
 			s.adopt(ctx, inst, m.Adopted[inst.Name])
@@ -141,6 +144,9 @@ func (s *Sandbox) apply(ctx actor.Context, m *ApplySandbox) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.turns)) {
 		s.goOn(ctx, s.turns[name]) // there may be more of them now
+		if s.turns[name].most == 0 {
+			delete(s.turns, name)
+		}
 	}
 }
 
@@ -181,7 +187,7 @@ func (s *Sandbox) want(ctx actor.Context, wanted *configs.Instance) {
 	}
 	same := inst.told == wanted && inst.env == s.env
 	inst.wanted, inst.env = wanted, s.env
-	turns := s.turnsOf(inst.process)
+	turns := s.turns[inst.process]
 	switch {
 	case inst.version == "":
 		s.run(ctx, inst)
@@ -214,7 +220,7 @@ func (s *Sandbox) replace(ctx actor.Context, inst *instance) {
 func (s *Sandbox) run(ctx actor.Context, inst *instance) {
 	inst.told, inst.version = inst.wanted, inst.wanted.Fingerprint
 	ctx.Send(inst.pid, &process.RunInstance{
-		Instance: inst.wanted, Env: s.env, Settles: s.turnsOf(inst.process).taken[inst.wanted.Name],
+		Instance: inst.wanted, Env: s.env, Settles: s.turns[inst.process].has(inst.wanted.Name),
 	})
 }
 
@@ -230,8 +236,8 @@ func (s *Sandbox) adopt(ctx actor.Context, wanted *configs.Instance, adopted *pr
 	}
 	s.instances[wanted.Name] = &instance{pid: pid, process: wanted.Process, wanted: wanted, told: wanted, version: adopted.Fingerprint}
 	// It may have had its turn just before the last daemon ended.
-	turns := s.turnsOf(wanted.Process)
-	settles := turns.most > 0 && adopted.Fingerprint == wanted.Fingerprint && !adopted.Serves(wanted.Container)
+	turns := s.turns[wanted.Process]
+	settles := turns != nil && adopted.Fingerprint == wanted.Fingerprint && !adopted.Serves(wanted.Container)
 	if settles {
 		turns.taken[wanted.Name] = true
 	}

@@ -13,7 +13,7 @@ import (
 // says ([process.InstanceSettled]). One that does not come up keeps its turn, and
 // what is behind it runs on as it is, until another config comes.
 
-// turns are those of one process.
+// turns are those of one process; nil where all may be replaced at a time.
 type turns struct {
 	most int // at a time; 0 = all
 	// taken are the instances that were replaced and do not serve yet.
@@ -21,22 +21,26 @@ type turns struct {
 	queue []string // those that wait, in order
 }
 
-// turnsOf are those of a process.
-func (s *Sandbox) turnsOf(process string) *turns {
+// limit notes how many instances of a process may be replaced at a time.
+func (s *Sandbox) limit(process string, most int) {
+	if most == 0 {
+		return
+	}
 	t := s.turns[process]
 	if t == nil {
 		t = &turns{taken: make(map[string]bool)}
 		s.turns[process] = t
 	}
-	return t
+	t.most = most
 }
 
 // take tells whether an instance may be replaced now; if not, it waits.
 func (t *turns) take(name string) bool {
+	if t == nil {
+		return true
+	}
 	if t.most == 0 || t.taken[name] || len(t.taken) < t.most {
-		if t.most > 0 {
-			t.taken[name] = true
-		}
+		t.taken[name] = true
 		t.forget(name)
 		return true
 	}
@@ -46,19 +50,27 @@ func (t *turns) take(name string) bool {
 	return false
 }
 
-// leave is for an instance that serves, or is to be replaced no more.
+// has tells whether an instance has had its turn, and does not serve yet.
+func (t *turns) has(name string) bool { return t != nil && t.taken[name] }
+
+// leave is for an instance that is to be replaced no more.
 func (t *turns) leave(name string) {
-	delete(t.taken, name)
-	t.forget(name)
+	if t != nil {
+		delete(t.taken, name)
+		t.forget(name)
+	}
 }
 
+// forget is for an instance that does not wait any more.
 func (t *turns) forget(name string) {
-	t.queue = slices.DeleteFunc(t.queue, func(n string) bool { return n == name })
+	if t != nil {
+		t.queue = slices.DeleteFunc(t.queue, func(n string) bool { return n == name })
+	}
 }
 
 // goOn has those replaced whose turn it is.
 func (s *Sandbox) goOn(ctx actor.Context, t *turns) {
-	for len(t.queue) > 0 {
+	for t != nil && len(t.queue) > 0 {
 		name := t.queue[0]
 		if !t.take(name) {
 			return
@@ -73,14 +85,15 @@ func (s *Sandbox) settled(ctx actor.Context, m *process.InstanceSettled) {
 	if inst == nil || inst.version != m.Fingerprint {
 		return
 	}
-	t := s.turnsOf(inst.process)
-	delete(t.taken, m.Name)
-	s.goOn(ctx, t)
+	if t := s.turns[inst.process]; t != nil {
+		delete(t.taken, m.Name)
+		s.goOn(ctx, t)
+	}
 }
 
 // leaves is for an instance that is to be replaced no more.
 func (s *Sandbox) leaves(ctx actor.Context, name, process string) {
-	t := s.turnsOf(process)
+	t := s.turns[process]
 	t.leave(name)
 	s.goOn(ctx, t)
 }

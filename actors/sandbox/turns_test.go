@@ -170,6 +170,19 @@ func TestMaxUnavailable(t *testing.T) {
 			s.tell(several("2", 4, 0, false))
 			s.want(t, "with all", "0:2 1:2 2:2 3:2")
 		}},
+		{"a limit that was taken back and is there again", func(t *testing.T, s *stage) {
+			s.tell(several("1", 3, 1, true))
+			s.after(2 * time.Second)
+			s.answer(errors.New("no"))
+			s.tell(several("2", 3, 1, true)) // the first has its turn
+			s.tell(several("1", 3, 0, true))
+			s.want(t, "without a limit", "0:1 1:1 2:1")
+			s.tell(several("3", 3, 2, true))
+			s.want(t, "with another", "0:3 1:3 2:1")
+			s.answer(nil)
+			s.after(5 * time.Second)
+			s.want(t, "when they serve", "0:3 1:3 2:3")
+		}},
 		{"the end of the sandbox in the middle", func(t *testing.T, s *stage) {
 			s.tell(several("1", 3, 1, false))
 			s.tell(several("2", 3, 1, false))
