@@ -9,6 +9,7 @@ import (
 
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 )
 
@@ -34,7 +35,7 @@ type Kernel struct {
 	Discard        func(*spawn.Standby)
 	// ReadRecord reads what a container's record file says of its end; what it was
 	// created as need not be in the result.
-	ReadRecord func(path string) (*spawn.Record, error)
+	ReadRecord func(path string) (*records.Record, error)
 	// SettingUp tells whether a container is still being made by its record:
 	// its program has not been executed.
 	SettingUp func(record string) (bool, error)
@@ -53,12 +54,12 @@ type Kernel struct {
 	AwaitNotice func(*os.File) error
 	PeekNotice  func(*os.File, time.Time) (spawn.Notice, error)
 	DropNotice  func(*os.File) error
-	TakeNotice  func(pid int, pidfd *os.File, created *spawn.Created) (*os.File, error)
+	TakeNotice  func(pid int, pidfd *os.File, created *records.Created) (*os.File, error)
 	// AppendLine appends to a log of programs' output, where PID 1 itself
 	// could not, and to a record.
 	AppendLine func(path, line string) error
 	// NoteEnd says in a record, if there is one, that an end has been told.
-	NoteEnd func(record string, counts spawn.Tally) error
+	NoteEnd func(record string, counts records.Tally) error
 
 	// Listen makes a listening socket; Close closes one.
 	Listen func(Socket) (*os.File, error)
@@ -154,5 +155,5 @@ type Leftover struct {
 	// Noted says that it is dead and that its daemon had noted that.
 	Noted bool
 	// Info is its record, nil = it has none that can be read.
-	Info *spawn.Record
+	Info *records.Record
 }

@@ -4,6 +4,8 @@
 //
 // A container can be made before it is wanted, see [Standby].
 //
+// Records of containers, which outlive the supervisor, are in spawn/records.
+//
 // What both sides share, above all Spec with its encoding and the lines of the
 // record, is in spawn/wire, which imports next to nothing: lithos_knot links
 // that and spawn/knot, never this package. What PID 1 does with a Spec is in

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/bridge"
 	"lithos/sysx/neigh"
@@ -157,7 +158,7 @@ func (s *Spawner) removeNetwork(name, record string, all bool) error {
 			defer n.ns.Close()
 			return bridge.Remove(n.outer)
 		}
-		if r, err := ReadEnd(record); err == nil && r.Started != nil {
+		if r, err := records.ReadEnd(record); err == nil && r.Started != nil {
 			s.lately.Store(name, lately{n.outer, time.Now()}) // nobody else had it
 		}
 		time.AfterFunc(linger, func() { n.ns.Close() })
@@ -166,7 +167,7 @@ func (s *Spawner) removeNetwork(name, record string, all bool) error {
 	if !all || record == "" {
 		return nil
 	}
-	r, err := ReadRecord(record)
+	r, err := records.Read(record)
 	if err != nil || r.Created.Interface == "" {
 		return nil // what is not there is nothing to tell about
 	}

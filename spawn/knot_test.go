@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/forkexec"
@@ -185,7 +186,7 @@ func (h *host) request(name, executable string) *Request {
 		Spec:       &Spec{Name: name, Executable: executable, StdioLog: h.path("report")},
 		Argv:       []string{"lithos_knot", "--name", name, "--master", "/m.yaml", "--config", "{}"},
 		Record:     h.path("containers", name),
-		RecordHead: Created{Name: name, Fingerprint: "abc", KillTimeout: 2},
+		RecordHead: records.Created{Name: name, Fingerprint: "abc", KillTimeout: 2},
 	}
 }
 
@@ -221,12 +222,12 @@ func reap(t *testing.T, pid int) syscall.WaitStatus {
 }
 
 // record waits until the program's start is in it.
-func (h *host) started(r *Request) *Record {
+func (h *host) started(r *Request) *records.Record {
 	h.t.Helper()
-	var rec *Record
+	var rec *records.Record
 	eventually(h.t, "start of "+r.Spec.Name, func() bool {
 		var err error
-		rec, err = ReadRecord(r.Record)
+		rec, err = records.Read(r.Record)
 		return err == nil && rec.Started != nil
 	})
 	return rec

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/inroot"
 	"lithos/sysx/proc"
@@ -65,11 +66,11 @@ type Leftovers struct {
 
 // Leftover is what is left of one container. Any of it may be missing.
 type Leftover struct {
-	Name     string  // "SANDBOX/PROCESS.INDEX"
-	StateDir string  // path, also if it does not exist
-	Record   string  // path, also if it does not exist
-	Info     *Record // what the record says, nil if there is none
-	Cgroup   bool    // it has one
+	Name     string          // "SANDBOX/PROCESS.INDEX"
+	StateDir string          // path, also if it does not exist
+	Record   string          // path, also if it does not exist
+	Info     *records.Record // what the record says, nil if there is none
+	Cgroup   bool            // it has one
 	// PID and StartTime are of its PID 1 if that is alive, else 0.
 	PID       int
 	StartTime uint64
@@ -194,7 +195,7 @@ func (f *finder) strange(what string) {
 
 // readRecord finds out whether the container that the record is of is alive.
 func (f *finder) readRecord(l *Leftover) {
-	info, err := ReadRecord(l.Record)
+	info, err := records.Read(l.Record)
 	if err != nil {
 		f.errs = append(f.errs, err)
 		return

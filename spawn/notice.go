@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/proc"
 )
@@ -105,7 +106,7 @@ func AwaitNotice(f *os.File) error {
 
 // TakeNotice copies the pipe, or the socket, of a record from the PID 1 of its
 // container.
-func TakeNotice(pid int, pidfd *os.File, c *Created) (*os.File, error) {
+func TakeNotice(pid int, pidfd *os.File, c *records.Created) (*os.File, error) {
 	inode, want, kind := c.Notice, fmt.Sprintf("pipe:[%d]", c.Notice), uint32(unix.S_IFIFO)
 	if c.Notify != 0 {
 		inode, want, kind = c.Notify, fmt.Sprintf("socket:[%d]", c.Notify), unix.S_IFSOCK

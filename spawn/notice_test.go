@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/sysx/proc"
 )
 
@@ -52,7 +53,7 @@ func TestNotice(t *testing.T) {
 				if taken, err = TakeNotice(cmd.Process.Pid, pidfd, &l.head); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := TakeNotice(cmd.Process.Pid, pidfd, &Created{Notice: l.head.Notice + 1<<40}); err == nil {
+				if _, err := TakeNotice(cmd.Process.Pid, pidfd, &records.Created{Notice: l.head.Notice + 1<<40}); err == nil {
 					t.Error("another pipe is found")
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/sock"
 	"lithos/sysx/userns"
@@ -18,10 +19,10 @@ type Request struct {
 	// Argv is the command line of PID 1: lithos_knot --name NAME --master
 	// FILE --config JSON, in that order, for pgrep (seeds/000 §9.5.1).
 	Argv []string
-	// Record is the path of the container's record file, see [Record].
+	// Record is the path of the container's record file, see [records.Record].
 	Record string
 	// RecordHead is what the supervisor wants to find again in the record.
-	RecordHead Created
+	RecordHead records.Created
 	// Sockets are the listening sockets of Spec.Sockets, in that order.
 	// They stay the caller's. A nil one is made at the start, in the
 	// container's network, as Inside says.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/forkexec"
@@ -108,7 +109,7 @@ type launch struct {
 	r    *Request
 	spec Spec
 	knot string
-	head Created
+	head records.Created
 	// general is Config.General.
 	general bool
 
@@ -124,7 +125,7 @@ type launch struct {
 	asking   *os.File // the socket of [launch.ask], nil = none
 	// again: the container's address was its own until just now.
 	again  bool
-	forked Forked
+	forked records.Forked
 	// renew sets the limits of a cgroup again that was taken as it was; nil if
 	// there is no need to.
 	renew func()
@@ -215,8 +216,8 @@ func (l *launch) run() (*Child, error) {
 	// The start time can only be missing if the child was dead and reaped at
 	// once; then nobody will look for it.
 	started, _ := proc.StartTime(child.PID)
-	l.forked = Forked{PID: child.PID, StartTime: started, Degraded: l.degraded}
-	err = appendEvent(l.record, event{Forked: &l.forked})
+	l.forked = records.Forked{PID: child.PID, StartTime: started, Degraded: l.degraded}
+	_, err = l.record.WriteString(records.ForkedLine(l.forked))
 	if err != nil {
 		l.degraded = append(l.degraded, fmt.Sprintf("another daemon would not find it: cannot write its record: %v", err))
 	}
@@ -240,21 +241,14 @@ func (l *launch) createRecord() error {
 	if l.standby != nil {
 		return nil // it is nobody's yet
 	}
-	complete(&l.head, l.r)
+	l.head.Identity = identity(l.r)
 	if c := l.connection(); c != nil {
 		l.head.Interface = c.Outer()
 	}
-	if err := appendEvent(f, event{Created: &l.head}); err != nil {
+	if _, err := f.WriteString(records.CreatedLine(&l.head)); err != nil {
 		return fmt.Errorf("cannot write its record: %w", err)
 	}
 	return nil
-}
-
-// complete adds to what a supervisor wants to find again in a record what can be
-// told from the request.
-func complete(head *Created, r *Request) {
-	head.Identity = identity(r)
-	head.Boot = bootTime(head.At)
 }
 
 // files are PID 1's descriptors in their order, see package wire.

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/proc"
 	"lithos/sysx/sock"
@@ -103,13 +104,13 @@ func checkNamespaces(t *testing.T, pid int) {
 	}
 }
 
-func checkRecord(t *testing.T, r *Request, c *Child, rec *Record) {
+func checkRecord(t *testing.T, r *Request, c *Child, rec *records.Record) {
 	t.Helper()
 	started, err := proc.StartTime(c.PID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Forked{PID: c.PID, StartTime: started}
+	want := records.Forked{PID: c.PID, StartTime: started}
 	head := r.RecordHead
 	head.Identity = identity(r)
 	if !reflect.DeepEqual(rec.Created, head) || rec.Forked == nil || !reflect.DeepEqual(*rec.Forked, want) || rec.Crash != "" {
@@ -167,7 +168,7 @@ func TestStart_CrashIsInTheRecord(t *testing.T) {
 	if status := reap(t, c.PID); status.ExitStatus() != 2 {
 		t.Errorf("it ended with %#x", status)
 	}
-	rec, err := ReadRecord(r.Record)
+	rec, err := records.Read(r.Record)
 	if err != nil || !strings.Contains(rec.Crash, "panic: crash of the fake lithos_knot") || rec.Created.Name != "web/app.0" || rec.Forked == nil {
 		t.Errorf("the record is %+v, %v", rec, err)
 	}
@@ -176,7 +177,7 @@ func TestStart_CrashIsInTheRecord(t *testing.T) {
 	c = h.start(r)
 	defer c.PIDFD.Close()
 	reap(t, c.PID)
-	if rec, err := ReadRecord(r.Record); err != nil || rec.Crash != "" || rec.Forked.PID != c.PID {
+	if rec, err := records.Read(r.Record); err != nil || rec.Crash != "" || rec.Forked.PID != c.PID {
 		t.Errorf("the next record is %+v, %v", rec, err)
 	}
 }
@@ -235,7 +236,7 @@ func TestM3_MissingLimitsMakeItDegraded(t *testing.T) {
 	c := h.start(r)
 	c.PIDFD.Close()
 	reap(t, c.PID)
-	rec, err := ReadRecord(r.Record)
+	rec, err := records.Read(r.Record)
 	if err != nil {
 		t.Fatal(err)
 	}

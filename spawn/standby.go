@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn/knot"
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/inroot"
 	"lithos/sysx/patient"
@@ -50,8 +51,8 @@ type built struct {
 	socket           *os.File // its PID 1 waits at the other end
 	key              uint64
 	sockets          []*os.File
-	head             Created // the inodes of what tells readiness
-	forked           Forked
+	head             records.Created // the inodes of what tells readiness
+	forked           records.Forked
 	record, stateDir string
 	notify           string // "" = none
 }
@@ -276,8 +277,8 @@ func (s *Spawner) promote(r *Request) *Child {
 func (b *built) become(r *Request) error {
 	head := r.RecordHead
 	head.Notice, head.Notify = b.head.Notice, b.head.Notify
-	complete(&head, r)
-	text := lineOfEvent(event{Created: &head}) + lineOfEvent(event{Forked: &b.forked})
+	head.Identity = identity(r)
+	text := records.CreatedLine(&head) + records.ForkedLine(b.forked)
 	const flags = unix.O_WRONLY | unix.O_TRUNC | unix.O_APPEND | unix.O_NOFOLLOW
 	f, err := openHeld(b.record, flags)
 	if err != nil {
@@ -375,7 +376,7 @@ func (h *Standby) Hear() error {
 	if h.over {
 		return ErrDiscarded
 	}
-	if record, err := ReadRecord(b.record); err == nil && record.Failed != "" {
+	if record, err := records.Read(b.record); err == nil && record.Failed != "" {
 		return errors.New(record.Failed)
 	}
 	return errors.New("its PID 1 has ended")

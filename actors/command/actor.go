@@ -13,6 +13,7 @@ import (
 	"lithos/actors/process"
 	"lithos/actors/spawner"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // grace is what PID 1 gets beyond its kill-timeout: it does the killing.
@@ -159,7 +160,7 @@ func (r *run) exited(ctx actor.Context, exit actors.Exit) {
 	record, err := r.c.Kernel.ReadRecord(r.c.Env.RecordOf(r.c.Instance.Name))
 	if err != nil {
 		r.c.Log.Error().Msgf("%v", err)
-		record = &spawn.Record{}
+		record = &records.Record{}
 	}
 	r.result.Code, r.result.Err = outcome(exit.Status, record)
 	_ = r.c.Kernel.Close(r.child.PIDFD)
@@ -181,7 +182,7 @@ func (r *run) remove(ctx actor.Context) {
 
 // outcome is the exit code, and an error if the program did not run or was not
 // the one to decide.
-func outcome(status syscall.WaitStatus, record *spawn.Record) (int, error) {
+func outcome(status syscall.WaitStatus, record *records.Record) (int, error) {
 	killed := 128 + int(syscall.SIGKILL)
 	switch e := record.Exited; {
 	case record.Failed != "":

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 // DaemonDied is what the kernel does when the daemon is killed: its children
@@ -60,7 +61,7 @@ func (k *Kernel) Remains() actors.Leftovers {
 }
 
 // noteEnd writes it into the record.
-func (k *Kernel) noteEnd(path string, counts spawn.Tally) error {
+func (k *Kernel) noteEnd(path string, counts records.Tally) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	record := k.records[nameIn(path)]
@@ -110,9 +111,9 @@ func (p *Proc) lived() time.Duration {
 }
 
 // pid1Wrote adds what PID 1 itself has written.
-func pid1Wrote(info *spawn.Record, p *Proc) {
+func pid1Wrote(info *records.Record, p *Proc) {
 	if p.lived() >= setupTime {
-		info.Started = &spawn.ProgramStarted{At: p.Started}
+		info.Started = &wire.ProgramStarted{At: p.Started}
 	}
 	if own := p.behave.Record; own != nil && !p.Ended.IsZero() {
 		info.Failed, info.Exited = own.Failed, own.Exited

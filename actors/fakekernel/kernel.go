@@ -14,6 +14,7 @@ import (
 	"lithos/actors"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 )
 
@@ -38,7 +39,7 @@ type Behaviour struct {
 	IgnoreKill bool
 	Degraded   []string
 	// Record is what its record says when it is dead.
-	Record *spawn.Record
+	Record *records.Record
 	// RemoveTime is how long its clean-up takes, RemoveError how it ends.
 	RemoveTime  time.Duration
 	RemoveError error
@@ -112,8 +113,8 @@ type Kernel struct {
 	places    map[*spawn.Standby]*place
 	standbys  map[string]int // how many were prepared
 	history   []*Proc
-	latest    map[string]*Proc         // of each name
-	records   map[string]*spawn.Record // as they are on disk, without PID 1's lines
+	latest    map[string]*Proc           // of each name
+	records   map[string]*records.Record // as they are on disk, without PID 1's lines
 }
 
 // New makes a fake kernel.
@@ -131,7 +132,7 @@ func New() *Kernel {
 		places:    make(map[*spawn.Standby]*place),
 		standbys:  make(map[string]int),
 		latest:    make(map[string]*Proc),
-		records:   make(map[string]*spawn.Record),
+		records:   make(map[string]*records.Record),
 		lastPID:   100,
 	}
 }
@@ -160,7 +161,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 			return spawn.Notice{}, errors.New("fake: there are no sockets")
 		},
 		DropNotice: func(*os.File) error { return nil },
-		TakeNotice: func(int, *os.File, *spawn.Created) (*os.File, error) {
+		TakeNotice: func(int, *os.File, *records.Created) (*os.File, error) {
 			return nil, errors.New("fake: there are no pipes")
 		},
 		Listen:      k.listen,
@@ -200,7 +201,7 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cgroups[name] = true
-	k.records[name] = &spawn.Record{Created: r.RecordHead}
+	k.records[name] = &records.Record{Created: r.RecordHead}
 	if b.ForkError != nil {
 		return nil, b.ForkError
 	}
@@ -241,7 +242,7 @@ func (k *Kernel) start(r *spawn.Request) (*spawn.Child, error) {
 		}
 	}
 	p.reported = true
-	k.records[name].Forked = &spawn.Forked{PID: p.PID, StartTime: uint64(p.PID)}
+	k.records[name].Forked = &records.Forked{PID: p.PID, StartTime: uint64(p.PID)}
 	return &spawn.Child{PID: p.PID, PIDFD: p.handle, Started: p.Started, Degraded: b.Degraded, Waited: waited}, nil
 }
 
@@ -297,14 +298,14 @@ func (k *Kernel) AddLeftover(name string, b Behaviour, killTimeout time.Duration
 
 // AddOrphan makes a living container of an earlier daemon that has a record,
 // and copies of that daemon's sockets.
-func (k *Kernel) AddOrphan(name string, b Behaviour, created spawn.Created, sockets ...actors.Socket) *Proc {
+func (k *Kernel) AddOrphan(name string, b Behaviour, created records.Created, sockets ...actors.Socket) *Proc {
 	p := k.AddLeftover(name, b, time.Duration(created.KillTimeout*float64(time.Second)))
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	created.Name = name
 	p.inherited = sockets
-	k.Left.Containers[len(k.Left.Containers)-1].Info = &spawn.Record{
-		Created: created, Forked: &spawn.Forked{PID: p.PID, StartTime: uint64(p.PID)},
+	k.Left.Containers[len(k.Left.Containers)-1].Info = &records.Record{
+		Created: created, Forked: &records.Forked{PID: p.PID, StartTime: uint64(p.PID)},
 	}
 	return p
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 func (k *Kernel) remove(name, stateDir, record string, all bool) error {
@@ -39,14 +39,14 @@ func (k *Kernel) remove(name, stateDir, record string, all bool) error {
 	return b.RemoveError
 }
 
-func (k *Kernel) readRecord(path string) (*spawn.Record, error) {
+func (k *Kernel) readRecord(path string) (*records.Record, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	name := nameIn(path)
 	if !k.cgroups[name] {
 		return nil, fmt.Errorf("fake: the record of %s is gone", name)
 	}
-	return cmp.Or(k.behaviour[name].Record, &spawn.Record{}), nil
+	return cmp.Or(k.behaviour[name].Record, &records.Record{}), nil
 }
 
 // nameIn is the container that a record's path is of.

@@ -21,6 +21,8 @@ import (
 	"lithos/actors/spawner"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 )
 
@@ -39,8 +41,8 @@ type stage struct {
 	removed []bool
 	// appended has the lines beside the programs' output.
 	appended []string
-	counts   spawn.Tally // that were noted last
-	record   func() (*spawn.Record, error)
+	counts   records.Tally // that were noted last
+	record   func() (*records.Record, error)
 	signal   func(syscall.Signal) error
 	// What the kernel tells of its set-up.
 	settingUp      bool
@@ -64,7 +66,7 @@ func (s *stage) take() []any {
 
 func newStage(t *testing.T) *stage {
 	s := &stage{t: t}
-	s.record = func() (*spawn.Record, error) { return &spawn.Record{}, nil }
+	s.record = func() (*records.Record, error) { return &records.Record{}, nil }
 	s.signal = func(syscall.Signal) error { return nil }
 	log := zerolog.New(s)
 	s.system = actors.NewSystem(log)
@@ -79,7 +81,7 @@ func newStage(t *testing.T) *stage {
 	})
 	others := s.system.Root.Spawn(collect)
 	kernel := &actors.Kernel{
-		ReadRecord: func(string) (*spawn.Record, error) { return s.record() },
+		ReadRecord: func(string) (*records.Record, error) { return s.record() },
 		SettingUp:  func(string) (bool, error) { return s.settingUp, s.settingUpError },
 		Spent:      func(string) cgroup.Spent { return cgroup.NothingSpent },
 		AppendLine: func(path, line string) error {
@@ -88,7 +90,7 @@ func newStage(t *testing.T) *stage {
 			s.appended = append(s.appended, path+": "+line)
 			return nil
 		},
-		NoteEnd: func(record string, counts spawn.Tally) error {
+		NoteEnd: func(record string, counts records.Tally) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.appended, s.counts = append(s.appended, record+": noted"), counts
@@ -202,8 +204,8 @@ func TestP2_TheDeathThatPID1CouldNotWriteDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.env.StdioLog, s.env.RecordsDir = "web.log", "/records"
-		s.record = func() (*spawn.Record, error) {
-			return &spawn.Record{Started: &spawn.ProgramStarted{PID: 2, At: time.Now()}}, nil
+		s.record = func() (*records.Record, error) {
+			return &records.Record{Started: &wire.ProgramStarted{PID: 2, At: time.Now()}}, nil
 		}
 		gen := s.run(7)
 		time.Sleep(90 * time.Second)
@@ -240,9 +242,9 @@ func TestPanicsOfEffectsGoOn(t *testing.T) {
 		name  string
 		spoil func(*stage)
 	}{
-		{"reading the record", func(s *stage) { s.record = func() (*spawn.Record, error) { panic("record") } }},
+		{"reading the record", func(s *stage) { s.record = func() (*records.Record, error) { panic("record") } }},
 		{"a record that can't be read", func(s *stage) {
-			s.record = func() (*spawn.Record, error) { return nil, errors.New("gone") }
+			s.record = func() (*records.Record, error) { return nil, errors.New("gone") }
 		}},
 		{"the clean-up", func(s *stage) {
 			s.env.Kernel.Remove = func(string, string, string, bool) error { panic("remove") }

@@ -9,6 +9,7 @@ import (
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // adopt takes over what is known of a container that runs. Restart-timeout
@@ -91,7 +92,7 @@ func (p *Process) noteAdopt() {
 // learnt makes the best of an exit whose status nobody has seen: the record has
 // how the program ended, if PID 1 lived to write it down. If it did not, it was
 // killed, and that is what is assumed; the words say that it is a guess.
-func learnt(exit actors.Exit, record *spawn.Record, normal []int) actors.Exit {
+func learnt(exit actors.Exit, record *records.Record, normal []int) actors.Exit {
 	if !exit.Unknown {
 		return exit
 	}

@@ -14,6 +14,7 @@ import (
 	"lithos/actors/deaths"
 	"lithos/actors/spawner"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // The last words of what died while no daemon was there are kept as well.
@@ -36,7 +37,7 @@ func TestK12_TheOutputOfWhatIsAdoptedBeginsWithItsStart(t *testing.T) {
 		s := newStage(t)
 		s.env.Deaths, s.env.StdioLog = store, log
 		s.tell(&RunInstance{Instance: instance("1"), Env: s.env})
-		var head spawn.Created
+		var head records.Created
 		for _, m := range s.take() {
 			if start, ok := m.(*spawner.StartContainer); ok {
 				head = start.Request.RecordHead

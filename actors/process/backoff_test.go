@@ -12,6 +12,7 @@ import (
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // slowed is an instance whose waits are 1, 2, 4, 8, 8… seconds.
@@ -162,7 +163,7 @@ func TestN3_N9_TheRowGoesOnWithTheNextDaemon(t *testing.T) {
 		began := time.Now() // of the third start
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited2, At: time.Now()}})
 		counts := s.counts
-		if want := (spawn.Tally{Tried: began, Fingerprint: "1", Starts: 3, Failed: 3, Row: 3, Chance: counts.Chance}); counts != want {
+		if want := (records.Tally{Tried: began, Fingerprint: "1", Starts: 3, Failed: 3, Row: 3, Chance: counts.Chance}); counts != want {
 			t.Fatalf("noted is %+v, want %+v", counts, want)
 		}
 
@@ -189,7 +190,7 @@ func TestN3_N9_TheRowGoesOnWithTheNextDaemon(t *testing.T) {
 			t.Fatal("no start within a minute")
 		}
 		wantWait(t, "the third failure", time.Since(began), 4*time.Second)
-		want := spawn.Tally{Starts: 4, Failed: 3, Row: 3, Chance: counts.Chance}
+		want := records.Tally{Starts: 4, Failed: 3, Row: 3, Chance: counts.Chance}
 		if got := request.RecordHead.Tally; got == nil || *got != want || request.RecordHead.Restarts != 3 {
 			t.Errorf("in the record stands %+v, %d restarts, want %+v", got, request.RecordHead.Restarts, want)
 		}

@@ -13,7 +13,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/status"
 	"lithos/configs"
-	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // firstReadyCheck is when a container is asked for the first time whether it is
@@ -280,7 +280,7 @@ func orNothing(why string) string {
 func (p *Process) noteReady(check *configs.Check) {
 	p.env.Log.Warn().Str("event", "ready").Str("container", p.name).
 		Msgf("Container %q is ready after %s (%s)", p.name, uptimeInWords(p.checks.ready.Sub(p.child.Started)), check.What())
-	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.ReadyLine(p.checks.ready)); err != nil {
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.ReadyLine(p.checks.ready)); err != nil {
 		p.env.Log.Error().Msgf("Cannot note that %q is ready, another daemon would ask it again: %v", p.name, err)
 	}
 }
@@ -307,14 +307,14 @@ func (p *Process) noteChecked(before *checking, check *configs.Check) {
 func (p *Process) noteUnhealthy() {
 	p.env.Log.Error().Str("event", "unhealthy").Str("container", p.name).
 		Msgf("Ending container %q (pid %d), to be started again: %s", p.name, p.child.PID, p.unhealthy)
-	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.UnhealthyLine(p.unhealthy)); err != nil {
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.UnhealthyLine(p.unhealthy)); err != nil {
 		p.env.Log.Error().Msgf("Cannot note that %q is unhealthy: %v", p.name, err)
 	}
 }
 
 // whyUnhealthy is why it was ended by this daemon or the one before, "" = not
 // because of its checks.
-func (p *Process) whyUnhealthy(record *spawn.Record) string {
+func (p *Process) whyUnhealthy(record *records.Record) string {
 	if p.unhealthy != "" {
 		return p.unhealthy
 	}

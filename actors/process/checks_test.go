@@ -16,6 +16,8 @@ import (
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 var errDown = errors.New("connection refused")
@@ -172,8 +174,8 @@ func TestBecomesReadyAndUnhealthyAndIsRestarted(t *testing.T) {
 		if n := len(c.asked); c.after(3*s) == nil || len(c.asked) != n {
 			t.Error("it is asked while it is being ended")
 		}
-		c.record = func() (*spawn.Record, error) {
-			return &spawn.Record{Started: &spawn.ProgramStarted{}, Exited: &spawn.ProgramExited{Asked: true}}, nil
+		c.record = func() (*records.Record, error) {
+			return &records.Record{Started: &wire.ProgramStarted{}, Exited: &wire.ProgramExited{Asked: true}}, nil
 		}
 		c.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, At: time.Now()}})
 		e := c.after(0).LastExit
@@ -243,7 +245,7 @@ func TestSlowAnswersAreWaitedForOneAtATime(t *testing.T) {
 		if in := c.after(0); in.State != status.Stopping {
 			t.Errorf("%+v", in)
 		}
-		if in := c.after(time.Minute); in.State != status.Stopping || fmt.Sprint(c.appended) != "[web/app.0: "+spawn.EndingLine("removed")+"]" {
+		if in := c.after(time.Minute); in.State != status.Stopping || fmt.Sprint(c.appended) != "[web/app.0: "+records.EndingLine("removed")+"]" {
 			t.Errorf("%+v, noted %q", in, c.appended)
 		}
 	})
@@ -295,8 +297,8 @@ func TestDeathOfAnUnhealthyOneAfterItsDaemon(t *testing.T) {
 		c := newChecked(t)
 		a := &Adopted{Name: "web/app.0", Fingerprint: "1", Created: time.Now(), Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Started: time.Now()}}
 		c.tell(&AdoptInstance{Instance: instance("1"), Env: c.env, Adopted: a})
-		c.record = func() (*spawn.Record, error) {
-			return &spawn.Record{Unhealthy: "it was not ready within 5s", Exited: &spawn.ProgramExited{Asked: true}}, nil
+		c.record = func() (*records.Record, error) {
+			return &records.Record{Unhealthy: "it was not ready within 5s", Exited: &wire.ProgramExited{Asked: true}}, nil
 		}
 		c.tell(&ProcessExited{Gen: AdoptedGen, Exit: actors.Exit{PID: 7, At: time.Now()}})
 		if e := c.after(0).LastExit; e == nil || e.Cause != actors.CauseHealth || !e.Failure {

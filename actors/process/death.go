@@ -17,6 +17,8 @@ import (
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 // noteStart logs and counts a start (P3: at warn), and says which limits could
@@ -84,7 +86,7 @@ func (p *Process) noteDeath(ctx actor.Context) {
 	record, err := p.env.Kernel.ReadRecord(p.env.RecordOf(p.name))
 	if err != nil {
 		p.env.Log.Warn().Msgf("Cannot read how %q ended: %v", p.name, err)
-		record = &spawn.Record{}
+		record = &records.Record{}
 	}
 	p.exit = learnt(p.exit, record, p.current.Container.NormalExitCodes)
 	exit, death := p.examine(child, record)
@@ -195,7 +197,7 @@ func (p *Process) noteEnding() {
 	if p.asked || !ok {
 		return
 	}
-	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), spawn.EndingLine(why.String())); err != nil {
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.EndingLine(why.String())); err != nil {
 		p.env.Log.Warn().Msgf("Cannot note in the record of %q why it is ended: %v", p.name, err)
 	}
 }
@@ -215,8 +217,8 @@ func (p *Process) ending() (why actors.Cause, ok bool) {
 }
 
 // tally is what is counted at present.
-func (p *Process) tally() spawn.Tally {
-	return spawn.Tally{Starts: p.restarts, Failed: p.failedInRow, Row: p.row, Chance: p.chance, Unborn: p.unborn}
+func (p *Process) tally() records.Tally {
+	return records.Tally{Starts: p.restarts, Failed: p.failedInRow, Row: p.row, Chance: p.chance, Unborn: p.unborn}
 }
 
 // noteStopped logs that nothing watches over the program for the moment.
@@ -243,7 +245,7 @@ func (p *Process) writeDeathLine(exit *status.Exit) {
 // the output of the programs, the end of the one that it had started (P2). A
 // PID 1 that was killed before its record has a start may have started one:
 // the line about the start is written before, the record after the fork.
-func owesDeathLine(exit actors.Exit, record *spawn.Record) bool {
+func owesDeathLine(exit actors.Exit, record *records.Record) bool {
 	switch {
 	case record.Failed != "", record.Killing:
 		return false
@@ -256,7 +258,7 @@ func owesDeathLine(exit actors.Exit, record *spawn.Record) bool {
 // failed is the definition of a failure, N9: a death is none if TERM was sent
 // or was the cause, or if the exit code is a normal one (which PID 1 turns
 // into 0, N6).
-func failed(exit actors.Exit, record *spawn.Record, asked bool) bool {
+func failed(exit actors.Exit, record *records.Record, asked bool) bool {
 	if asked || exit.Status.Exited() && exit.Status.ExitStatus() == spawn.ExitNormal {
 		return false
 	}
@@ -268,7 +270,7 @@ func failed(exit actors.Exit, record *spawn.Record, asked bool) bool {
 
 // programStatus is the program's exit code, -1 if there is none, and the signal
 // that ended it, or PID 1 above it.
-func programStatus(exit actors.Exit, record *spawn.Record) (code, signal int) {
+func programStatus(exit actors.Exit, record *records.Record) (code, signal int) {
 	switch {
 	case exit.Status.Signaled():
 		return -1, int(exit.Status.Signal())
@@ -282,7 +284,7 @@ func programStatus(exit actors.Exit, record *spawn.Record) (code, signal int) {
 
 // deathInWords says how a container ended. The record tells of the program,
 // the exit status of PID 1 only.
-func deathInWords(exit actors.Exit, record *spawn.Record, killTimeout time.Duration) string {
+func deathInWords(exit actors.Exit, record *records.Record, killTimeout time.Duration) string {
 	switch {
 	case record.Failed != "":
 		return "could not be set up: " + record.Failed
@@ -302,7 +304,7 @@ func deathInWords(exit actors.Exit, record *spawn.Record, killTimeout time.Durat
 	return fmt.Sprintf("ended, its PID 1 exited with code %d and left no record", exit.Status.ExitStatus())
 }
 
-func programDeath(e *spawn.ProgramExited) string {
+func programDeath(e *wire.ProgramExited) string {
 	words := fmt.Sprintf("exited with code %d", e.Code)
 	if e.Signal != 0 {
 		words = "was ended by " + signalName(syscall.Signal(e.Signal))

@@ -10,7 +10,8 @@ import (
 	"lithos/actors"
 	"lithos/actors/spawner"
 	"lithos/actors/status"
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 const (
@@ -26,25 +27,25 @@ func TestN6_N9_E22_Failed(t *testing.T) {
 	tests := []struct {
 		name   string
 		status syscall.WaitStatus
-		exited *spawn.ProgramExited
+		exited *wire.ProgramExited
 		asked  bool
 		want   bool
 	}{
 		{"TERM was sent", exited0, nil, true, false},
 		{"TERM was sent, and it had to be killed", exited3, nil, true, false},
 		{"TERM was sent, and PID 1 had to be killed", killed9, nil, true, false},
-		{"TERM was sent, any exit code", exited2, &spawn.ProgramExited{Code: 7}, true, false},
-		{"a normal exit code", exited0, &spawn.ProgramExited{Code: 9}, false, false},
-		{"it died on somebody's TERM", exited2, &spawn.ProgramExited{Code: -1, Signal: 15}, false, false},
+		{"TERM was sent, any exit code", exited2, &wire.ProgramExited{Code: 7}, true, false},
+		{"a normal exit code", exited0, &wire.ProgramExited{Code: 9}, false, false},
+		{"it died on somebody's TERM", exited2, &wire.ProgramExited{Code: -1, Signal: 15}, false, false},
 		{"PID 1 died on somebody's TERM", killed15, nil, false, false},
-		{"an abnormal exit code, 0 too for a daemon", exited2, &spawn.ProgramExited{Code: 0}, false, true},
-		{"a crash", exited2, &spawn.ProgramExited{Code: -1, Signal: 11}, false, true},
+		{"an abnormal exit code, 0 too for a daemon", exited2, &wire.ProgramExited{Code: 0}, false, true},
+		{"a crash", exited2, &wire.ProgramExited{Code: -1, Signal: 11}, false, true},
 		{"could not be set up", exited1, nil, false, true},
 		{"did not die in time after somebody's TERM", exited3, nil, false, true},
 		{"PID 1 was killed", killed9, nil, false, true},
 	}
 	for _, test := range tests {
-		got := failed(actors.Exit{Status: test.status}, &spawn.Record{Exited: test.exited}, test.asked)
+		got := failed(actors.Exit{Status: test.status}, &records.Record{Exited: test.exited}, test.asked)
 		if got != test.want {
 			t.Errorf("%s: failure is %v, want %v", test.name, got, test.want)
 		}
@@ -55,20 +56,20 @@ func TestP3_P8_DeathInWords(t *testing.T) {
 	tests := []struct {
 		name   string
 		status syscall.WaitStatus
-		record spawn.Record
+		record records.Record
 		want   string
 	}{
-		{"exit code", exited2, spawn.Record{Exited: &spawn.ProgramExited{Code: 3}}, "exited with code 3"},
-		{"after TERM", exited0, spawn.Record{Exited: &spawn.ProgramExited{Code: 0, Asked: true}}, "exited with code 0 after TERM"},
-		{"signal", exited2, spawn.Record{Exited: &spawn.ProgramExited{Code: -1, Signal: 11}}, "was ended by SIGSEGV"},
-		{"rare signal", exited2, spawn.Record{Exited: &spawn.ProgramExited{Code: -1, Signal: 40}}, "was ended by signal 40"},
-		{"set-up", exited1, spawn.Record{Failed: "cannot mount X"}, "could not be set up: cannot mount X"},
-		{"too slow", exited3, spawn.Record{Killing: true}, "did not end within its kill-timeout of 5s and was killed"},
-		{"crash", exited2, spawn.Record{Crash: "panic: oops\n\ngoroutine 1\n"}, "ended because its PID 1 crashed (please report this): panic: oops\n\ngoroutine 1"},
-		{"killed PID 1", killed9, spawn.Record{}, "was killed: its PID 1 got SIGKILL"},
-		{"killed PID 1 with an earlier exit in its record", killed9, spawn.Record{Exited: &spawn.ProgramExited{}}, "was killed: its PID 1 got SIGKILL"},
-		{"TERM during the set-up", exited0, spawn.Record{}, "was stopped before its program was started"},
-		{"nothing known", exited2, spawn.Record{}, "ended, its PID 1 exited with code 2 and left no record"},
+		{"exit code", exited2, records.Record{Exited: &wire.ProgramExited{Code: 3}}, "exited with code 3"},
+		{"after TERM", exited0, records.Record{Exited: &wire.ProgramExited{Code: 0, Asked: true}}, "exited with code 0 after TERM"},
+		{"signal", exited2, records.Record{Exited: &wire.ProgramExited{Code: -1, Signal: 11}}, "was ended by SIGSEGV"},
+		{"rare signal", exited2, records.Record{Exited: &wire.ProgramExited{Code: -1, Signal: 40}}, "was ended by signal 40"},
+		{"set-up", exited1, records.Record{Failed: "cannot mount X"}, "could not be set up: cannot mount X"},
+		{"too slow", exited3, records.Record{Killing: true}, "did not end within its kill-timeout of 5s and was killed"},
+		{"crash", exited2, records.Record{Crash: "panic: oops\n\ngoroutine 1\n"}, "ended because its PID 1 crashed (please report this): panic: oops\n\ngoroutine 1"},
+		{"killed PID 1", killed9, records.Record{}, "was killed: its PID 1 got SIGKILL"},
+		{"killed PID 1 with an earlier exit in its record", killed9, records.Record{Exited: &wire.ProgramExited{}}, "was killed: its PID 1 got SIGKILL"},
+		{"TERM during the set-up", exited0, records.Record{}, "was stopped before its program was started"},
+		{"nothing known", exited2, records.Record{}, "ended, its PID 1 exited with code 2 and left no record"},
 	}
 	for _, test := range tests {
 		if got := deathInWords(actors.Exit{Status: test.status}, &test.record, 5*time.Second); got != test.want {
@@ -82,18 +83,18 @@ func TestP2_OwesDeathLine(t *testing.T) {
 	tests := []struct {
 		name   string
 		status syscall.WaitStatus
-		record spawn.Record
+		record records.Record
 		want   bool
 	}{
-		{"it was stopped before it was started", exited0, spawn.Record{}, false},
-		{"it could not be set up", exited1, spawn.Record{Failed: "no such image"}, false},
-		{"PID 1 was killed", killed9, spawn.Record{Started: &spawn.ProgramStarted{At: at}}, true},
-		{"PID 1 was killed before it could record the start", killed9, spawn.Record{}, true},
-		{"PID 1 crashed before it could record the start", exited2, spawn.Record{Crash: "panic"}, true},
-		{"PID 1 wrote it", exited2, spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}}, false},
-		{"PID 1 wrote of the kill-timeout", exited3, spawn.Record{Started: &spawn.ProgramStarted{At: at}, Killing: true}, false},
+		{"it was stopped before it was started", exited0, records.Record{}, false},
+		{"it could not be set up", exited1, records.Record{Failed: "no such image"}, false},
+		{"PID 1 was killed", killed9, records.Record{Started: &wire.ProgramStarted{At: at}}, true},
+		{"PID 1 was killed before it could record the start", killed9, records.Record{}, true},
+		{"PID 1 crashed before it could record the start", exited2, records.Record{Crash: "panic"}, true},
+		{"PID 1 wrote it", exited2, records.Record{Started: &wire.ProgramStarted{At: at}, Exited: &wire.ProgramExited{At: at}}, false},
+		{"PID 1 wrote of the kill-timeout", exited3, records.Record{Started: &wire.ProgramStarted{At: at}, Killing: true}, false},
 		{"PID 1 was killed after a restart of the program", killed9,
-			spawn.Record{Started: &spawn.ProgramStarted{At: at}, Exited: &spawn.ProgramExited{At: at}, Again: true}, true},
+			records.Record{Started: &wire.ProgramStarted{At: at}, Exited: &wire.ProgramExited{At: at}, Again: true}, true},
 	}
 	for _, test := range tests {
 		if got := owesDeathLine(actors.Exit{Status: test.status}, &test.record); got != test.want {

@@ -60,5 +60,5 @@ func (e *Env) After(d time.Duration, to *actor.PID, message any) scheduler.Cance
 // StateDirOf is the state dir of a container, checklist I1.
 func (e *Env) StateDirOf(name string) string { return filepath.Join(e.StateDir, name) }
 
-// RecordOf is the record file of a container, see [spawn.Record].
+// RecordOf is the record file of a container, see [records.Record].
 func (e *Env) RecordOf(name string) string { return filepath.Join(e.RecordsDir, name) }

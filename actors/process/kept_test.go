@@ -12,6 +12,7 @@ import (
 	"lithos/actors/deaths"
 	"lithos/actors/spawner"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // A daemon may be killed at any moment. A death that neither a note in the record
@@ -39,7 +40,7 @@ func TestADeathIsKeptBeforeAnythingStandsForIt(t *testing.T) {
 						early++
 					}
 				}
-				s.env.Kernel.NoteEnd = func(string, spawn.Tally) error {
+				s.env.Kernel.NoteEnd = func(string, records.Tally) error {
 					look()
 					noted++
 					return nil

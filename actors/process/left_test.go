@@ -10,17 +10,18 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/deaths"
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 // How what nobody wants any more ended is told as well, once.
 func TestN10_K12_TheEndOfWhatIsNotAdoptedIsTold(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	lived := spawn.Record{
-		Created: spawn.Created{Name: "web/app.3", At: began, Restarts: 2},
-		Forked:  &spawn.Forked{PID: 77, StartTime: 5}, Started: &spawn.ProgramStarted{At: began},
+	lived := records.Record{
+		Created: records.Created{Name: "web/app.3", At: began, Restarts: 2},
+		Forked:  &records.Forked{PID: 77, StartTime: 5}, Started: &wire.ProgramStarted{At: began},
 	}
-	with := func(exited *spawn.ProgramExited, change func(*spawn.Record)) *spawn.Record {
+	with := func(exited *wire.ProgramExited, change func(*records.Record)) *records.Record {
 		r := lived
 		r.Exited = exited
 		if change != nil {
@@ -30,18 +31,18 @@ func TestN10_K12_TheEndOfWhatIsNotAdoptedIsTold(t *testing.T) {
 	}
 	at := began.Add(2 * time.Second)
 	for name, c := range map[string]struct {
-		record *spawn.Record
+		record *records.Record
 		ended  bool
 		want   string // "" = nothing is told
 		cause  string
 	}{
-		"ended by this one":     {with(&spawn.ProgramExited{Signal: 15, Asked: true, At: at}, nil), true, "was ended by SIGTERM after TERM, uptime 2s", "removed"},
-		"by the one before":     {with(&spawn.ProgramExited{Signal: 15, Asked: true, At: at}, func(r *spawn.Record) { r.Ending = "replaced" }), false, "was ended by SIGTERM after TERM, uptime 2s", "replaced"},
-		"by itself":             {with(&spawn.ProgramExited{Code: 3, At: at}, nil), false, "exited with code 3, uptime 2s", "itself"},
-		"told of before":        {with(&spawn.ProgramExited{Code: 3, At: at}, func(r *spawn.Record) { r.Noted = true }), false, "", ""},
-		"never lived":           {&spawn.Record{Created: lived.Created}, false, "", ""},
+		"ended by this one":     {with(&wire.ProgramExited{Signal: 15, Asked: true, At: at}, nil), true, "was ended by SIGTERM after TERM, uptime 2s", "removed"},
+		"by the one before":     {with(&wire.ProgramExited{Signal: 15, Asked: true, At: at}, func(r *records.Record) { r.Ending = "replaced" }), false, "was ended by SIGTERM after TERM, uptime 2s", "replaced"},
+		"by itself":             {with(&wire.ProgramExited{Code: 3, At: at}, nil), false, "exited with code 3, uptime 2s", "itself"},
+		"told of before":        {with(&wire.ProgramExited{Code: 3, At: at}, func(r *records.Record) { r.Noted = true }), false, "", ""},
+		"never lived":           {&records.Record{Created: lived.Created}, false, "", ""},
 		"nobody knows":          {nil, false, "", ""},
-		"without a trace, TERM": {with(nil, func(r *spawn.Record) { r.Ending = "removed" }), false, "ended without a trace", "removed"},
+		"without a trace, TERM": {with(nil, func(r *records.Record) { r.Ending = "removed" }), false, "ended without a trace", "removed"},
 	} {
 		log := &bytes.Buffer{}
 		dir := deaths.Dir(t.TempDir())

@@ -7,6 +7,7 @@ import (
 	"lithos/actors"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // RunInstance asks that this instance, and nothing else, runs: it is started,
@@ -49,7 +50,7 @@ type Adopted struct {
 	Image       string
 	KillTimeout time.Duration // that its PID 1 works with
 	Created     time.Time     // when its start was begun
-	Counts      spawn.Tally   // over it and those before
+	Counts      records.Tally // over it and those before
 	LogFrom     int64         // where its output begins
 	Leased      bool          // it has listening sockets of the daemon's
 	Ready       time.Time     // since when it was ready; zero = it was not yet

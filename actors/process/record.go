@@ -14,13 +14,14 @@ import (
 	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 )
 
 // examine finds out how the container ended, and why.
 //
 // Preconditions: the state is the one after the death, the cgroup is there.
-func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exit, *api.Death) {
+func (p *Process) examine(child *spawn.Child, record *records.Record) (*status.Exit, *api.Death) {
 	now := p.env.Kernel.Spent(p.name)
 	spent := cgroup.Spent{
 		OOMKills: grown(p.spent.OOMKills, now.OOMKills), MemoryPeak: now.MemoryPeak,
@@ -70,7 +71,7 @@ func (p *Process) examine(child *spawn.Child, record *spawn.Record) (*status.Exi
 
 // lived is how long a container did. When it ended may be told by a clock that
 // was set since, if no daemon was there: then its program has counted.
-func lived(started, ended time.Time, record *spawn.Record) time.Duration {
+func lived(started, ended time.Time, record *records.Record) time.Duration {
 	d := ended.Sub(started)
 	if d >= 0 && d <= time.Since(started)+time.Second {
 		return d
@@ -82,7 +83,7 @@ func lived(started, ended time.Time, record *spawn.Record) time.Duration {
 }
 
 // askedBy tells who wanted the container to end.
-func (p *Process) askedBy(record *spawn.Record) (who actors.Cause, asked bool) {
+func (p *Process) askedBy(record *records.Record) (who actors.Cause, asked bool) {
 	switch {
 	case p.state.Phase == CleaningToReplace:
 		return actors.CauseReplaced, true
@@ -107,7 +108,7 @@ func (p *Process) askedBy(record *spawn.Record) (who actors.Cause, asked bool) {
 }
 
 // endingOf is why an earlier daemon began to end a container.
-func endingOf(record *spawn.Record) (who actors.Cause, ok bool) {
+func endingOf(record *records.Record) (who actors.Cause, ok bool) {
 	for _, who = range []actors.Cause{actors.CauseReplaced, actors.CauseRemoved, actors.CauseShutdown} {
 		if record.Ending == who.String() {
 			return who, true
@@ -119,7 +120,7 @@ func endingOf(record *spawn.Record) (who actors.Cause, ok bool) {
 // facts are what decides on the cause of a death.
 type facts struct {
 	exit     actors.Exit
-	record   *spawn.Record
+	record   *records.Record
 	killed   bool // its PID 1 was killed from here
 	asked    actors.Cause
 	wasAsked bool

@@ -6,16 +6,17 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/control/api"
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 )
 
 func TestCauseOfADeath(t *testing.T) {
-	program := func(code, signal int, asked bool) spawn.Record {
-		return spawn.Record{Started: &spawn.ProgramStarted{}, Exited: &spawn.ProgramExited{Code: code, Signal: signal, Asked: asked}}
+	program := func(code, signal int, asked bool) records.Record {
+		return records.Record{Started: &wire.ProgramStarted{}, Exited: &wire.ProgramExited{Code: code, Signal: signal, Asked: asked}}
 	}
 	// ending is what the daemon before wrote down.
-	ending := func(why string, r spawn.Record) spawn.Record {
+	ending := func(why string, r records.Record) records.Record {
 		r.Ending = why
 		return r
 	}
@@ -28,7 +29,7 @@ func TestCauseOfADeath(t *testing.T) {
 		oomPID1  bool
 		unknown  bool // nobody has seen the status
 		status   syscall.WaitStatus
-		record   spawn.Record
+		record   records.Record
 		want     actors.Cause
 		asked    string
 	}{
@@ -46,15 +47,15 @@ func TestCauseOfADeath(t *testing.T) {
 		{name: "a reload", phase: CleaningToReplace, status: exited0, record: program(-1, 15, true), want: actors.CauseReplaced, asked: "replaced"},
 		{name: "out of the configs", phase: Leaving, status: exited0, record: program(0, 0, true), want: actors.CauseRemoved, asked: "removed"},
 		{name: "the daemon's end", phase: Leaving, shutdown: true, status: exited0, record: program(0, 0, true), want: actors.CauseShutdown, asked: "shutdown"},
-		{name: "too slow for a reload", phase: CleaningToReplace, status: exited3, record: spawn.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "replaced"},
-		{name: "too slow for a TERM by hand", phase: Cleaning, status: exited3, record: spawn.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "operator"},
+		{name: "too slow for a reload", phase: CleaningToReplace, status: exited3, record: records.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "replaced"},
+		{name: "too slow for a TERM by hand", phase: Cleaning, status: exited3, record: records.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "operator"},
 		{name: "too slow for the daemon's end, PID 1 as well", phase: Leaving, shutdown: true, killed: true, status: killed9, want: actors.CauseKillTimeout, asked: "shutdown"},
-		{name: "could not be set up", phase: Cleaning, status: exited1, record: spawn.Record{Failed: "no such image"}, want: actors.CauseSetup},
-		{name: "PID 1 crashed", phase: Cleaning, status: exited2, record: spawn.Record{Crash: "panic"}, want: actors.CauseInternal},
+		{name: "could not be set up", phase: Cleaning, status: exited1, record: records.Record{Failed: "no such image"}, want: actors.CauseSetup},
+		{name: "PID 1 crashed", phase: Cleaning, status: exited2, record: records.Record{Crash: "panic"}, want: actors.CauseInternal},
 		{name: "a reload of the daemon before", phase: Cleaning, unknown: true, status: exited0, record: ending("replaced", program(-1, 15, true)), want: actors.CauseReplaced, asked: "replaced"},
 		{name: "taken out of the configs of the daemon before", phase: Cleaning, unknown: true, status: exited0, record: ending("removed", program(-1, 15, true)), want: actors.CauseRemoved, asked: "removed"},
-		{name: "too slow for a reload of the daemon before", phase: Cleaning, unknown: true, status: exited3, record: ending("replaced", spawn.Record{Killing: true}), want: actors.CauseKillTimeout, asked: "replaced"},
-		{name: "a stop before the program, of the daemon before", phase: Cleaning, unknown: true, status: killed9, record: ending("shutdown", spawn.Record{}), want: actors.CauseShutdown, asked: "shutdown"},
+		{name: "too slow for a reload of the daemon before", phase: Cleaning, unknown: true, status: exited3, record: ending("replaced", records.Record{Killing: true}), want: actors.CauseKillTimeout, asked: "replaced"},
+		{name: "a stop before the program, of the daemon before", phase: Cleaning, unknown: true, status: killed9, record: ending("shutdown", records.Record{}), want: actors.CauseShutdown, asked: "shutdown"},
 		{name: "KILL by hand before the TERM of the daemon before", phase: Cleaning, unknown: true, status: exited2, record: ending("replaced", program(-1, 9, false)), want: actors.CauseOperator},
 		{name: "a word of another version", phase: Cleaning, unknown: true, status: exited0, record: ending("tired", program(-1, 15, true)), want: actors.CauseOperator, asked: "operator"},
 		{name: "nothing is known", phase: Cleaning, status: exited2, want: actors.CauseInternal},

@@ -12,6 +12,7 @@ import (
 	"lithos/actors"
 	"lithos/actors/status"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 func TestN3_ASetUpThatHangsIsEndedAndTriedAgain(t *testing.T) {
@@ -40,7 +41,7 @@ func TestN3_ASetUpThatHangsIsEndedAndTriedAgain(t *testing.T) {
 		if sent := c.take(); len(sent) != 0 {
 			t.Errorf("it is started while the old one is there: %v", sent)
 		}
-		c.record = func() (*spawn.Record, error) { return &spawn.Record{}, nil }
+		c.record = func() (*records.Record, error) { return &records.Record{}, nil }
 		c.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: syscall.WaitStatus(syscall.SIGKILL), At: time.Now()}})
 		e := c.after(0).LastExit
 		if e == nil || e.Cause != actors.CauseSetup || !e.Failure || !strings.HasPrefix(e.Words, "was ended, since its program was not started within 1m0s") {

@@ -12,6 +12,7 @@ import (
 	"lithos/actors"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // Sockets are the listening sockets of the host's network that a container
@@ -71,7 +72,7 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 		// The order is what people's pgrep patterns rely on, R2.
 		Argv:   []string{env.Knot, "--name", inst.Name, "--master", env.MasterFile, "--config", inst.JSON},
 		Record: env.RecordOf(inst.Name),
-		RecordHead: spawn.Created{
+		RecordHead: records.Created{
 			Name:        inst.Name,
 			Fingerprint: inst.Fingerprint,
 			Image:       c.Image,

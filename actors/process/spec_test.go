@@ -15,6 +15,7 @@ import (
 	"lithos/configs"
 	"lithos/configs/secrets"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 var testEnv = &Env{Paths: Paths{
@@ -94,7 +95,7 @@ func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
 		},
 		Argv:       []string{"/usr/bin/lithos_knot", "--name", "web/app.2", "--master", "/etc/lithos/master.yaml", "--config", `{"image":"i"}`},
 		Record:     "/run/lithos/containers/web/app.2",
-		RecordHead: spawn.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Restarts: 6, KillTimeout: 7},
+		RecordHead: records.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Restarts: 6, KillTimeout: 7},
 		Sockets:    sockets,
 		Limits: spawn.Limits{
 			Memory: 1 << 26, CPUShares: 512, CPUQuota: 1500, CPUs: "0-1", PIDs: 50,

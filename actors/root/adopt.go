@@ -13,6 +13,7 @@ import (
 	"lithos/actors/sandbox"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // adoptable is a living container that an earlier daemon left, and that the
@@ -87,10 +88,10 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 // completed is a record with the pid that the daemon before this one did not live
 // to write down: who looks for the container later finds it there, and can tell
 // who has died. If it can't be written, the next daemon finds it as this one did.
-func completed(kernel *actors.Kernel, l actors.Leftover) *spawn.Record {
+func completed(kernel *actors.Kernel, l actors.Leftover) *records.Record {
 	info := *l.Info
-	info.Forked = &spawn.Forked{PID: l.PID, StartTime: l.StartTime}
-	_ = kernel.AppendLine(l.Record, spawn.ForkedLine(l.PID, l.StartTime))
+	info.Forked = &records.Forked{PID: l.PID, StartTime: l.StartTime}
+	_ = kernel.AppendLine(l.Record, records.ForkedLine(*info.Forked))
 	return &info
 }
 

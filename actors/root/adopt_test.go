@@ -15,7 +15,8 @@ import (
 	"lithos/actors/fakekernel"
 	"lithos/actors/logs"
 	"lithos/configs"
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 func orphan(k *fakekernel.Kernel, name, version string, b fakekernel.Behaviour, ports ...uint16) *fakekernel.Proc {
@@ -23,7 +24,7 @@ func orphan(k *fakekernel.Kernel, name, version string, b fakekernel.Behaviour, 
 	for _, n := range ports {
 		sockets = append(sockets, actors.Socket{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), n), Backlog: 128, ReuseAddr: true})
 	}
-	return k.AddOrphan(name, b, spawn.Created{Fingerprint: version, At: time.Now(), Restarts: 3, KillTimeout: 5}, sockets...)
+	return k.AddOrphan(name, b, records.Created{Fingerprint: version, At: time.Now(), Restarts: 3, KillTimeout: 5}, sockets...)
 }
 
 // What an earlier daemon left is not touched; its death is seen.
@@ -88,22 +89,22 @@ func TestO3_AdoptedIsReplacedWhenItsConfigChanged(t *testing.T) {
 // What ended while there was no daemon is noted once, and restarted when its
 // restart-timeout is over.
 func TestK12_N3_DeathsInTheGapAreNotedOnce(t *testing.T) {
-	forked := &spawn.Forked{PID: 77}
+	forked := &records.Forked{PID: 77}
 	for name, c := range map[string]struct {
 		left actors.Leftover // without its name and Created
 		told int             // how often
 	}{
-		"dead":          {actors.Leftover{Info: &spawn.Record{Forked: forked}}, 1},
-		"dead, noted":   {actors.Leftover{Info: &spawn.Record{Forked: forked}, Noted: true}, 0},
-		"dead by now":   {actors.Leftover{Info: &spawn.Record{Forked: forked}, PID: 77, StartTime: 5}, 1},
-		"no pid, lived": {actors.Leftover{Info: &spawn.Record{Started: &spawn.ProgramStarted{}}}, 1},
-		"never forked":  {actors.Leftover{Info: &spawn.Record{}}, 0},
+		"dead":          {actors.Leftover{Info: &records.Record{Forked: forked}}, 1},
+		"dead, noted":   {actors.Leftover{Info: &records.Record{Forked: forked}, Noted: true}, 0},
+		"dead by now":   {actors.Leftover{Info: &records.Record{Forked: forked}, PID: 77, StartTime: 5}, 1},
+		"no pid, lived": {actors.Leftover{Info: &records.Record{Started: &wire.ProgramStarted{}}}, 1},
+		"never forked":  {actors.Leftover{Info: &records.Record{}}, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()
 			began := time.Now()
 			c.left.Name = "web/app.0"
-			c.left.Info.Created = spawn.Created{Name: "web/app.0", Fingerprint: "1", At: began, Restarts: 3}
+			c.left.Info.Created = records.Created{Name: "web/app.0", Fingerprint: "1", At: began, Restarts: 3}
 			k.Left.Containers = append(k.Left.Containers, c.left)
 			time.Sleep(2 * time.Second)
 			h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(10*time.Second)))))
@@ -174,11 +175,11 @@ func TestK12_N10_WhatTheLastDaemonDidNotWriteDownIsWritten(t *testing.T) {
 		},
 	}
 	wanted := instances(plan(sb("web", proc("app", 1, "1"))))["web/app.0"]
-	for _, forked := range []*spawn.Forked{nil, {PID: 77}, {PID: 77, StartTime: 5}} {
+	for _, forked := range []*records.Forked{nil, {PID: 77}, {PID: 77, StartTime: 5}} {
 		written = ""
 		left := actors.Leftover{
 			Name: "web/app.0", Record: "record", PID: 77, StartTime: 5,
-			Info: &spawn.Record{Created: spawn.Created{Name: "web/app.0"}, Forked: forked},
+			Info: &records.Record{Created: records.Created{Name: "web/app.0"}, Forked: forked},
 		}
 		a, ok := openAdoptable(kernel, left, wanted)
 		if !ok || a.left.Info.Forked == nil || a.left.Info.Forked.PID != 77 || a.left.Info.Forked.StartTime != 5 {
@@ -187,7 +188,7 @@ func TestK12_N10_WhatTheLastDaemonDidNotWriteDownIsWritten(t *testing.T) {
 		_ = a.pidfd.Close()
 		want := ""
 		if forked == nil || forked.StartTime == 0 {
-			want = "record: " + spawn.ForkedLine(77, 5)
+			want = "record: " + records.ForkedLine(records.Forked{PID: 77, StartTime: 5})
 		}
 		if written != want {
 			t.Errorf("%+v: it wrote %q, want %q", forked, written, want)
@@ -201,7 +202,7 @@ func TestK12_AdoptionDoesNotWaitForWhatIsEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		began := time.Now()
-		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{IgnoreTerm: true}, spawn.Created{Fingerprint: "1", At: began, KillTimeout: 60})
+		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{IgnoreTerm: true}, records.Created{Fingerprint: "1", At: began, KillTimeout: 60})
 		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)
 		orphan(k, "web/other.0", "1", fakekernel.Behaviour{})
 		p := plan(sb("web", proc("app", 1, "1", port(8080)), proc("new", 1, "1"), proc("other", 1, "2")), sb("far", proc("new", 1, "1")))
@@ -232,7 +233,7 @@ func TestK12_N4_StopWhileLeftoversEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()
 			began := time.Now()
-			gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{IgnoreTerm: true}, spawn.Created{Fingerprint: "1", At: began, KillTimeout: 20})
+			gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{IgnoreTerm: true}, records.Created{Fingerprint: "1", At: began, KillTimeout: 20})
 			a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{TermTime: time.Second}, 8080)
 			h := start(t, k, plan(sb("web", proc("app", 1, "1", port(8080)), proc("new", 1, "1"))))
 			sleep(after)
@@ -248,7 +249,7 @@ func TestK12_N4_StopWhileLeftoversEnd(t *testing.T) {
 func TestK12_N4_StopWhileLeftoversAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
-		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{RemoveTime: 3 * time.Second}, spawn.Created{Fingerprint: "1", At: time.Now()})
+		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{RemoveTime: 3 * time.Second}, records.Created{Fingerprint: "1", At: time.Now()})
 		k.End(gone.PID, 0)
 		k.Left.Containers[0].PID = 0
 		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)

@@ -14,6 +14,7 @@ import (
 	"lithos/actors/process"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // The patience with a container that a dead daemon left, beyond its own
@@ -93,7 +94,7 @@ func tellLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store
 		info := *record
 		info.Created = l.Info.Created
 		if info.Forked == nil {
-			info.Forked = &spawn.Forked{PID: l.PID, StartTime: l.StartTime}
+			info.Forked = &records.Forked{PID: l.PID, StartTime: l.StartTime}
 		}
 		l.Info = &info
 	}

@@ -12,7 +12,8 @@ import (
 
 	"lithos/actors/fakekernel"
 	"lithos/configs"
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 // behave gives each container one behaviour for all its starts.
@@ -224,7 +225,7 @@ func TestN9_Q2_Q5_WhatCountsAsFailure(t *testing.T) {
 	// process_test. What the root adds is that a stop's deaths are asked for.
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
-		k.Behave = always(fakekernel.Behaviour{Record: &spawn.Record{Exited: &spawn.ProgramExited{Code: 0, Asked: true}}})
+		k.Behave = always(fakekernel.Behaviour{Record: &records.Record{Exited: &wire.ProgramExited{Code: 0, Asked: true}}})
 		h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
 		h.stop()
 		h.wantLog("exited with code 0 after TERM")
@@ -263,9 +264,9 @@ func TestP3_P8_StartsAtWarnDeathsAtError(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = behave(map[string]fakekernel.Behaviour{
 			"web/app.0": {Lifetime: 1500 * time.Millisecond, Status: 2 << 8,
-				Record: &spawn.Record{Exited: &spawn.ProgramExited{Code: 3}}},
+				Record: &records.Record{Exited: &wire.ProgramExited{Code: 3}}},
 			"web/bad.0": {Lifetime: time.Millisecond, Status: 1 << 8,
-				Record: &spawn.Record{Failed: "cannot mount /run/lithos/mnt/data: no such directory"}},
+				Record: &records.Record{Failed: "cannot mount /run/lithos/mnt/data: no such directory"}},
 		})
 		h := start(t, k, plan(sb("web", proc("app", 1, "1"), proc("bad", 1, "1", restartTimeout(time.Hour)))))
 		sleep(2 * time.Second)

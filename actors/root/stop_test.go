@@ -12,6 +12,7 @@ import (
 	"lithos/actors/fakekernel"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 func TestN4_TermEndsEverything(t *testing.T) {
@@ -208,7 +209,7 @@ func TestN4_M6_AStopWaitsForWhatADeadDaemonLeft(t *testing.T) {
 	for _, name := range []string{"web/old.0", "web/app.0"} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()
-			old := k.AddOrphan(name, fakekernel.Behaviour{IgnoreTerm: true}, spawn.Created{Fingerprint: "1", KillTimeout: 30})
+			old := k.AddOrphan(name, fakekernel.Behaviour{IgnoreTerm: true}, records.Created{Fingerprint: "1", KillTimeout: 30})
 			k.LeftTime = time.Second
 			h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
 			began := time.Now()

@@ -14,6 +14,8 @@ import (
 	"lithos/actors/fakekernel"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 // world is what the simulation knows of the fake kernel's side, beyond what
@@ -119,10 +121,10 @@ func (w *world) behave(name string, n int) fakekernel.Behaviour {
 		b.Instant = true
 	case 3:
 		b.Lifetime = upTo(r, time.Millisecond)
-		b.Status, b.Record = 1<<8, &spawn.Record{Failed: "cannot mount a volume"}
+		b.Status, b.Record = 1<<8, &records.Record{Failed: "cannot mount a volume"}
 	case 4:
 		b.Lifetime = upTo(r, 3*time.Second)
-		b.Record = &spawn.Record{Exited: &spawn.ProgramExited{Code: 3}}
+		b.Record = &records.Record{Exited: &wire.ProgramExited{Code: 3}}
 	case 5:
 		b.Lifetime = upTo(r, time.Minute)
 	case 6:

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"lithos/actors/control/api"
-	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // adopted waits until a container was adopted for the n-th time.
@@ -141,7 +141,7 @@ func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 	// In its record, not in the log: a daemon that is killed between these two
 	// may have it logged twice.
 	eventually(t, "the death that was noted", 10*time.Second, func() error {
-		record, err := spawn.ReadRecord(h.path("run/containers/box/app.0"))
+		record, err := records.Read(h.path("run/containers/box/app.0"))
 		if err == nil && !record.Noted {
 			err = errors.New("it is not noted")
 		}
@@ -182,7 +182,7 @@ func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
 	noted := func() {
 		t.Helper()
 		eventually(t, "the death that was noted", 20*time.Second, func() error {
-			r, err := spawn.ReadRecord(record)
+			r, err := records.Read(record)
 			if err == nil && !r.Noted {
 				err = errors.New("it is not noted")
 			}
@@ -197,7 +197,7 @@ func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
 		must(t, os.Truncate(record, int64(strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1)))
 	}
 	forgetNote()
-	if r, err := spawn.ReadRecord(record); err != nil || r.Noted || r.Exited == nil {
+	if r, err := records.Read(record); err != nil || r.Noted || r.Exited == nil {
 		t.Fatalf("the record is not as a daemon leaves it that is killed over the death: %+v, %v", r, err)
 	}
 	h.start()

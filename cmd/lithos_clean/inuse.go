@@ -15,7 +15,7 @@ import (
 
 	"lithos/configs"
 	"lithos/configs/images"
-	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/mountinfo"
 	"lithos/sysx/proc"
 	"lithos/sysx/shelf"
@@ -185,13 +185,13 @@ func (u *inUse) records(dir string) error {
 		if !sandbox.IsDir() {
 			continue
 		}
-		records, err := os.ReadDir(filepath.Join(dir, sandbox.Name()))
+		files, err := os.ReadDir(filepath.Join(dir, sandbox.Name()))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("cannot see the records of containers: %w", err))
 		}
-		for _, file := range records {
+		for _, file := range files {
 			name := filepath.Join(sandbox.Name(), file.Name())
-			r, err := spawn.ReadRecord(filepath.Join(dir, name))
+			r, err := records.Read(filepath.Join(dir, name))
 			if errors.Is(err, fs.ErrNotExist) || !file.Type().IsRegular() {
 				continue
 			}
@@ -205,7 +205,7 @@ func (u *inUse) records(dir string) error {
 	return errors.Join(errs...)
 }
 
-func (u *inUse) record(name string, r *spawn.Record) {
+func (u *inUse) record(name string, r *records.Record) {
 	image := r.Created.Image
 	if !filepath.IsAbs(image) {
 		return

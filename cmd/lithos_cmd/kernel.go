@@ -14,6 +14,7 @@ import (
 	"lithos/cmd/internal/setup"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
 )
@@ -34,7 +35,7 @@ func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*actors.Kern
 	return &actors.Kernel{
 		Start:       s.Start,
 		Remove:      s.Remove,
-		ReadRecord:  spawn.ReadRecord,
+		ReadRecord:  records.Read,
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       s.Spent,
 		Close:       (*os.File).Close,

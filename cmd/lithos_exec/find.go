@@ -14,8 +14,8 @@ import (
 	"lithos/actors/control/api"
 	"lithos/cmd/internal/setup"
 	"lithos/configs"
-	"lithos/spawn"
 	"lithos/spawn/enter"
+	"lithos/spawn/records"
 )
 
 // patience is how long the daemon may take to say why something does not run.
@@ -25,19 +25,19 @@ const patience = 3 * time.Second
 var containerName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*/[0-9A-Za-z_.-]+$`)
 
 // find gives the container that a name means. The error says which there are.
-func find(m *configs.Master, name string) (string, *spawn.Record, error) {
+func find(m *configs.Master, name string) (string, *records.Record, error) {
 	dir := setup.RecordsDir(m)
 	if _, err := os.ReadDir(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", nil, fmt.Errorf("cannot look for containers: %w", err)
 	}
-	running := map[string]*spawn.Record{}
+	running := map[string]*records.Record{}
 	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.*"))
 	for _, file := range files {
 		found, err := filepath.Rel(dir, file)
 		if err != nil || !containerName.MatchString(found) {
 			continue
 		}
-		if record, err := spawn.ReadRecord(file); err == nil && enter.Alive(record) {
+		if record, err := records.Read(file); err == nil && enter.Alive(record) {
 			running[found] = record
 		}
 	}
@@ -73,7 +73,7 @@ func few(names []string) string {
 }
 
 // missing says why there is nothing to enter.
-func missing(m *configs.Master, name string, running map[string]*spawn.Record) error {
+func missing(m *configs.Master, name string, running map[string]*records.Record) error {
 	var names []string
 	for found := range running {
 		names = append(names, found)

@@ -11,7 +11,7 @@ import (
 
 	"lithos/actors/control/api"
 	"lithos/configs"
-	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 )
 
@@ -237,20 +237,20 @@ func TestR9_RecordsWithoutADaemon(t *testing.T) {
 	if stat == nil {
 		t.Fatal("this process is not in /proc")
 	}
-	alive := &spawn.Record{Created: spawn.Created{At: now.Add(-time.Hour), Restarts: 3, Image: "/i"}, Forked: &spawn.Forked{PID: os.Getpid(), StartTime: stat.start, Degraded: []string{"x"}}}
+	alive := &records.Record{Created: records.Created{At: now.Add(-time.Hour), Restarts: 3, Image: "/i"}, Forked: &records.Forked{PID: os.Getpid(), StartTime: stat.start, Degraded: []string{"x"}}}
 	r := recorded("web/app.1", alive, now)
 	if r.State != api.StateRunning || r.PID != os.Getpid() || r.Uptime != 3600 || r.Restarts != 2 || r.Process != "app" || r.Index != 1 || len(r.Conditions) != 1 {
 		t.Errorf("alive: %+v", r)
 	}
 	// The pid was given to another process.
-	other := &spawn.Record{Forked: &spawn.Forked{PID: os.Getpid(), StartTime: stat.start + 1}, Exited: &spawn.ProgramExited{Code: 3, At: now}}
+	other := &records.Record{Forked: &records.Forked{PID: os.Getpid(), StartTime: stat.start + 1}, Exited: &wire.ProgramExited{Code: 3, At: now}}
 	if r := recorded("web/app.1", other, now); r.State != stateStopped || r.PID != 0 || r.LastExit.Words != "exited with code 3" || !r.LastExit.At.Equal(now) {
 		t.Errorf("dead: %+v", r)
 	}
 	if r := recorded("web/cmd.x.17", other, now); r != nil {
 		t.Errorf("a command that has ended: %+v", r)
 	}
-	for words, record := range map[string]*spawn.Record{
+	for words, record := range map[string]*records.Record{
 		"could not be set up: no": {Failed: "no"},
 		"was ended by signal 9":   {Exited: &wire.ProgramExited{Code: -1, Signal: 9}},
 	} {

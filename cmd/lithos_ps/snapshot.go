@@ -16,6 +16,7 @@ import (
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/proc"
 )
 
@@ -77,7 +78,7 @@ func fromFiles(m *configs.Master) (*snapshot, error) {
 	}
 	s := &snapshot{At: time.Now(), Source: sourceFiles, config: m.File}
 	rows := map[string]*row{}
-	for name, record := range records(m) {
+	for name, record := range readRecords(m) {
 		if r := recorded(name, record, s.At); r != nil {
 			rows[name] = r
 		}
@@ -136,9 +137,9 @@ func wanted(plan *configs.Plan) map[string]*configs.Instance {
 	return all
 }
 
-// records reads what containers have left in the runtime directory, by name.
-func records(m *configs.Master) map[string]*spawn.Record {
-	all := map[string]*spawn.Record{}
+// readRecords reads what containers have left in the runtime directory, by name.
+func readRecords(m *configs.Master) map[string]*records.Record {
+	all := map[string]*records.Record{}
 	dir := recordsDir(m)
 	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.*"))
 	for _, file := range files {
@@ -146,7 +147,7 @@ func records(m *configs.Master) map[string]*spawn.Record {
 		if err != nil || spawn.IsStandby(name) {
 			continue
 		}
-		if record, err := spawn.ReadRecord(file); err == nil {
+		if record, err := records.Read(file); err == nil {
 			all[name] = record
 		}
 	}
@@ -155,7 +156,7 @@ func records(m *configs.Master) map[string]*spawn.Record {
 
 // recorded is what a record says of its container; nil for a command that has
 // ended.
-func recorded(name string, record *spawn.Record, now time.Time) *row {
+func recorded(name string, record *records.Record, now time.Time) *row {
 	r := newRow(name)
 	r.Command = spawn.IsCommand(name)
 	r.Restarts = max(record.Created.Restarts-1, 0)
@@ -180,7 +181,7 @@ func recorded(name string, record *spawn.Record, now time.Time) *row {
 }
 
 // lastExit is how the container of a record ended, as far as PID 1 knew.
-func lastExit(record *spawn.Record) *api.Exit {
+func lastExit(record *records.Record) *api.Exit {
 	e := &api.Exit{Code: -1}
 	switch {
 	case record.Failed != "":
@@ -225,7 +226,7 @@ func (s *snapshot) addCommands(m *configs.Master) {
 		if err != nil || !spawn.IsCommand(name) {
 			continue
 		}
-		record, err := spawn.ReadRecord(file)
+		record, err := records.Read(file)
 		if err != nil {
 			continue
 		}

@@ -15,15 +15,15 @@ import (
 
 	"lithos/actors"
 	"lithos/configs"
-	"lithos/spawn"
 	"lithos/spawn/check"
 	"lithos/spawn/enter"
+	"lithos/spawn/records"
 	"lithos/sysx/proc"
 )
 
 // check asks a container whether it serves.
 func (k *kernel) check(ctx context.Context, name, record string, c *configs.Check) error {
-	r, err := spawn.ReadRecord(record)
+	r, err := records.Read(record)
 	if err != nil {
 		return fmt.Errorf("%w: %w", actors.ErrNotAsked, err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"lithos/actors"
 	"lithos/configs"
-	"lithos/spawn"
+	"lithos/spawn/records"
 )
 
 // A container whose program was not started yet can't have answered: no check
@@ -24,7 +24,7 @@ func TestCheck_BeforeTheProgramIsStarted(t *testing.T) {
 	address := netip.MustParseAddrPort(closed.Addr().String())
 	closed.Close()
 	record := filepath.Join(t.TempDir(), "record")
-	if err := os.WriteFile(record, []byte(spawn.ForkedLine(os.Getpid(), 1)), 0o600); err != nil {
+	if err := os.WriteFile(record, []byte(records.ForkedLine(records.Forked{PID: os.Getpid(), StartTime: 1})), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []configs.Check{

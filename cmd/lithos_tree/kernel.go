@@ -16,6 +16,7 @@ import (
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
 	"lithos/sysx/spare"
@@ -124,9 +125,9 @@ func (k *kernel) functions() *actors.Kernel {
 
 // readRecord has the exit code of a program, which is not to be lost because
 // others have all descriptors.
-func (k *kernel) readRecord(path string) (record *spawn.Record, err error) {
+func (k *kernel) readRecord(path string) (record *records.Record, err error) {
 	err = k.spare.Do(func() error {
-		record, err = spawn.ReadEnd(path)
+		record, err = records.ReadEnd(path)
 		return err
 	})
 	return record, err
@@ -164,8 +165,8 @@ func (k *kernel) settingUp(path string) (bool, error) {
 }
 
 // noteEnd has to be known to the next daemon, likewise.
-func (k *kernel) noteEnd(record string, counts spawn.Tally) error {
-	return k.spare.Do(func() error { return spawn.NoteEnd(record, counts) })
+func (k *kernel) noteEnd(record string, counts records.Tally) error {
+	return k.spare.Do(func() error { return records.NoteEnd(record, counts) })
 }
 
 // remove needs one for each directory inside of another.

@@ -8,7 +8,7 @@ import (
 
 	"lithos/actors/control"
 	"lithos/actors/root"
-	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/proc"
 )
 
@@ -111,7 +111,7 @@ func look(programs []program) []sight {
 // find looks for the program of a container below its PID 1. The error is
 // [proc.ErrSilent].
 func (k *kernel) find(name string, knot int) (program, error) {
-	record, err := spawn.ReadRecord(filepath.Join(root.RecordsDir(k.master), name))
+	record, err := records.Read(filepath.Join(root.RecordsDir(k.master), name))
 	if err != nil || record.Started == nil || record.Forked == nil || record.Forked.PID != knot {
 		return program{}, nil
 	}

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"lithos/spawn"
 	"lithos/spawn/enter"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 )
 
 // here is a container in the host's network.
-var here = &spawn.Record{
-	Created: spawn.Created{Identity: &spawn.Identity{}}, Forked: &spawn.Forked{PID: 1, StartTime: 1}, Started: &spawn.ProgramStarted{},
+var here = &records.Record{
+	Created: records.Created{Identity: &records.Identity{}}, Forked: &records.Forked{PID: 1, StartTime: 1}, Started: &wire.ProgramStarted{},
 }
 
 // server answers each connection with a text, after it has read a request.
@@ -130,7 +131,7 @@ func TestTCP(t *testing.T) {
 	if got := words(TCP(ctx, here, l.Addr().(*net.TCPAddr).AddrPort())); got != "connection refused" {
 		t.Errorf("nobody listens: %q", got)
 	}
-	for want, r := range map[error]*spawn.Record{
+	for want, r := range map[error]*records.Record{
 		enter.ErrNotRunning: {},
 		enter.ErrOldRecord:  {Forked: here.Forked, Started: here.Started},
 		enter.ErrNoProgram:  {Forked: here.Forked, Created: here.Created},

@@ -12,8 +12,8 @@ import (
 	"os"
 	"syscall"
 
-	"lithos/spawn"
 	"lithos/spawn/enter"
+	"lithos/spawn/records"
 	"lithos/sysx/sock"
 )
 
@@ -29,7 +29,7 @@ var ErrNoAnswer = errors.New("no answer in time")
 // TCP makes a connection to a container and closes it; nil = it was accepted.
 // [enter.ErrNotRunning], [enter.ErrNoProgram] and [enter.ErrOldRecord] say that
 // there was nobody to ask, [ErrNoAnswer] that it takes too long.
-func TCP(ctx context.Context, r *spawn.Record, to netip.AddrPort) error {
+func TCP(ctx context.Context, r *records.Record, to netip.AddrPort) error {
 	conn, err := connect(ctx, r, to)
 	if err != nil {
 		return explain(ctx, err)
@@ -39,7 +39,7 @@ func TCP(ctx context.Context, r *spawn.Record, to netip.AddrPort) error {
 
 // HTTP sends a GET to a container; nil = the status is 200 to 399. The errors
 // are those of [TCP].
-func HTTP(ctx context.Context, r *spawn.Record, to netip.AddrPort, path string) error {
+func HTTP(ctx context.Context, r *records.Record, to netip.AddrPort, path string) error {
 	conn, err := connect(ctx, r, to)
 	if err != nil {
 		return explain(ctx, err)
@@ -81,7 +81,7 @@ func readStatus(conn io.Reader) (int, error) {
 	return 0, errors.New("no final answer")
 }
 
-func connect(ctx context.Context, r *spawn.Record, to netip.AddrPort) (net.Conn, error) {
+func connect(ctx context.Context, r *records.Record, to netip.AddrPort) (net.Conn, error) {
 	network, err := enter.Network(r)
 	if err != nil {
 		return nil, err

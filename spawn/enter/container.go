@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
 )
@@ -29,7 +29,7 @@ type Container struct {
 	// Env is the environment that its program was started with.
 	Env []string
 
-	identity *spawn.Identity
+	identity *records.Identity
 	uids     string // uid_map of the program
 	init     *os.File
 	initPID  int
@@ -50,12 +50,12 @@ func (c *Container) Close() {
 }
 
 // Alive tells whether the container of a record runs.
-func Alive(r *spawn.Record) bool {
+func Alive(r *records.Record) bool {
 	return r.Forked != nil && r.Forked.StartTime != 0 && proc.Same(r.Forked.PID, r.Forked.StartTime)
 }
 
 // Open takes hold of the container of a record.
-func Open(r *spawn.Record) (*Container, error) {
+func Open(r *records.Record) (*Container, error) {
 	if r.Forked == nil || r.Forked.StartTime == 0 {
 		return nil, ErrNotRunning
 	}
@@ -67,7 +67,7 @@ func Open(r *spawn.Record) (*Container, error) {
 	return c, nil
 }
 
-func (c *Container) open(r *spawn.Record) (err error) {
+func (c *Container) open(r *records.Record) (err error) {
 	if c.init, err = proc.OpenSame(r.Forked.PID, r.Forked.StartTime); err != nil {
 		return notRunning(err)
 	}
@@ -103,7 +103,7 @@ func notRunning(err error) error {
 
 // Network opens the network of a container's program: its pidfd, to be closed,
 // nil = the host's.
-func Network(r *spawn.Record) (*os.File, error) {
+func Network(r *records.Record) (*os.File, error) {
 	switch {
 	case r.Forked == nil || r.Forked.StartTime == 0:
 		return nil, ErrNotRunning
@@ -123,7 +123,7 @@ func Network(r *spawn.Record) (*os.File, error) {
 
 // findProgram opens the program: the child of PID 1 that has the pid which PID 1
 // wrote down.
-func (c *Container) findProgram(r *spawn.Record) (int, error) {
+func (c *Container) findProgram(r *records.Record) (int, error) {
 	if r.Started == nil {
 		return 0, ErrNoProgram
 	}

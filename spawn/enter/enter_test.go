@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"lithos/spawn"
+	"lithos/spawn/records"
+	"lithos/spawn/wire"
 	"lithos/sysx/proc"
 )
 
@@ -26,11 +27,11 @@ func TestR10_Candidates(t *testing.T) {
 }
 
 func TestR10_HostUser(t *testing.T) {
-	c := &Container{identity: &spawn.Identity{}, uids: "0 0 4294967295\n"}
+	c := &Container{identity: &records.Identity{}, uids: "0 0 4294967295\n"}
 	if got := c.HostUser(7); got != 7 {
 		t.Errorf("without a map 7 is %d", got)
 	}
-	c = &Container{identity: &spawn.Identity{UserNS: true}, uids: "         0     100000       1000\n      5000     200000          7\n"}
+	c = &Container{identity: &records.Identity{UserNS: true}, uids: "         0     100000       1000\n      5000     200000          7\n"}
 	for inside, want := range map[uint32]uint32{0: 100000, 999: 100999, 1000: 1000, 5006: 200006, 5007: 5007} {
 		if got := c.HostUser(inside); got != want {
 			t.Errorf("%d is %d, want %d", inside, got, want)
@@ -44,18 +45,18 @@ func TestR10_RecordsOfOthersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := &spawn.Forked{PID: os.Getpid(), StartTime: start}
+	own := &records.Forked{PID: os.Getpid(), StartTime: start}
 	for _, tt := range []struct {
 		name   string
-		record spawn.Record
+		record records.Record
 		want   error
 	}{
-		{"no fork", spawn.Record{}, ErrNotRunning},
-		{"no start time", spawn.Record{Forked: &spawn.Forked{PID: os.Getpid()}}, ErrNotRunning},
-		{"another start time", spawn.Record{Forked: &spawn.Forked{PID: os.Getpid(), StartTime: start - 1}}, ErrNotRunning},
-		{"an old record", spawn.Record{Forked: own}, ErrOldRecord},
-		{"no program", spawn.Record{Forked: own, Created: spawn.Created{Identity: &spawn.Identity{}}}, ErrNoProgram},
-		{"no such program", spawn.Record{Forked: own, Created: spawn.Created{Identity: &spawn.Identity{}}, Started: &spawn.ProgramStarted{PID: 1}}, ErrNoProgram},
+		{"no fork", records.Record{}, ErrNotRunning},
+		{"no start time", records.Record{Forked: &records.Forked{PID: os.Getpid()}}, ErrNotRunning},
+		{"another start time", records.Record{Forked: &records.Forked{PID: os.Getpid(), StartTime: start - 1}}, ErrNotRunning},
+		{"an old record", records.Record{Forked: own}, ErrOldRecord},
+		{"no program", records.Record{Forked: own, Created: records.Created{Identity: &records.Identity{}}}, ErrNoProgram},
+		{"no such program", records.Record{Forked: own, Created: records.Created{Identity: &records.Identity{}}, Started: &wire.ProgramStarted{PID: 1}}, ErrNoProgram},
 	} {
 		if c, err := Open(&tt.record); err != tt.want || c != nil {
 			t.Errorf("%s: %v, %v, want %v", tt.name, c, err, tt.want)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/bridge"
 	"lithos/sysx/neigh"
@@ -46,7 +47,7 @@ func newBridged(t *testing.T, address netip.Prefix) *bridged {
 	b := newBox(t, "touch:/out/up", "forever")
 	return &bridged{box: b, spawner: spawn.NewSpawner(spawn.Config{Knot: knotBin, General: general}), req: &spawn.Request{
 		Spec: b.spec, Argv: []string{"lithos_knot", "--name", b.spec.Name, "--master", "m.yaml", "--config", "{}"},
-		Record: b.dir + "/run/web/app.0", RecordHead: spawn.Created{Name: b.spec.Name},
+		Record: b.dir + "/run/web/app.0", RecordHead: records.Created{Name: b.spec.Name},
 		Network: &spawn.Network{Bridge: "br0", Address: address.Addr(), Prefix: address.Masked()},
 	}}
 }

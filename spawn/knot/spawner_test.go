@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 )
@@ -25,7 +26,7 @@ func TestK2_M7_P8_UnderTheRealSpawner(t *testing.T) {
 	s := spawn.NewSpawner(spawn.Config{Knot: knotBin, Cgroups: tree})
 	req := &spawn.Request{
 		Spec: b.spec, Argv: []string{"lithos_knot", "--name", b.spec.Name, "--master", "m.yaml", "--config", "{}"},
-		Record: b.dir + "/run/web/app.0", RecordHead: spawn.Created{Name: b.spec.Name}, Sockets: b.sockets,
+		Record: b.dir + "/run/web/app.0", RecordHead: records.Created{Name: b.spec.Name}, Sockets: b.sockets,
 		Limits: spawn.Limits{Memory: 64 << 20, CPUShares: 512},
 	}
 	runtime.LockOSThread() // and never unlocked, as Start wants it
@@ -62,7 +63,7 @@ func TestK2_M7_P8_UnderTheRealSpawner(t *testing.T) {
 	if status.ExitStatus() != wire.ExitNormal {
 		t.Errorf("status %#x", status)
 	}
-	rec, err := spawn.ReadRecord(req.Record)
+	rec, err := records.Read(req.Record)
 	must(t, err)
 	if rec.Created.Name != b.spec.Name || rec.Forked == nil || rec.Started == nil || rec.Started.PID != 2 ||
 		rec.Exited == nil || rec.Exited.Signal != int(unix.SIGTERM) || !rec.Exited.Asked || rec.Crash != "" {

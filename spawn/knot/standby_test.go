@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn"
+	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 )
@@ -37,7 +38,7 @@ func newHost(t *testing.T, change func(*wire.Spec)) *host {
 	h := &host{box: b, s: spawn.NewSpawner(spawn.Config{Knot: knotBin, Cgroups: tree, General: general})}
 	h.req = &spawn.Request{
 		Spec: b.spec, Argv: []string{"lithos_knot", "--name", b.spec.Name},
-		Record: b.dir + "/run/containers/web/app.0", RecordHead: spawn.Created{Name: b.spec.Name, Restarts: 1}, Sockets: b.sockets,
+		Record: b.dir + "/run/containers/web/app.0", RecordHead: records.Created{Name: b.spec.Name, Restarts: 1}, Sockets: b.sockets,
 		Limits: spawn.Limits{Memory: 64 << 20},
 	}
 	runtime.LockOSThread() // and never unlocked, as Start wants it
@@ -129,7 +130,7 @@ func TestStandbyBecomesTheContainer(t *testing.T) {
 		t.Fatalf("taken: %v, %+v", taken, child)
 	}
 	h.await("the start in the record", func() bool {
-		rec, err := spawn.ReadRecord(h.req.Record)
+		rec, err := records.Read(h.req.Record)
 		return err == nil && rec.Started != nil && rec.Started.PID == wire.ProgramPID && rec.Created.Restarts == 1 &&
 			rec.Forked.PID == child.PID && rec.Crash == "" && !rec.Started.At.Before(began)
 	})
@@ -145,7 +146,7 @@ func TestStandbyBecomesTheContainer(t *testing.T) {
 	}
 	must(t, unix.PidfdSendSignal(int(child.PIDFD.Fd()), unix.SIGTERM, nil, 0))
 	h.await("the end in the record", func() bool {
-		rec, err := spawn.ReadRecord(h.req.Record)
+		rec, err := records.Read(h.req.Record)
 		return err == nil && rec.Exited != nil && rec.Exited.Asked
 	})
 }

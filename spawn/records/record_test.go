@@ -1,4 +1,4 @@
-package spawn
+package records
 
 import (
 	"encoding/json"
@@ -10,28 +10,6 @@ import (
 	"testing"
 	"time"
 )
-
-// What stands in the record for who joins the container later.
-func TestR10_IdentityInTheRecord(t *testing.T) {
-	r := &Request{
-		Spec: &Spec{UserID: 7, GroupID: 8, AddCapabilities: 1 << 13, NewPrivileges: true, Seccomp: "program", Workdir: "/w", FilenoLimit: 99},
-	}
-	for _, tt := range []struct {
-		name, want string
-		change     func()
-	}{
-		{"host", `{"user_id":7,"group_id":8,"add_capabilities":8192,"new_privileges":true,"seccomp":true,"workdir":"/w","fileno_limit":99}`, func() {}},
-		{"own namespaces", `{"user_id":7,"group_id":8,"user_ns":true,"net_ns":true,"workdir":"/w","fileno_limit":99}`, func() {
-			r.Spec.AddCapabilities, r.Spec.NewPrivileges, r.Spec.Seccomp = 0, false, ""
-			r.UIDMap, r.Network = []IDMap{{Count: 1}}, &Network{}
-		}},
-	} {
-		tt.change()
-		if got, err := json.Marshal(identity(r)); err != nil || string(got) != tt.want {
-			t.Errorf("%s: %s, %v, want %s", tt.name, got, err, tt.want)
-		}
-	}
-}
 
 // What is told of an end takes the place of what was told before: a port that
 // can't be opened is tried for days.
@@ -63,7 +41,7 @@ func TestN3_NoteEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			want.Boot = bootTime(want.Tried)
-			got, err := ReadRecord(path)
+			got, err := Read(path)
 			if err == nil && want.Boot != 0 {
 				got.Tally.Boot = want.Boot // as exact as two looks at two clocks
 			}

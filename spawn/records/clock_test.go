@@ -1,4 +1,4 @@
-package spawn
+package records
 
 import (
 	"fmt"
@@ -51,7 +51,7 @@ func readText(t *testing.T, text string) *Record {
 	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err := ReadRecord(path)
+	r, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}

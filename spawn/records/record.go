@@ -1,15 +1,9 @@
-package spawn
+package records
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
-	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"lithos/spawn/wire"
 )
 
 // Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
@@ -21,13 +15,13 @@ import (
 type Record struct {
 	Created Created
 	Forked  *Forked
-	Started *ProgramStarted // the latest, with restart-process-only
-	Failed  string          // why the container could not be built
-	Killing bool            // the kill-timeout ran out
-	Exited  *ProgramExited  // the latest
-	Again   bool            // a program was started after the one that is Exited
-	Crash   string          // lines that are no events
-	Noted   bool            // its death was told, by the supervisor it had
+	Started *wire.ProgramStarted // the latest, with restart-process-only
+	Failed  string               // why the container could not be built
+	Killing bool                 // the kill-timeout ran out
+	Exited  *wire.ProgramExited  // the latest
+	Again   bool                 // a program was started after the one that is Exited
+	Crash   string               // lines that are no events
+	Noted   bool                 // its death was told, by the supervisor it had
 	// Ready is when the container became ready, zero = not yet, and Unhealthy
 	// why its supervisor began to end it.
 	Ready     time.Time
@@ -75,83 +69,6 @@ func (r *Record) Lived() bool {
 	return r.Forked != nil || r.Started != nil || r.Exited != nil || r.Failed != "" || r.Killing || r.Crash != ""
 }
 
-// tallyWidth is how long a line about an end is, with spaces behind it: so that
-// the next one can take its place in one write.
-const tallyWidth = 320
-
-// notedLine says that an end has been told, so that the next supervisor does not
-// tell it again. One of a lithos that knows no tally reads that, too.
-func notedLine(t Tally) string {
-	line := strings.TrimSuffix(lineOfEvent(event{Noted: true, Tally: &t}), "\n")
-	return line + strings.Repeat(" ", max(0, tallyWidth-1-len(line))) + "\n"
-}
-
-// NoteEnd writes into the record of a dead container that its end, or that of a
-// try to start another, has been told, and how things stand since. It takes the
-// place of what the last call wrote: there may be tries without end.
-func NoteEnd(path string, t Tally) error {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot write to a container's record: %w", err)
-	}
-	t.Boot = bootTime(t.Tried)
-	err = noteEnd(f, notedLine(t))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("cannot write to a container's record: %w", err)
-	}
-	return nil
-}
-
-func noteEnd(f *os.File, line string) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	at, before := info.Size(), make([]byte, tallyWidth)
-	if from := at - tallyWidth; from >= 0 && len(line) == tallyWidth {
-		if _, err := f.ReadAt(before, from); err != nil {
-			return err
-		}
-		if !bytes.HasPrefix(before, []byte(`{"noted":`)) {
-			before = nil // it is another line's end, as after each death
-		}
-		rest, e := parseLine(bytes.TrimSuffix(before, []byte("\n")))
-		if e.Tally != nil && e.Noted && len(rest) == 0 {
-			at = from
-		}
-	}
-	_, err = f.WriteAt([]byte(line), at)
-	return err
-}
-
-// ForkedLine is what a supervisor appends that has found a PID 1 which the one
-// before it did not live to write down.
-func ForkedLine(pid int, startTime uint64) string {
-	return lineOfEvent(event{Forked: &Forked{PID: pid, StartTime: startTime}})
-}
-
-// ReadyLine is what the supervisor appends when the container became ready.
-func ReadyLine(at time.Time) string { return lineOfEvent(event{Ready: &at}) }
-
-// UnhealthyLine is what it appends when it ends the container because of its
-// checks.
-func UnhealthyLine(why string) string {
-	const most = 1024
-	return lineOfEvent(event{Unhealthy: strings.ToValidUTF8(why[:min(len(why), most)], "")})
-}
-
-// EndingLine is what it appends before it ends the container for another reason.
-func EndingLine(why string) string { return lineOfEvent(event{Ending: why}) }
-
-// lineOfEvent is an event as it stands in a record.
-func lineOfEvent(e event) string {
-	line, err := json.Marshal(e)
-	if err != nil {
-		panic("spawn: " + err.Error()) // nothing in an event can't be written
-	}
-	return string(line) + "\n"
-}
-
 // Created is the first line, written before the fork.
 type Created struct {
 	Name        string    `json:"name"`
@@ -196,16 +113,6 @@ type Identity struct {
 	Seccomp         bool   `json:"seccomp,omitempty"`
 	Workdir         string `json:"workdir"` // inside the container
 	FilenoLimit     uint64 `json:"fileno_limit"`
-}
-
-// identity is what a start makes the program.
-func identity(r *Request) *Identity {
-	s := r.Spec
-	return &Identity{
-		UserID: s.UserID, GroupID: s.GroupID, UserNS: len(r.UIDMap) > 0, NetNS: r.Network != nil,
-		AddCapabilities: s.AddCapabilities, NewPrivileges: s.NewPrivileges, Seccomp: s.Seccomp != "",
-		Workdir: s.Workdir, FilenoLimit: s.FilenoLimit,
-	}
 }
 
 // Forked is written by the supervisor when PID 1 exists.

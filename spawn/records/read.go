@@ -1,4 +1,4 @@
-package spawn
+package records
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/spawn/wire"
 )
 
 // How much of a record is read, bytes: the supervisor's lines are at its
@@ -18,11 +20,11 @@ const (
 	recordTail = 48 << 10
 )
 
-// ReadRecord reads a record file. What is missing or makes no sense in it is
+// Read reads a record file. What is missing or makes no sense in it is
 // left out: whoever wrote it may have died over a line.
-func ReadRecord(path string) (*Record, error) { return readRecord(path, true) }
+func Read(path string) (*Record, error) { return readRecord(path, true) }
 
-// ReadEnd is ReadRecord for the supervisor that has begun the record, when the
+// ReadEnd is [Read] for the supervisor that has begun the record, when the
 // container has ended: without Created, which takes as long as all the rest.
 func ReadEnd(path string) (*Record, error) { return readRecord(path, false) }
 
@@ -109,13 +111,13 @@ func readEnds(f *os.File) ([]byte, error) {
 
 // event is one line; one of its fields is set, and Tally may be beside Noted.
 type event struct {
-	Created *Created        `json:"created,omitempty"`
-	Forked  *Forked         `json:"forked,omitempty"`
-	Started *ProgramStarted `json:"started,omitempty"`
-	Failed  *string         `json:"failed,omitempty"`
-	Killing bool            `json:"killing,omitempty"`
-	Exited  *ProgramExited  `json:"exited,omitempty"`
-	Noted   bool            `json:"noted,omitempty"`
+	Created *Created             `json:"created,omitempty"`
+	Forked  *Forked              `json:"forked,omitempty"`
+	Started *wire.ProgramStarted `json:"started,omitempty"`
+	Failed  *string              `json:"failed,omitempty"`
+	Killing bool                 `json:"killing,omitempty"`
+	Exited  *wire.ProgramExited  `json:"exited,omitempty"`
+	Noted   bool                 `json:"noted,omitempty"`
 	// These are written by a supervisor long after the start.
 	Ready     *time.Time `json:"ready,omitempty"`
 	Unhealthy string     `json:"unhealthy,omitempty"`
@@ -176,7 +178,7 @@ func parseOwn(line []byte) (e event, ok bool) {
 	s := scanner{rest: line, ok: true}
 	switch {
 	case s.is(`{"started":{"pid":`):
-		var p ProgramStarted
+		var p wire.ProgramStarted
 		p.PID = int(s.number())
 		p.At = s.time()
 		e.Started = &p
@@ -189,7 +191,7 @@ func parseOwn(line []byte) (e event, ok bool) {
 		p.StartTime = uint64(since)
 		e.Forked = &p
 	case s.is(`{"exited":{"code":`):
-		var p ProgramExited
+		var p wire.ProgramExited
 		p.Code = int(s.number())
 		s.must(`,"signal":`)
 		p.Signal = int(s.number())
@@ -289,13 +291,4 @@ func (r *Record) add(e event) {
 	case e.Ending != "":
 		r.Ending = e.Ending
 	}
-}
-
-// appendEvent writes one line with one write(2).
-func appendEvent(f *os.File, e event) error {
-	line, err := json.Marshal(e)
-	if err == nil {
-		_, err = f.Write(append(line, '\n'))
-	}
-	return err
 }

@@ -1,4 +1,4 @@
-package spawn
+package records
 
 import (
 	"encoding/json"
@@ -66,7 +66,7 @@ func TestReadRecord(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := ReadRecord(path)
+			got, err := Read(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestReadRecord_Errors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(dir, "none"), dir, fifo, link} {
-		if r, err := ReadRecord(path); err == nil {
+		if r, err := Read(path); err == nil {
 			t.Errorf("%s is read: %+v", path, r)
 		}
 	}
@@ -104,7 +104,7 @@ func TestReadRecord_BoundedMemory(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, err := ReadRecord(path)
+		r, err := Read(path)
 		if err != nil || len(r.Crash) > recordHead+recordTail {
 			t.Errorf("%s: %d bytes of crash, %v", name, len(r.Crash), err)
 		}
@@ -130,13 +130,13 @@ func FuzzParseRecord(f *testing.F) {
 func TestReadEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record")
 	created := lineOfEvent(event{Created: &Created{Name: "web/app.0", Identity: &Identity{Workdir: "/"}, Tally: &Tally{Starts: 3}}})
-	text := created + ForkedLine(7, 99) + string(wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: at}))
+	text := created + ForkedLine(Forked{PID: 7, StartTime: 99}) + string(wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: at}))
 	// Half a line, of a disk that was full, hides nothing behind it.
 	text += `{"created":{"name":"web/app.0",` + string(wire.AppendKilling(nil))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := ReadRecord(path)
+	whole, err := Read(path)
 	if err != nil || whole.Created.Name != "web/app.0" || whole.Forked == nil || !whole.Killing {
 		t.Fatalf("the record is %+v, %v", whole, err)
 	}
@@ -154,7 +154,7 @@ func FuzzOwnLines(f *testing.F) {
 		wire.AppendStarted(nil, &wire.ProgramStarted{PID: 2, At: late}),
 		wire.AppendExited(nil, &wire.ProgramExited{Code: -1, Signal: 9, Asked: true, UserTime: 1, SysTime: 2, MaxRSS: 1 << 40, Uptime: time.Hour, At: late}),
 		wire.AppendExited(nil, &wire.ProgramExited{Code: 255, At: at}),
-		[]byte(ForkedLine(4194304, 123456)),
+		[]byte(ForkedLine(Forked{PID: 4194304, StartTime: 123456})),
 	} {
 		line = line[:len(line)-1]
 		if _, ok := parseOwn(line); !ok {

@@ -1,6 +1,7 @@
-package spawn
+package records
 
 import (
+	"lithos/spawn/wire"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -26,21 +27,21 @@ func TestO2_RecordsOfEarlierReleases(t *testing.T) {
 	for name, want := range map[string]*Record{
 		"d2b3d2f/hello.0": {
 			Created: Created{Name: "web/hello.0", Fingerprint: "de39e47007c9c43da8b5a26faf320aae", Image: "/srv/host/images/v1", At: moment("2026-11-29T06:07:40.82013471Z"), KillTimeout: 5},
-			Forked:  &Forked{PID: 27103, StartTime: 1464849}, Started: &ProgramStarted{PID: 2, At: moment("2026-11-29T06:07:40.933442281Z")},
+			Forked:  &Forked{PID: 27103, StartTime: 1464849}, Started: &wire.ProgramStarted{PID: 2, At: moment("2026-11-29T06:07:40.933442281Z")},
 		},
 		"d2b3d2f/flaky.0": {
 			Created: Created{Name: "web/flaky.0", Fingerprint: "cbfbc905174d35f4cc2f005ae4447da0", Image: "/srv/host/images/v1", At: moment("2026-11-29T06:07:40.820078725Z"), KillTimeout: 5},
-			Forked:  &Forked{PID: 27094, StartTime: 1464845}, Started: &ProgramStarted{PID: 2, At: moment("2026-11-29T06:07:41.015910034Z")},
-			Exited: &ProgramExited{Code: 7, UserTime: 722000, MaxRSS: 2433024, Uptime: 4740570, At: moment("2026-11-29T06:07:41.020650605Z")},
+			Forked:  &Forked{PID: 27094, StartTime: 1464845}, Started: &wire.ProgramStarted{PID: 2, At: moment("2026-11-29T06:07:41.015910034Z")},
+			Exited: &wire.ProgramExited{Code: 7, UserTime: 722000, MaxRSS: 2433024, Uptime: 4740570, At: moment("2026-11-29T06:07:41.020650605Z")},
 		},
 		"670e6da/hello.0": {
 			Created: Created{Name: "web/hello.0", Fingerprint: "6adba5189bfb8f6edb94196523c7ae57", Image: "/srv/host/images/v1", At: moment("2026-11-29T06:08:31.70172659Z"), KillTimeout: 5, Identity: hello(1000)},
-			Forked:  &Forked{PID: 1493, StartTime: 1469933}, Started: &ProgramStarted{PID: 2, At: moment("2026-11-29T06:08:31.718400383Z")},
+			Forked:  &Forked{PID: 1493, StartTime: 1469933}, Started: &wire.ProgramStarted{PID: 2, At: moment("2026-11-29T06:08:31.718400383Z")},
 		},
 		"670e6da/flaky.0": {
 			Created: Created{Name: "web/flaky.0", Fingerprint: "3bb1af1eb66241586bff47317059e3a9", Image: "/srv/host/images/v1", At: moment("2026-11-29T06:08:31.701699328Z"), KillTimeout: 5, Identity: hello(1024)},
-			Forked:  &Forked{PID: 1488, StartTime: 1469933}, Started: &ProgramStarted{PID: 2, At: moment("2026-11-29T06:08:31.718503761Z")},
-			Exited: &ProgramExited{Code: 7, UserTime: 452000, MaxRSS: 1622016, Uptime: 2700337, At: moment("2026-11-29T06:08:31.721204568Z")},
+			Forked:  &Forked{PID: 1488, StartTime: 1469933}, Started: &wire.ProgramStarted{PID: 2, At: moment("2026-11-29T06:08:31.718503761Z")},
+			Exited: &wire.ProgramExited{Code: 7, UserTime: 452000, MaxRSS: 1622016, Uptime: 2700337, At: moment("2026-11-29T06:08:31.721204568Z")},
 			Noted:  true,
 		},
 		"9da8b06/hello.0": {
@@ -48,15 +49,15 @@ func TestO2_RecordsOfEarlierReleases(t *testing.T) {
 				Name: "web/hello.0", Fingerprint: "6adba5189bfb8f6edb94196523c7ae57", Image: "/srv/host/images/v1", At: moment("2026-11-29T06:09:23.672467229Z"), Boot: 14751300696295,
 				KillTimeout: 5, Tally: &Tally{Starts: 1}, Identity: hello(1000),
 			},
-			Forked: &Forked{PID: 8278, StartTime: 1475130}, Started: &ProgramStarted{PID: 2, At: moment("2026-11-29T06:09:23.681734135Z")},
+			Forked: &Forked{PID: 8278, StartTime: 1475130}, Started: &wire.ProgramStarted{PID: 2, At: moment("2026-11-29T06:09:23.681734135Z")},
 		},
 		"9da8b06/flaky.0": {
 			Created: Created{
 				Name: "web/flaky.0", Fingerprint: "3bb1af1eb66241586bff47317059e3a9", Image: "/srv/host/images/v1", At: moment("2026-11-29T06:09:23.672385749Z"), Boot: 14751300614846,
 				KillTimeout: 5, Tally: &Tally{Starts: 1}, Identity: hello(1024),
 			},
-			Forked: &Forked{PID: 8277, StartTime: 1475130}, Started: &ProgramStarted{PID: 2, At: moment("2026-11-29T06:09:23.673715535Z")},
-			Exited: &ProgramExited{Code: 7, UserTime: 387000, MaxRSS: 1622016, Uptime: 490082, At: moment("2026-11-29T06:09:23.674205605Z")},
+			Forked: &Forked{PID: 8277, StartTime: 1475130}, Started: &wire.ProgramStarted{PID: 2, At: moment("2026-11-29T06:09:23.673715535Z")},
+			Exited: &wire.ProgramExited{Code: 7, UserTime: 387000, MaxRSS: 1622016, Uptime: 490082, At: moment("2026-11-29T06:09:23.674205605Z")},
 			Noted:  true,
 			Tally: &Tally{
 				Tried: moment("2026-11-29T06:09:23.672368939Z"), Boot: 14751300598106, Fingerprint: "3bb1af1eb66241586bff47317059e3a9",
@@ -64,7 +65,7 @@ func TestO2_RecordsOfEarlierReleases(t *testing.T) {
 			},
 		},
 	} {
-		path := filepath.Join("testdata/records", name)
+		path := filepath.Join("testdata", name)
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +74,7 @@ func TestO2_RecordsOfEarlierReleases(t *testing.T) {
 		if got := parseRecord(text); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is %+v, want %+v", name, got, want)
 		}
-		if _, err := ReadRecord(path); err != nil {
+		if _, err := Read(path); err != nil {
 			t.Error(err)
 		}
 		if got := want.Counts().Starts; got != 1 {
