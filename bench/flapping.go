@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // flapping measures restarts of healthy containers among many that end at once,

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // scale measures a host with a thousand containers: its boot and stop, changes,

@@ -175,6 +175,65 @@ func TestImportsPointDownwards(t *testing.T) {
 	}
 }
 
+// TestServicesKnowNoActor: actors call the services, never the other way round.
+func TestServicesKnowNoActor(t *testing.T) {
+	const services = module + "/actors/services/"
+	for _, s := range sources(t) {
+		if s.test || !strings.HasPrefix(s.dir, "actors/services/") {
+			continue
+		}
+		for _, imported := range s.imports {
+			if layerOf(imported) == "actors" && imported != module+"/actors" && !strings.HasPrefix(imported, services) {
+				t.Errorf("%s imports the actor %s", s.path, imported)
+			}
+		}
+	}
+}
+
+// TestNoFolderImportsBackUp: of two folders side by side one imports the other,
+// never both each other, with all that is below them and over any number of
+// steps. Go itself forbids that for packages only.
+func TestNoFolderImportsBackUp(t *testing.T) {
+	imports := make(map[string]map[string]bool)
+	for _, s := range sources(t) {
+		for _, imported := range s.imports {
+			if from, to, ok := siblings(s.dir, strings.TrimPrefix(imported, module+"/")); ok && !s.test {
+				if imports[from] == nil {
+					imports[from] = make(map[string]bool)
+				}
+				imports[from][to] = true
+			}
+		}
+	}
+	var reaches func(from, to string, seen map[string]bool) bool
+	reaches = func(from, to string, seen map[string]bool) bool {
+		seen[from] = true
+		for next := range imports[from] {
+			if next == to || !seen[next] && reaches(next, to, seen) {
+				return true
+			}
+		}
+		return false
+	}
+	for from := range imports {
+		if reaches(from, from, make(map[string]bool)) {
+			t.Errorf("%s imports what imports %s", from, from)
+		}
+	}
+}
+
+// siblings are the folders side by side that two packages are in: for
+// "actors/root" and "actors/services/logs", "actors/root" and "actors/services".
+func siblings(a, b string) (from, to string, ok bool) {
+	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
+	for i := range min(len(as), len(bs)) {
+		if as[i] != bs[i] {
+			return strings.Join(as[:i+1], "/"), strings.Join(bs[:i+1], "/"), i > 0 || layerOf(module+"/"+b) != ""
+		}
+	}
+	return "", "", false
+}
+
 // matches tells whether an import is the path, or below it if that ends in /.
 func matches(imported, path string) bool {
 	return imported == path || strings.HasSuffix(path, "/") && strings.HasPrefix(imported, path)
@@ -219,7 +278,7 @@ func TestConfigToolsLinkOnlyConfigs(t *testing.T) {
 	sources(t)
 	for _, program := range []string{"lithos_check", "lithos_switch"} {
 		for _, dep := range dependencies(t, program) {
-			if to := layerOf(dep); dep != module+"/actors/control/api" && (to == "actors" || to == "spawn") {
+			if to := layerOf(dep); dep != module+"/actors/services/api" && (to == "actors" || to == "spawn") {
 				t.Errorf("%s links %s", program, dep)
 			}
 		}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"

@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/deaths"
+	"lithos/actors/services/deaths"
 	"lithos/actors/spawner"
 	"lithos/spawn"
 	"lithos/spawn/records"

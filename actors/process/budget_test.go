@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/budget"
-	"lithos/actors/status"
+	"lithos/actors/services/budget"
+	"lithos/actors/services/status"
 	"lithos/configs"
 )
 

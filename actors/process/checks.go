@@ -11,7 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/scheduler"
 
 	"lithos/actors"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/spawn/records"
 )

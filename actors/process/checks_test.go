@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/services/status"
 	"lithos/actors/spawner"
-	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"

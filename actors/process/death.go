@@ -12,9 +12,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/deaths"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 	"lithos/actors/spawner"
-	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"

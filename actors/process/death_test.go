@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/services/status"
 	"lithos/actors/spawner"
-	"lithos/actors/status"
 	"lithos/spawn/records"
 	"lithos/spawn/wire"
 )

@@ -9,9 +9,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/budget"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/budget"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 )
 
 // Env is what the instances of one sandbox share. It is never changed: a

@@ -9,7 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
-	"lithos/actors/deaths"
+	"lithos/actors/services/deaths"
 	"lithos/actors/spawner"
 	"lithos/spawn"
 	"lithos/spawn/records"

@@ -6,9 +6,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 )
 
 // TellLeft tells how a container of an earlier daemon ended that nobody wants any

@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/deaths"
+	"lithos/actors/services/deaths"
 	"lithos/spawn/records"
 	"lithos/spawn/wire"
 )

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/services/status"
 	"lithos/actors/spawner"
-	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 )

@@ -9,9 +9,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"

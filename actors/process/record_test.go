@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"lithos/actors"
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/spawn"
 	"lithos/spawn/records"
 )

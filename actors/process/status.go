@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 )
 
 // states are the words for the phases; Absent has none: there is no instance.

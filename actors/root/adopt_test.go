@@ -13,7 +13,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/fakekernel"
-	"lithos/actors/logs"
+	"lithos/actors/services/logs"
 	"lithos/configs"
 	"lithos/spawn/records"
 	"lithos/spawn/wire"

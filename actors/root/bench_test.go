@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors/fakekernel"
-	"lithos/actors/logs"
+	"lithos/actors/services/logs"
 	"lithos/spawn"
 )
 

@@ -10,8 +10,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/deaths"
 	"lithos/actors/process"
+	"lithos/actors/services/deaths"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"

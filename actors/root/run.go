@@ -9,11 +9,11 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
-	"lithos/actors/budget"
-	"lithos/actors/deaths"
-	"lithos/actors/logs"
-	"lithos/actors/rotation"
-	"lithos/actors/status"
+	"lithos/actors/services/budget"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/logs"
+	"lithos/actors/services/rotation"
+	"lithos/actors/services/status"
 	"lithos/configs"
 )
 

@@ -1,7 +1,7 @@
 package root
 
 import (
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/configs"
 )
 

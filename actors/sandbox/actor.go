@@ -9,9 +9,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/logs"
 	"lithos/actors/process"
-	"lithos/actors/rotation"
+	"lithos/actors/services/logs"
+	"lithos/actors/services/rotation"
 	"lithos/configs"
 )
 

@@ -7,12 +7,12 @@ import (
 	"github.com/asynkron/protoactor-go/scheduler"
 
 	"lithos/actors"
-	"lithos/actors/budget"
-	"lithos/actors/deaths"
-	"lithos/actors/logs"
 	"lithos/actors/process"
-	"lithos/actors/rotation"
-	"lithos/actors/status"
+	"lithos/actors/services/budget"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/logs"
+	"lithos/actors/services/rotation"
+	"lithos/actors/services/status"
 	"lithos/configs"
 )
 

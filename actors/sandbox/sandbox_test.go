@@ -16,8 +16,8 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/fakekernel"
-	"lithos/actors/logs"
 	"lithos/actors/process"
+	"lithos/actors/services/logs"
 	"lithos/actors/spawner"
 	"lithos/configs"
 )

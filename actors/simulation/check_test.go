@@ -9,8 +9,8 @@ import (
 	"lithos/actors/listener"
 	"lithos/actors/process"
 	"lithos/actors/root"
+	"lithos/actors/services/status"
 	"lithos/actors/spawner"
-	"lithos/actors/status"
 	"lithos/configs"
 	"lithos/spawn"
 )

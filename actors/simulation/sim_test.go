@@ -18,9 +18,9 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/fakekernel"
-	"lithos/actors/logs"
 	"lithos/actors/root"
-	"lithos/actors/status"
+	"lithos/actors/services/logs"
+	"lithos/actors/services/status"
 	"lithos/configs"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/fakekernel"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/spawn"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"lithos/actors/fair"
+	"lithos/actors/services/fair"
 	"lithos/spawn"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/fair"
+	"lithos/actors/services/fair"
 	"lithos/spawn"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // Each broken host of configs/testdata/broken is put over the files of a daemon

@@ -19,8 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
 )
 
 // books are what was done to containers, to be compared with what the daemon

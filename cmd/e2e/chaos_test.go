@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // chaosOptions are how much there is of it: LITHOS_E2E_CHAOS, or a little.

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // healthy answers HTTP on an address: 200 if a file exists, else 503. If there

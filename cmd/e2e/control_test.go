@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // control is a client of this host's control socket.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
 )
 
 // deathCases are the ways to die that have to be told apart, each in a process

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // The tests of this file change what all of a machine has: they are for the

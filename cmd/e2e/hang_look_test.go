@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // A program executes another one, closes a file for that, and the file system of

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // cantalLine is a line of the meta file, as cantal's agent reads it.

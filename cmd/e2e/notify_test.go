@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // notifies says by NOTIFY_SOCKET that it begins, and when there is a file, that

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // waiting starts one that waits, and is not started again by itself.

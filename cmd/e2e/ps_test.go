@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // ps is lithos_ps on this host.

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // TestN3_M3_WhatTheKernelRefusesIsOneContainersTrouble: a cgroup that can't be

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 const dataVolume = "volumes: {/out: !Persistent {path: /data}}\n"

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // sealKey makes a key as ssh-keygen would, which the virtual machine lacks, in

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // told is what the daemon tells of a container, nil = nothing.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // At no time does more than one instance not serve, and what does not come up stops

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // own installs the daemon's programs on the host itself, to be replaced there.

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/sysx/thread"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/command"
-	"lithos/actors/logs"
 	"lithos/actors/process"
+	"lithos/actors/services/logs"
 	"lithos/cmd/internal/reader"
 	"lithos/cmd/internal/setup"
 	"lithos/cmd/internal/terminal"

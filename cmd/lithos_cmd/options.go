@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"lithos/actors/command"
-	"lithos/actors/logs"
+	"lithos/actors/services/logs"
 	"lithos/cmd/internal/cli"
 )
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/cmd/internal/setup"
 	"lithos/configs"
 	"lithos/spawn/enter"

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/cmd/internal/cli"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/configs"
 	"lithos/spawn/records"
 	"lithos/spawn/wire"

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 func TestR9_MonitorSortsAndScrolls(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/sysx/proc"
 )
 

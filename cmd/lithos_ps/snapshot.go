@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/spawn"

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/cmd/internal/readback"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // view is how it looks.

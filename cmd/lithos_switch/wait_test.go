@@ -10,10 +10,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/control"
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/control"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/sock"
 )

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/actors/logs"
 	"lithos/actors/root"
+	"lithos/actors/services/logs"
 	"lithos/cmd/internal/reader"
 	"lithos/cmd/internal/setup"
 	"lithos/configs"

@@ -4,7 +4,7 @@ import (
 	"io"
 	"os"
 
-	"lithos/actors/logs"
+	"lithos/actors/services/logs"
 	"lithos/cmd/internal/cli"
 )
 

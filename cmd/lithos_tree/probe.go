@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"lithos/actors/control"
 	"lithos/actors/root"
+	"lithos/actors/services/control"
 	"lithos/spawn/records"
 	"lithos/sysx/proc"
 )

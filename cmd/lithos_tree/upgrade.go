@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors/root"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/sighold"
 )

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/actors/control/api"
-	"lithos/actors/metrics"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/metrics"
+	"lithos/actors/services/status"
 )
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -19,9 +19,9 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/sock"
 )

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"lithos/actors/control/api"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/cgroup"
 )

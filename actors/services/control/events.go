@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // eventBatch is how many events are taken from the board at a time.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/cgroup"
 )

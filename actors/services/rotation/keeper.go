@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/sysx/proc"
 	"lithos/sysx/rotate"
 )

@@ -21,7 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/cgroup"
 )
@@ -299,7 +299,7 @@ var offDashboard = []string{
 // TestDashboard: what the dashboard asks for is there, and it asks for what is
 // there.
 func TestDashboard(t *testing.T) {
-	data, err := os.ReadFile("../../packaging/grafana/lithos.json")
+	data, err := os.ReadFile("../../../packaging/grafana/lithos.json")
 	if err != nil {
 		t.Fatal(err)
 	}

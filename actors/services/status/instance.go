@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"lithos/actors"
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/configs"
 )
 

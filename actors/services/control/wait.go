@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"lithos/actors/control/api"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/status"
 )
 
 // pause is the least time between two looks of one client, so that a storm of

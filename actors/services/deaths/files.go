@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 // survey looks at what is there already.

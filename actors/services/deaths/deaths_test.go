@@ -11,7 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 )
 
 func open(t *testing.T, dir string) *Store {

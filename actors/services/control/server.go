@@ -15,9 +15,9 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/sock"
 )

@@ -13,7 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors/fair"
+	"lithos/actors/services/fair"
 	"lithos/configs"
 )
 

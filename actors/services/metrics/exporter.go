@@ -12,10 +12,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/budget"
-	"lithos/actors/deaths"
-	"lithos/actors/rotation"
-	"lithos/actors/status"
+	"lithos/actors/services/budget"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/rotation"
+	"lithos/actors/services/status"
 	"lithos/sysx/cgroup"
 )
 

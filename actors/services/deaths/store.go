@@ -12,7 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors/control/api"
+	"lithos/actors/services/api"
 	"lithos/sysx/rotate"
 )
 

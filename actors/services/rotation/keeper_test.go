@@ -12,7 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors/status"
+	"lithos/actors/services/status"
 )
 
 // said is a log that may be read meanwhile.

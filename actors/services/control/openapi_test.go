@@ -19,9 +19,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
-	"lithos/actors/control/api"
-	"lithos/actors/deaths"
-	"lithos/actors/status"
+	"lithos/actors/services/api"
+	"lithos/actors/services/deaths"
+	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/sock"
@@ -29,7 +29,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/control-openapi.json anew")
 
-const openAPIFile = "../../docs/control-openapi.json"
+const openAPIFile = "../../../docs/control-openapi.json"
 
 type object = map[string]any
 
@@ -88,7 +88,7 @@ func document() object {
 		"200": object{"description": "The answer", "content": object{"text/plain": object{"schema": object{"type": "string"}}}}}}}
 	return object{
 		"openapi": "3.0.3",
-		"info":    object{"title": "The control socket of lithos_tree", "version": "1", "description": "HTTP on the Unix socket <runtime-dir>/control.sock; see control.md. Generated from actors/control/api."},
+		"info":    object{"title": "The control socket of lithos_tree", "version": "1", "description": "HTTP on the Unix socket <runtime-dir>/control.sock; see control.md. Generated from actors/services/api."},
 		"paths":   paths, "components": object{"schemas": schemas},
 	}
 }
@@ -143,7 +143,7 @@ func TestOpenAPIIsOfTheseTypes(t *testing.T) {
 		}
 	}
 	if now, err := os.ReadFile(openAPIFile); err != nil || !bytes.Equal(now, text.Bytes()) {
-		t.Errorf("docs/control-openapi.json is not of these types: go test ./actors/control -run OpenAPI -update (%v)", err)
+		t.Errorf("docs/control-openapi.json is not of these types: go test ./actors/services/control -run OpenAPI -update (%v)", err)
 	}
 }
 
