@@ -3,9 +3,9 @@ package configs
 import (
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
+
+	"lithos/configs/document"
 )
 
 // RestartBackoff is restart-backoff, ours: a program that fails again and again
@@ -55,62 +55,42 @@ func (b RestartBackoff) String() string {
 		return ""
 	}
 	return fmt.Sprintf("{factor: %s, cap: %s, jitter: %s, reset: %s}",
-		decimal(b.Factor), decimal(b.Cap.Seconds()), decimal(b.Jitter), decimal(b.Reset.Seconds()))
+		document.Decimal(b.Factor), document.Decimal(b.Cap.Seconds()), document.Decimal(b.Jitter), document.Decimal(b.Reset.Seconds()))
 }
-
-func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 var backoffKeys = []string{"factor", "cap", "jitter", "reset"}
 
 // readBackoff reads restart-backoff: a factor alone, or a mapping.
-func readBackoff(o *object, c *Container) {
-	v := o.get("restart-backoff")
-	if v.null() {
+func readBackoff(o *document.Object, c *Container) {
+	v := o.Get("restart-backoff")
+	if v.Null() {
 		return
 	}
 	if c.RestartProcessOnly {
-		v.errorf("can't be together with restart-process-only: PID 1 of the container restarts the program then, with restart-timeout alone")
+		v.Errorf("can't be together with restart-process-only: PID 1 of the container restarts the program then, with restart-timeout alone")
 		return
 	}
 	if c.RestartTimeout == 0 {
-		v.errorf("needs a restart-timeout above 0: it is what is multiplied")
+		v.Errorf("needs a restart-timeout above 0: it is what is multiplied")
 		return
 	}
 	b := RestartBackoff{Factor: defaultFactor, Cap: max(defaultCap, c.RestartTimeout), Reset: defaultReset}
-	switch v.what() {
+	switch v.Describe() {
 	case "a mapping":
-		f, _ := v.object(backoffKeys)
-		b.Factor = f.get("factor").fraction(b.Factor, 1, maxFactor)
-		b.Cap = f.get("cap").seconds(b.Cap)
-		b.Jitter = f.get("jitter").fraction(0, 0, 1)
-		b.Reset = f.get("reset").seconds(b.Reset)
+		f, _ := v.Object(backoffKeys)
+		b.Factor = f.Get("factor").Fraction(b.Factor, 1, maxFactor)
+		b.Cap = f.Get("cap").Seconds(b.Cap)
+		b.Jitter = f.Get("jitter").Fraction(0, 0, 1)
+		b.Reset = f.Get("reset").Seconds(b.Reset)
 		if b.Cap < c.RestartTimeout {
-			f.get("cap").errorf("%s s is less than restart-timeout, %s s: no wait is shorter than that", decimal(b.Cap.Seconds()), decimal(c.RestartTimeout.Seconds()))
+			f.Get("cap").Errorf("%s s is less than restart-timeout, %s s: no wait is shorter than that", document.Decimal(b.Cap.Seconds()), document.Decimal(c.RestartTimeout.Seconds()))
 			return
 		}
 	case "a list":
-		v.errorf("expected a factor such as 2, or a mapping with factor, cap, jitter and reset, got a list")
+		v.Errorf("expected a factor such as 2, or a mapping with factor, cap, jitter and reset, got a list")
 		return
 	default:
-		b.Factor = v.fraction(b.Factor, 1, maxFactor)
+		b.Factor = v.Fraction(b.Factor, 1, maxFactor)
 	}
 	c.RestartBackoff = b
-}
-
-// fraction reads a number between least and most, fractions allowed.
-func (v value) fraction(def, least, most float64) float64 {
-	s, ok := v.scalar("a number")
-	if !ok {
-		return def
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	switch {
-	case err != nil || math.IsNaN(f) || strings.Trim(s, "0123456789.eE+-") != "":
-		v.errorf("%q is not a number such as 1.5%s", clip(s), nilHint(s))
-		return def
-	case f < least || f > most:
-		v.errorf("%s is not in %s to %s", clip(s), decimal(least), decimal(most))
-		return def
-	}
-	return f
 }

@@ -3,6 +3,8 @@ package configs
 import (
 	"fmt"
 	"math"
+
+	"lithos/configs/document"
 )
 
 // RestartBudget is restart-budget of the master config, ours: how often
@@ -25,35 +27,35 @@ func (b RestartBudget) String() string {
 	if b.Rate == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s a second, %s at once", decimal(b.Rate), decimal(b.Burst))
+	return fmt.Sprintf("%s a second, %s at once", document.Decimal(b.Rate), document.Decimal(b.Burst))
 }
 
 var budgetKeys = []string{"rate", "burst"}
 
 // readBudget reads restart-budget: a rate alone, or a mapping. Without a burst
 // it is what comes in a second, and at least 1.
-func readBudget(v value) RestartBudget {
-	if v.null() {
+func readBudget(v document.Value) RestartBudget {
+	if v.Null() {
 		return RestartBudget{}
 	}
 	b := RestartBudget{}
-	switch v.what() {
+	switch v.Describe() {
 	case "a mapping":
-		f, _ := v.object(budgetKeys)
-		rate, burst := f.get("rate"), f.get("burst")
-		if rate.null() {
-			v.errorf("needs a rate, restarts a second")
+		f, _ := v.Object(budgetKeys)
+		rate, burst := f.Get("rate"), f.Get("burst")
+		if rate.Null() {
+			v.Errorf("needs a rate, restarts a second")
 			return b
 		}
-		b.Rate = rate.fraction(0, minBudgetRate, maxBudgetRate)
-		b.Burst = burst.fraction(max(1, math.Ceil(b.Rate)), 1, maxBudgetBurst)
+		b.Rate = rate.Fraction(0, minBudgetRate, maxBudgetRate)
+		b.Burst = burst.Fraction(max(1, math.Ceil(b.Rate)), 1, maxBudgetBurst)
 		if b.Burst != math.Trunc(b.Burst) {
-			burst.errorf("%s is not a whole number: it counts restarts", decimal(b.Burst))
+			burst.Errorf("%s is not a whole number: it counts restarts", document.Decimal(b.Burst))
 		}
 	case "a list":
-		v.errorf("expected restarts a second such as 50, or a mapping with rate and burst, got a list")
+		v.Errorf("expected restarts a second such as 50, or a mapping with rate and burst, got a list")
 	default:
-		b.Rate = v.fraction(0, minBudgetRate, maxBudgetRate)
+		b.Rate = v.Fraction(0, minBudgetRate, maxBudgetRate)
 		b.Burst = max(1, math.Ceil(b.Rate))
 	}
 	if b.Rate == 0 {

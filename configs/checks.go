@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lithos/configs/document"
 )
 
 // CheckKind is how a container is asked.
@@ -94,10 +96,10 @@ func (r *Ready) String() string {
 	}
 	text := r.written()
 	if r.Watchdog > 0 {
-		text += ", watchdog: " + decimal(r.Watchdog.Seconds())
+		text += ", watchdog: " + document.Decimal(r.Watchdog.Seconds())
 	}
 	if r.Within > 0 {
-		text += ", within: " + decimal(r.Within.Seconds())
+		text += ", within: " + document.Decimal(r.Within.Seconds())
 	}
 	return "{" + text + "}"
 }
@@ -109,7 +111,7 @@ func (h *Healthcheck) String() string {
 	}
 	text := h.written() + ", failures: " + strconv.Itoa(h.Failures)
 	if h.StartPeriod > 0 {
-		text += ", start-period: " + decimal(h.StartPeriod.Seconds())
+		text += ", start-period: " + document.Decimal(h.StartPeriod.Seconds())
 	}
 	return "{" + text + "}"
 }
@@ -132,7 +134,7 @@ func (c *Check) written() string {
 			text += ", host: '" + c.Addr.Addr().String() + "'"
 		}
 	}
-	return text + fmt.Sprintf(", interval: %s, timeout: %s", decimal(c.Interval.Seconds()), decimal(c.Timeout.Seconds()))
+	return text + fmt.Sprintf(", interval: %s, timeout: %s", document.Decimal(c.Interval.Seconds()), document.Decimal(c.Timeout.Seconds()))
 }
 
 // checkConfig is a check as it is written: what has variables in it is not
@@ -152,73 +154,73 @@ var (
 )
 
 // readReady reads ready.
-func (t *template) readReady(v value) {
-	if v.null() {
+func (t *template) readReady(v document.Value) {
+	if v.Null() {
 		return
 	}
-	o, ok := v.object(readyKeys)
+	o, ok := v.Object(readyKeys)
 	if !ok {
 		return
 	}
 	switch {
-	case !o.get("fd").null():
+	case !o.Get("fd").Null():
 		t.ready = t.readNotice(&o)
-	case !o.get("notify").null():
+	case !o.Get("notify").Null():
 		t.ready = t.readNotify(&o)
 	default:
 		t.ready = readCheck(v, &o, defaultReadyInterval, "tcp, http, command, fd and notify")
 	}
-	t.within = o.get("within").seconds(0)
+	t.within = o.Get("within").Seconds(0)
 	t.readWatchdog(&o)
 	t.checkDaemon(v)
 }
 
 // readHealthcheck reads healthcheck.
-func (t *template) readHealthcheck(v value) {
-	if v.null() {
+func (t *template) readHealthcheck(v document.Value) {
+	if v.Null() {
 		return
 	}
-	o, ok := v.object(healthKeys)
+	o, ok := v.Object(healthKeys)
 	if !ok {
 		return
 	}
 	t.health = readCheck(v, &o, defaultHealthInterval, "tcp, http and command")
-	t.failures = int(o.get("failures").integer(defaultFailures, 1, maxFailures))
-	t.startPeriod = o.get("start-period").seconds(0)
+	t.failures = int(o.Get("failures").Integer(defaultFailures, 1, maxFailures))
+	t.startPeriod = o.Get("start-period").Seconds(0)
 	t.checkDaemon(v)
 }
 
 // readNotice reads `ready: {fd: N}`: nobody is asked, the program tells.
-func (t *template) readNotice(o *object) *checkConfig {
-	v := o.get("fd")
-	before := v.c.errors
+func (t *template) readNotice(o *document.Object) *checkConfig {
+	v := o.Get("fd")
+	before := v.Collector().Errors()
 	alone(o, "fd", append(slices.Clone(checkKeys), "notify"))
 	if t.fixed.RestartProcessOnly {
-		v.errorf("can't be together with restart-process-only: the second program would not be heard")
+		v.Errorf("can't be together with restart-process-only: the second program would not be heard")
 	}
-	fd := int(v.integer(3, 3, math.MaxInt32))
+	fd := int(v.Integer(3, 3, math.MaxInt32))
 	if uint64(fd) >= t.fixed.FilenoLimit {
-		v.errorf("%d is beyond fileno-limit %d", fd, t.fixed.FilenoLimit)
+		v.Errorf("%d is beyond fileno-limit %d", fd, t.fixed.FilenoLimit)
 	}
 	for _, p := range t.ports {
 		if p.FD == fd {
-			v.errorf("descriptor %d is that of port %s already", fd, clip(p.key))
+			v.Errorf("descriptor %d is that of port %s already", fd, document.Clip(p.key))
 		}
 	}
 	if i := fd - firstActivationFD; i < len(t.activated()) {
-		v.errorf("descriptor %d is that of variable %q by its activation", fd, clip(t.activated()[i].name))
+		v.Errorf("descriptor %d is that of variable %q by its activation", fd, document.Clip(t.activated()[i].name))
 	}
-	if v.c.errors > before {
+	if v.Collector().Errors() > before {
 		return nil
 	}
 	return &checkConfig{Check: Check{Kind: CheckFD, FD: fd}}
 }
 
 // alone refuses what makes no sense beside a key by which the program tells.
-func alone(o *object, key string, others []string) {
+func alone(o *document.Object, key string, others []string) {
 	for _, other := range others {
-		if v := o.get(other); !v.null() {
-			v.errorf("can't be together with %s: with that nobody asks, the program tells", key)
+		if v := o.Get(other); !v.Null() {
+			v.Errorf("can't be together with %s: with that nobody asks, the program tells", key)
 		}
 	}
 }
@@ -229,131 +231,131 @@ var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
 // refuseNotifyVariable refuses a variable that would have the program tell
 // somebody else, or not know of the watchdog.
-func (t *template) refuseNotifyVariable(c *collector, name string, at place) {
+func (t *template) refuseNotifyVariable(c *document.Collector, name string, at document.Place) {
 	if contains(notifyVariables, name) {
-		c.errorAt(at, "is set by `ready: {notify: …}`, it must not be given")
+		c.ErrorAt(at, "is set by `ready: {notify: …}`, it must not be given")
 	}
 }
 
 // readWatchdog reads `watchdog: SECONDS` beside notify.
-func (t *template) readWatchdog(o *object) {
-	v := o.get("watchdog")
+func (t *template) readWatchdog(o *document.Object) {
+	v := o.Get("watchdog")
 	switch {
-	case v.null():
+	case v.Null():
 		return
-	case o.get("notify").null():
-		v.errorf("belongs to notify: the program sends WATCHDOG=1 to that socket")
+	case o.Get("notify").Null():
+		v.Errorf("belongs to notify: the program sends WATCHDOG=1 to that socket")
 		return
 	case t.fixed.RestartProcessOnly:
-		v.errorf("can't be together with restart-process-only: while the second program starts, nothing is sent")
+		v.Errorf("can't be together with restart-process-only: while the second program starts, nothing is sent")
 		return
 	}
-	t.watchdog = v.seconds(0)
+	t.watchdog = v.Seconds(0)
 	if t.watchdog < leastWatchdog || t.watchdog > maxWatchdog {
-		v.errorf("%s s is not in %s to %s", decimal(t.watchdog.Seconds()), decimal(leastWatchdog.Seconds()), decimal(maxWatchdog.Seconds()))
+		v.Errorf("%s s is not in %s to %s", document.Decimal(t.watchdog.Seconds()), document.Decimal(leastWatchdog.Seconds()), document.Decimal(maxWatchdog.Seconds()))
 	}
 }
 
 // readNotify reads `ready: {notify: PATH}`: a socket is mounted on a file of the
 // container, by the rules for volumes.
-func (t *template) readNotify(o *object) *checkConfig {
-	v := o.get("notify")
-	before := v.c.errors
+func (t *template) readNotify(o *document.Object) *checkConfig {
+	v := o.Get("notify")
+	before := v.Collector().Errors()
 	alone(o, "notify", checkKeys)
-	point := v.insidePath("/")
-	if point == "/" && v.c.errors == before {
-		v.errorf("the root can't be a socket: expected the path of an empty file of the image, such as /run/notify")
+	point := v.InsidePath("/")
+	if point == "/" && v.Collector().Errors() == before {
+		v.Errorf("the root can't be a socket: expected the path of an empty file of the image, such as /run/notify")
 	}
 	for _, volume := range t.volumes {
 		if volume.MountPoint == point {
-			v.errorf("%s is the mount point of a volume already", clip(point))
+			v.Errorf("%s is the mount point of a volume already", document.Clip(point))
 		}
 	}
 	for _, e := range t.environ {
-		t.refuseNotifyVariable(v.c, e.value.Name, e.at)
+		t.refuseNotifyVariable(v.Collector(), e.value.Name, e.at)
 	}
 	for _, e := range t.secretEnviron {
-		t.refuseNotifyVariable(v.c, e.value.Name, e.at)
+		t.refuseNotifyVariable(v.Collector(), e.value.Name, e.at)
 	}
-	if v.c.errors > before {
+	if v.Collector().Errors() > before {
 		return nil
 	}
-	t.notifyAt = v.place()
+	t.places["ready.notify"] = v.Place()
 	return &checkConfig{Check: Check{Kind: CheckNotify, Path: point}}
 }
 
 // checkDaemon: nobody watches over a command.
-func (t *template) checkDaemon(v value) {
+func (t *template) checkDaemon(v document.Value) {
 	if t.kind.value == KindCommand {
-		v.warnf("is not used: a command ends by itself, only daemons are checked")
+		v.Warnf("is not used: a command ends by itself, only daemons are checked")
 	}
 }
 
 // readCheck reads what both options have; nil if there is an error.
-func readCheck(v value, o *object, interval time.Duration, ways string) *checkConfig {
-	before := v.c.errors
+func readCheck(v document.Value, o *document.Object, interval time.Duration, ways string) *checkConfig {
+	before := v.Collector().Errors()
 	c := &checkConfig{host: loopback}
 	for _, kind := range []CheckKind{CheckTCP, CheckHTTP, CheckCommand} {
 		switch {
-		case o.get(string(kind)).null():
+		case o.Get(string(kind)).Null():
 		case c.Kind != "":
-			o.get(string(kind)).errorf("%s is given already: one check asks in one way", c.Kind)
+			o.Get(string(kind)).Errorf("%s is given already: one check asks in one way", c.Kind)
 		default:
 			c.Kind = kind
 		}
 	}
 	if c.Kind == "" {
-		v.errorf("needs one of %s", ways)
+		v.Errorf("needs one of %s", ways)
 		return nil
 	}
 	c.readWay(o)
-	c.Interval = leastSeconds(o.get("interval"), interval, 24*time.Hour)
-	c.Timeout = leastSeconds(o.get("timeout"), defaultCheckTimeout, maxCheckTimeout)
-	if v.c.errors > before {
+	c.Interval = leastSeconds(o.Get("interval"), interval, 24*time.Hour)
+	c.Timeout = leastSeconds(o.Get("timeout"), defaultCheckTimeout, maxCheckTimeout)
+	if v.Collector().Errors() > before {
 		return nil
 	}
 	return c
 }
 
-func leastSeconds(v value, def, most time.Duration) time.Duration {
-	d := v.seconds(def)
+func leastSeconds(v document.Value, def, most time.Duration) time.Duration {
+	d := v.Seconds(def)
 	if d < leastCheckTime || d > most {
-		v.errorf("%s s is not in %s to %s", decimal(d.Seconds()), decimal(leastCheckTime.Seconds()), decimal(most.Seconds()))
+		v.Errorf("%s s is not in %s to %s", document.Decimal(d.Seconds()), document.Decimal(leastCheckTime.Seconds()), document.Decimal(most.Seconds()))
 	}
 	return d
 }
 
 // readWay reads what belongs to the kind of check, and refuses what belongs to
 // another.
-func (c *checkConfig) readWay(o *object) {
+func (c *checkConfig) readWay(o *document.Object) {
 	network := c.Kind == CheckTCP || c.Kind == CheckHTTP
 	for _, option := range []struct {
 		key string
 		ok  bool
 		of  string
 	}{{"path", c.Kind == CheckHTTP, "http"}, {"host", network, "tcp and http"}} {
-		if v := o.get(option.key); !v.null() && !option.ok {
-			v.errorf("belongs to %s, not to %s", option.of, c.Kind)
+		if v := o.Get(option.key); !v.Null() && !option.ok {
+			v.Errorf("belongs to %s, not to %s", option.of, c.Kind)
 		}
 	}
 	if c.Kind == CheckCommand {
-		c.readCommand(o.get("command"))
+		c.readCommand(o.Get("command"))
 		return
 	}
-	c.host = o.get("host").address(loopback)
-	v := o.get(string(c.Kind))
-	s, ok := v.scalar("a port")
+	c.host = o.Get("host").Address(loopback)
+	v := o.Get(string(c.Kind))
+	s, ok := v.Scalar("a port")
 	if ok && !strings.Contains(s, "@{") {
 		if _, err := parsePort(s); err != nil {
-			v.errorf("%q %s", clip(s), err)
+			v.Errorf("%q %s", document.Clip(s), err)
 		}
 	}
 	c.port = source(s, v)
 	c.path = source("/", v)
-	if v := o.get("path"); !v.null() && c.Kind == CheckHTTP {
-		s, ok := v.scalar("a path")
+	if v := o.Get("path"); !v.Null() && c.Kind == CheckHTTP {
+		s, ok := v.Scalar("a path")
 		if text := badPath(s); ok && text != "" {
-			v.errorf("%s", text)
+			v.Errorf("%s", text)
 		}
 		c.path = source(s, v)
 	}
@@ -363,24 +365,24 @@ func (c *checkConfig) readWay(o *object) {
 func badPath(s string) string {
 	switch {
 	case !strings.HasPrefix(s, "/"):
-		return quoteShort(s) + " must begin with a slash"
+		return document.Quote(s) + " must begin with a slash"
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }):
-		return quoteShort(s) + " has characters that can't be in a URL; write them as %20"
+		return document.Quote(s) + " has characters that can't be in a URL; write them as %20"
 	}
 	return ""
 }
 
-func (c *checkConfig) readCommand(v value) {
+func (c *checkConfig) readCommand(v document.Value) {
 	for _, item := range listed(v) {
-		if s, ok := item.text(); ok {
+		if s, ok := item.Text(); ok {
 			c.argv = append(c.argv, source(s, item))
 		}
 	}
 	switch {
 	case len(c.argv) == 0:
-		v.errorf("expected a list: a program of the container and its arguments, such as [/bin/check, --fast]")
+		v.Errorf("expected a list: a program of the container and its arguments, such as [/bin/check, --fast]")
 	case !strings.HasPrefix(c.argv[0].value, "/"):
-		v.errorf("%q must be an absolute path inside the container", clip(c.argv[0].value))
+		v.Errorf("%q must be an absolute path inside the container", document.Clip(c.argv[0].value))
 	}
 }
 
@@ -412,15 +414,15 @@ func (r *resolver) checkChecks(ports []TCPPort) {
 		}
 		port, err := parsePort(replaced(c.port))
 		if err != nil {
-			r.inContent.errorAt(c.port.at, "%s %s", quoteShort(replaced(c.port)), err)
+			r.inContent.ErrorAt(c.port.at, "%s %s", document.Quote(replaced(c.port)), err)
 			continue
 		}
 		if text := badPath(replaced(c.path)); text != "" {
-			r.inContent.errorAt(c.path.at, "%s", text)
+			r.inContent.ErrorAt(c.path.at, "%s", text)
 		}
 		ours := slices.ContainsFunc(ports, func(p TCPPort) bool { return p.Port == port })
 		if c.Kind == CheckTCP && ours {
-			r.inContent.warnAt(c.port.at, "a connection to port %d says nothing: it is in tcp-ports, so that lithos itself listens there before the program runs; use http or command", port)
+			r.inContent.WarnAt(c.port.at, "a connection to port %d says nothing: it is in tcp-ports, so that lithos itself listens there before the program runs; use http or command", port)
 		}
 	}
 }

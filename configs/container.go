@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"lithos/configs/document"
 )
 
 // containerKeys are the options of a container config (seeds/000 §5.2).
@@ -20,18 +22,18 @@ var containerKeys = []string{
 // sourced is a value with the place that it was read from.
 type sourced[T any] struct {
 	value T
-	at    place
+	at    document.Place
 }
 
-func source[T any](x T, v value) sourced[T] { return sourced[T]{x, v.place()} }
+func source[T any](x T, v document.Value) sourced[T] { return sourced[T]{x, v.Place()} }
 
 // template is a container config that was read once and from which each
 // process that uses it is made. What depends on a sandbox, a process or an
 // instance is still as written, with its place.
 type template struct {
 	file     string // as shown in problems
-	text     *fileText
-	problems Problems
+	text     *document.Text
+	problems []document.Problem
 	broken   bool // there is an error among them
 
 	kind      sourced[Kind]
@@ -39,12 +41,11 @@ type template struct {
 	userID    sourced[*uint32]
 	groupID   sourced[*uint32]
 
-	uidMap, gidMap     []IDMap
-	uidMapAt, gidMapAt place
+	uidMap, gidMap []IDMap
 
-	fixed Container // what needs nothing from outside
-	// Where options of fixed stand, for what is found in images.
-	executableAt, workdirAt, outputAt, resolvAt, hostsAt, secretFileAt, notifyAt, standbyAt place
+	fixed  Container                 // what needs nothing from outside
+	root   document.Place            // of the whole file
+	places map[string]document.Place // of its options
 
 	arguments         []sourced[string]
 	environ           []sourced[EnvVar]    // by name
@@ -63,126 +64,133 @@ type template struct {
 
 // readTemplate reads a container config and checks all that can be checked
 // without a sandbox and a process config.
-func readTemplate(v value) *template {
-	o, _ := v.object(containerKeys)
+func readTemplate(v document.Value) *template {
+	o, _ := v.Object(containerKeys)
 	t := &template{
-		file:      v.c.file,
-		text:      v.c.text,
-		kind:      source(o.get("kind").kind(KindDaemon, KindCommand, KindCommandOrDaemon), o.get("kind")),
-		variables: readVariables(o.get("variables")),
-		userID:    source(o.get("user-id").optionalID(), o.get("user-id")),
-		groupID:   source(o.get("group-id").optionalID(), o.get("group-id")),
-		uidMap:    o.get("uid-map").idMap(),
-		gidMap:    o.get("gid-map").idMap(),
-		uidMapAt:  o.get("uid-map").place(),
-		gidMapAt:  o.get("gid-map").place(),
+		file:      v.Collector().File,
+		text:      v.Collector().Text,
+		kind:      source(readKind(o.Get("kind"), KindDaemon, KindCommand, KindCommandOrDaemon), o.Get("kind")),
+		variables: readVariables(o.Get("variables")),
+		userID:    source(o.Get("user-id").OptionalID(), o.Get("user-id")),
+		groupID:   source(o.Get("group-id").OptionalID(), o.Get("group-id")),
+		uidMap:    readIDMap(o.Get("uid-map")),
+		gidMap:    readIDMap(o.Get("gid-map")),
+		root:      v.Place(),
+		places:    o.Places(),
 
-		environ:           readEnviron(o.get("environ")),
-		secretEnviron:     readSecrets(o.get("secret-environ")),
-		secretEnvironFile: o.get("secret-environ-file").str(""),
-		volumes:           readVolumes(o.get("volumes")),
+		environ:           readEnviron(o.Get("environ")),
+		secretEnviron:     readSecrets(o.Get("secret-environ")),
+		secretEnvironFile: o.Get("secret-environ-file").Str(""),
+		volumes:           readVolumes(o.Get("volumes")),
 	}
-	for _, item := range listed(o.get("arguments")) {
-		if s, ok := item.text(); ok {
+	for _, item := range listed(o.Get("arguments")) {
+		if s, ok := item.Text(); ok {
 			t.arguments = append(t.arguments, source(s, item))
 		}
 	}
 	readFixed(&o, &t.fixed)
-	t.executableAt, t.workdirAt = o.get("executable").place(), o.get("workdir").place()
-	t.outputAt, t.secretFileAt = o.get("stdout-stderr-file").place(), o.get("secret-environ-file").place()
-	t.resolvAt, t.hostsAt = o.get("resolv-conf").place(), o.get("hosts-file").place()
-	t.ports = readPorts(o.get("tcp-ports"), t.fixed.FilenoLimit)
-	t.resolv, t.hosts = readResolvConf(o.get("resolv-conf")), readHostsFile(o.get("hosts-file"))
-	t.readReady(o.get("ready"))
-	t.readHealthcheck(o.get("healthcheck"))
-	t.readStandby(o.get("standby"))
+	t.ports = readPorts(o.Get("tcp-ports"), t.fixed.FilenoLimit)
+	t.resolv, t.hosts = readResolvConf(o.Get("resolv-conf")), readHostsFile(o.Get("hosts-file"))
+	t.readReady(o.Get("ready"))
+	t.readHealthcheck(o.Get("healthcheck"))
+	t.readStandby(o.Get("standby"))
 	checkMapsTogether(&o)
 	checkSecretNames(&o, t)
-	t.checkActivation(v.c, &o)
-	t.checkSubstitutions(v.c)
-	t.problems, t.broken = v.c.list, v.c.broken()
+	t.checkActivation(v.Collector(), &o)
+	t.checkSubstitutions(v.Collector())
+	t.problems, t.broken = v.Collector().List, v.Collector().Broken()
 	return t
 }
 
+// at is where an option stands, or the file where it does not.
+func (t *template) at(option string) document.Place {
+	if at, ok := t.places[option]; ok {
+		return at
+	}
+	at := t.root
+	at.Path = option
+	return at
+}
+
 // readFixed reads what is the same for all that use the file.
-func readFixed(o *object, c *Container) {
-	c.MemoryLimit = o.get("memory-limit").integer(0, 1, math.MaxInt64)
+func readFixed(o *document.Object, c *Container) {
+	c.MemoryLimit = o.Get("memory-limit").Integer(0, 1, math.MaxInt64)
 	if c.MemoryLimit == math.MaxInt64 {
 		c.MemoryLimit = 0 // the original's way to say none
 	}
-	c.CPUShares = uint64(o.get("cpu-shares").integer(1024, 1, math.MaxInt64))
-	c.FilenoLimit = uint64(o.get("fileno-limit").integer(1024, 3, math.MaxInt32))
-	c.PIDsLimit = o.get("pids-limit").integer(0, 1, maxPIDs)
-	c.CPUQuota = o.get("cpu-quota").processors()
-	c.RestartTimeout = o.get("restart-timeout").seconds(time.Second)
-	c.KillTimeout = o.get("kill-timeout").seconds(5 * time.Second)
-	c.RestartProcessOnly = o.get("restart-process-only").boolean(false)
+	c.CPUShares = uint64(o.Get("cpu-shares").Integer(1024, 1, math.MaxInt64))
+	c.FilenoLimit = uint64(o.Get("fileno-limit").Integer(1024, 3, math.MaxInt32))
+	c.PIDsLimit = o.Get("pids-limit").Integer(0, 1, maxPIDs)
+	c.CPUQuota = processors(o.Get("cpu-quota"))
+	c.RestartTimeout = o.Get("restart-timeout").Seconds(time.Second)
+	c.KillTimeout = o.Get("kill-timeout").Seconds(5 * time.Second)
+	c.RestartProcessOnly = o.Get("restart-process-only").Boolean(false)
 	readBackoff(o, c)
-	c.Interactive = o.get("interactive").boolean(false)
-	if v := o.get("executable"); v.required() {
+	c.Interactive = o.Get("interactive").Boolean(false)
+	if v := o.Get("executable"); v.Required() {
 		c.Executable = readExecutable(v)
 	}
-	c.Workdir = o.get("workdir").absolutePath("/")
-	c.StdoutStderrFile = o.get("stdout-stderr-file").absolutePath("")
-	for _, item := range listed(o.get("normal-exit-codes")) {
-		if code := item.integer(-1, 0, 255); code >= 0 {
+	c.Workdir = o.Get("workdir").AbsolutePath("/")
+	c.StdoutStderrFile = o.Get("stdout-stderr-file").AbsolutePath("")
+	for _, item := range listed(o.Get("normal-exit-codes")) {
+		if code := item.Integer(-1, 0, 255); code >= 0 {
 			c.NormalExitCodes = append(c.NormalExitCodes, int(code))
-		} else if item.null() {
-			item.errorf("expected an exit code, got nothing")
+		} else if item.Null() {
+			item.Errorf("expected an exit code, got nothing")
 		}
 	}
 }
 
 // readExecutable keeps the path as written: it becomes argv[0].
-func readExecutable(v value) string {
-	s, ok := v.scalar("a path")
+func readExecutable(v document.Value) string {
+	s, ok := v.Scalar("a path")
 	switch {
 	case !ok:
 	case !path.IsAbs(s):
-		v.errorf("%q must be an absolute path: there is no search by PATH", clip(s))
+		v.Errorf("%q must be an absolute path: there is no search by PATH", document.Clip(s))
 	case strings.HasSuffix(s, "/"):
-		v.errorf("%q is a directory", clip(s))
+		v.Errorf("%q is a directory", document.Clip(s))
 	default:
 		return s
 	}
 	return ""
 }
 
-func listed(v value) []value {
-	items, _ := v.items()
+func listed(v document.Value) []document.Value {
+	items, _ := v.Items()
 	return items
 }
 
-// kind reads one of the kinds.
-func (v value) kind(kinds ...Kind) Kind {
+// readKind reads one of the kinds.
+func readKind(v document.Value, kinds ...Kind) Kind {
 	words := make([]string, len(kinds))
 	for i, k := range kinds {
 		words[i] = string(k)
 	}
-	return Kind(v.oneOf(words[0], words...))
+	return Kind(v.OneOf(words[0], words...))
 }
 
 // readEnviron reads environ: names to values that are yet to be substituted.
-func readEnviron(v value) []sourced[EnvVar] {
-	list, _ := v.entries()
+func readEnviron(v document.Value) []sourced[EnvVar] {
+	list, _ := v.Entries()
 	vars := make([]sourced[EnvVar], 0, len(list))
 	for _, e := range list {
 		if !checkEnvName(e) {
 			continue
 		}
-		if e.name == "LITHOS_NAME" || e.name == "LITHOS_CONFIG" {
-			e.value.c.warnAt(e.keyPlace(), "%s is always set by lithos itself, this value is not used", e.name)
+		if e.Name == "LITHOS_NAME" || e.Name == "LITHOS_CONFIG" {
+			e.Warnf("%s is always set by lithos itself, this value is not used", e.Name)
 		}
-		if s, ok := e.value.text(); ok {
-			vars = append(vars, sourced[EnvVar]{EnvVar{e.name, s}, e.value.place()})
+		if s, ok := e.Value.Text(); ok {
+			vars = append(vars, sourced[EnvVar]{EnvVar{e.Name, s}, e.Value.Place()})
 		}
 	}
 	return sortedBy(vars, func(s sourced[EnvVar]) string { return s.value.Name })
 }
 
-func checkEnvName(e entry) bool {
-	if e.name == "" || strings.ContainsAny(e.name, "=\x00") {
-		e.errorf("%q can't be the name of an environment variable", clip(e.name))
+func checkEnvName(e document.Entry) bool {
+	if e.Name == "" || strings.ContainsAny(e.Name, "=\x00") {
+		e.Errorf("%q can't be the name of an environment variable", document.Clip(e.Name))
 		return false
 	}
 	return true
@@ -191,14 +199,14 @@ func checkEnvName(e entry) bool {
 var resolvKeys = []string{"mount", "copy-from-host"}
 
 // readResolvConf reads resolv-conf (checklist E13, I2, I3).
-func readResolvConf(v value) ResolvConf {
-	o, _ := v.object(resolvKeys)
+func readResolvConf(v document.Value) ResolvConf {
+	o, _ := v.Object(resolvKeys)
 	r := ResolvConf{
-		Mount:        o.get("mount").optionalBoolean(),
-		CopyFromHost: o.get("copy-from-host").boolean(true),
+		Mount:        o.Get("mount").OptionalBoolean(),
+		CopyFromHost: o.Get("copy-from-host").Boolean(true),
 	}
 	if r.Mount != nil && *r.Mount && !r.CopyFromHost {
-		o.get("mount").errorf("there is nothing to mount without copy-from-host")
+		o.Get("mount").Errorf("there is nothing to mount without copy-from-host")
 	}
 	return r
 }
@@ -207,13 +215,13 @@ var hostsKeys = []string{"mount", "copy-from-host", "localhost", "public-hostnam
 
 // readHostsFile reads hosts-file (checklist I4-I7): our own lines are added by
 // default exactly when the host's file is not copied.
-func readHostsFile(v value) HostsFile {
-	o, _ := v.object(hostsKeys)
+func readHostsFile(v document.Value) HostsFile {
+	o, _ := v.Object(hostsKeys)
 	h := HostsFile{
-		Mount:        o.get("mount").optionalBoolean(),
-		CopyFromHost: o.get("copy-from-host").boolean(true),
+		Mount:        o.Get("mount").OptionalBoolean(),
+		CopyFromHost: o.Get("copy-from-host").Boolean(true),
 	}
-	h.Localhost = o.get("localhost").boolean(!h.CopyFromHost)
-	h.PublicHostname = o.get("public-hostname").boolean(!h.CopyFromHost)
+	h.Localhost = o.Get("localhost").Boolean(!h.CopyFromHost)
+	h.PublicHostname = o.Get("public-hostname").Boolean(!h.CopyFromHost)
 	return h
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lithos/configs/document"
 )
 
 func TestA3_KebabAndSnakeCase(t *testing.T) {
@@ -82,31 +84,6 @@ func TestA4_A5_UnknownKeysAndPositions(t *testing.T) {
 	})
 }
 
-func TestA5_SyntaxErrorsHaveTheirPlace(t *testing.T) {
-	for _, c := range []struct{ name, text, want string }{
-		{"A5 bad indent", "a:\n  b: 1\n c: 2\n", "3:2: "},
-		{"A5 colon in a value", "x: y\na: b: c\n", "2:5: "},
-		{"A5 tab", "a:\n  b: 1\n\tc: 2\n", "3:1: "},
-		{"A5 unclosed list", "a: 1\nb: [1, 2\nc: 3\n", "2:8: "},
-		{"A5 unclosed quote", "a: 1\nb: \"x\n", "2:4: "},
-		{"A5 unknown alias", "a: 1\nb: 2\nc: *nobody\n", "3:4: "},
-		{"A5 unknown alias among others", "a: &b 1\nä: [*b, *who, *b]\n", "2:9: "},
-		{"A5 same message earlier in the file", "a: [1,\n  2]\nb: 1\nc: [3 }\n", "4:5: "},
-		{"A5 second document", "a: 1\n---\nb: 2\n", "2:1: "},
-		{"A5 not UTF-8", "a: 1\nbä: \xff\n", "2:5: "},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			col := &collector{file: "x"}
-			if _, ok := parseYAML(col, []byte(c.text)); ok {
-				t.Fatal("accepted")
-			}
-			if len(col.list) != 1 || !strings.HasPrefix(col.list[0].String(), "x:"+c.want+"error: ") {
-				t.Errorf("got %v, want it at %s", col.list, c.want)
-			}
-		})
-	}
-}
-
 func TestA6_Integers(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -129,7 +106,7 @@ func TestA6_Integers(t *testing.T) {
 		{text: "9223372036854775808", bad: true}, {text: "99999999999Gi", bad: true}, {text: "٣", bad: true},
 		{text: "ten", bad: true}, {text: "0x-5", bad: true}, {text: "1\tk", bad: true},
 	} {
-		got, err := parseInteger(c.text)
+		got, err := document.ParseInteger(c.text)
 		if (err != nil) != c.bad || got != c.want {
 			t.Errorf("A6 %q: got %d, %v; want %d, error %v", c.text, got, err, c.want, c.bad)
 		}
@@ -303,7 +280,7 @@ func TestA11_WorkDir(t *testing.T) {
 func TestA13_Ranges(t *testing.T) {
 	plan, _ := hostConfig{sandbox: "allow-users: [1, 99, 1000-2000, ' 5 - 7 ', '0-4294967295']\n"}.good(t)
 	equal(t, "allow-users", plan.Sandboxes[0].Config.AllowUsers,
-		[]Range{{1, 1}, {99, 99}, {1000, 2000}, {5, 7}, {0, math.MaxUint32}})
+		[]Range{{First: 1, Last: 1}, {First: 99, Last: 99}, {First: 1000, Last: 2000}, {First: 5, Last: 7}, {First: 0, Last: math.MaxUint32}})
 	runProblems(t, []problemCase{{
 		name: "A13 what is no range",
 		host: hostConfig{sandbox: "allow-users: [5-1, x, 1-2-3, -1, 4294967296, '', [1]]\nallow-groups: 1-5\n"},
@@ -357,12 +334,13 @@ func TestHostileTextCostsLittle(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			start := time.Now()
-			tmpl := parseTemplate(&collector{file: "x"}, []byte(c.text))
+			tmpl := parseTemplate(&document.Collector{File: "x"}, []byte(c.text))
 			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			}
-			if len(tmpl.problems) > maxProblems+1 || !strings.Contains(format(tmpl.problems), c.want) {
-				t.Errorf("got %d problems, want %q:\n%.500s", len(tmpl.problems), c.want, format(tmpl.problems))
+			problems := Owned(tmpl.problems, "", "")
+			if len(problems) > document.MaxProblems+1 || !strings.Contains(format(problems), c.want) {
+				t.Errorf("got %d problems, want %q:\n%.500s", len(problems), c.want, format(problems))
 			}
 		})
 	}

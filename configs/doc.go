@@ -6,13 +6,21 @@
 // the same call, [Load]. It makes no system call but to read files, the ones
 // of an image only inside that image's directory; it knows nothing of how a
 // container is made. It is a leaf: it imports no other package of lithos but
-// its own configs/secrets.
+// those below it:
+//
+//   - configs/document: YAML with positions, scalars, problems; no word of lithos
+//   - configs/files: opening and reading files of the host and of images
+//   - configs/secrets: sealed values
+//
+// Others build on it: configs/inspect looks into images and the host for what the
+// configs need, configs/images tells which images are used, configs/report shows
+// problems.
 //
 // # How it is put together
 //
-//	bytes ─ parseYAML ─► *yaml.Node ─ value, object ─► readMaster, readSandbox,
-//	        (limits,                  (positions,      readProcesses, readTemplate
-//	         one document)             unknown keys)          │
+//	bytes ─ document.Parse ─► Value, Object ─► readMaster, readSandbox,
+//	        (limits,          (positions,      readProcesses, readTemplate
+//	         one document)     unknown keys)          │
 //	                                                          ▼
 //	                     Plan ◄─ recipe.instance ◄─ resolver (one process with its
 //	                                                sandbox and container config)
@@ -31,10 +39,8 @@
 //   - An entry of it, its image or its container config: that process is
 //     Broken.
 //
-// What the files can't tell, [Plan.Inspect] looks for in the images and in the
-// host's directories. It follows a path as PID 1 will, links and volumes
-// included (view.go), breaks nothing, and is not part of Load: the daemon does
-// not wait for it.
+// What the files can't tell, configs/inspect looks for in the images and in the
+// host's directories.
 //
 // # Choices where the manual is silent
 //

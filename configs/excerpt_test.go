@@ -5,18 +5,6 @@ import (
 	"testing"
 )
 
-func TestA5_LinesOfAFile(t *testing.T) {
-	text := newFileText([]byte("\ufeffone\r\ntwo\rthree\n\nfive\u0085six\u2028seven"))
-	for n, want := range []string{"", "one", "two", "three", "", "five", "six", "seven", ""} {
-		if got := text.line(n); got != want {
-			t.Errorf("line %d is %q, want %q", n, got, want)
-		}
-	}
-	if got := (*fileText)(nil).line(1); got != "" {
-		t.Errorf("without a text: %q", got)
-	}
-}
-
 // Each kind of file is quoted, and only on request.
 func TestR4_Excerpts(t *testing.T) {
 	h := hostConfig{

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"lithos/configs/document"
 )
 
 // seed adds the manual's examples of one kind ("" = all) and the files of the
@@ -41,7 +43,7 @@ func seed(f *testing.F, kind string) {
 // checkProblems holds what is promised of every list of problems.
 func checkProblems(t *testing.T, data []byte, problems Problems) {
 	t.Helper()
-	if len(problems) > maxProblems+1 {
+	if len(problems) > document.MaxProblems+1 {
 		t.Errorf("%d problems", len(problems))
 	}
 	lines := strings.Count(string(data), "\n") + 1
@@ -59,31 +61,31 @@ func checkProblems(t *testing.T, data []byte, problems Problems) {
 func FuzzYAML(f *testing.F) {
 	seed(f, "")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := &collector{file: "x"}
-		node, ok := parseYAML(c, data)
-		checkProblems(t, data, c.list)
-		if ok == c.broken() {
-			t.Errorf("ok is %v with the problems %v", ok, c.list)
+		c := &document.Collector{File: "x"}
+		root, ok := document.Parse(c, data)
+		checkProblems(t, data, Owned(c.List, "", ""))
+		if ok == c.Broken() {
+			t.Errorf("ok is %v with the problems %v", ok, c.List)
 		}
-		if ok && node != nil {
-			walk(rootValue(c, node))
+		if ok {
+			walk(root)
 		}
 	})
 }
 
 // walk reads every value in each way that there is.
-func walk(v value) {
-	v.str("")
-	v.boolean(false)
-	v.integer(0, math.MinInt64, math.MaxInt64)
-	v.address(netip.Addr{})
-	v.ranges(math.MaxUint32)
-	if entries, ok := v.entries(); ok {
+func walk(v document.Value) {
+	v.Str("")
+	v.Boolean(false)
+	v.Integer(0, math.MinInt64, math.MaxInt64)
+	v.Address(netip.Addr{})
+	v.Ranges(math.MaxUint32)
+	if entries, ok := v.Entries(); ok {
 		for _, e := range entries {
-			walk(e.value)
+			walk(e.Value)
 		}
 	}
-	if items, ok := v.items(); ok {
+	if items, ok := v.Items(); ok {
 		for _, item := range items {
 			walk(item)
 		}
@@ -124,7 +126,7 @@ func FuzzSandbox(f *testing.F) {
 		if len(s.AllowUsers) == 0 || len(s.AllowGroups) == 0 || s.ImageDirLevels < 1 || s.ImageDirLevels > 16 || len(s.SecretsNamespaces) == 0 {
 			t.Errorf("%+v", s)
 		}
-		if s.DefaultUser != nil && !inRanges(s.AllowUsers, *s.DefaultUser) {
+		if s.DefaultUser != nil && !document.InRanges(s.AllowUsers, *s.DefaultUser) {
 			t.Errorf("default-user %d is not in %v", *s.DefaultUser, s.AllowUsers)
 		}
 		for _, table := range []map[string]string{s.ReadonlyPaths, s.WritablePaths} {
@@ -153,7 +155,7 @@ func FuzzProcesses(f *testing.F) {
 		checkProblems(t, data, problems)
 		entries, _ := result.([]*processEntry)
 		for _, e := range entries {
-			if broken := problems.Of("", e.name).HasErrors(); broken != (e.cfg == nil) && len(problems) <= maxProblems {
+			if broken := problems.Of("", e.name).HasErrors(); broken != (e.cfg == nil) && len(problems) <= document.MaxProblems {
 				t.Errorf("%q: errors %v, config %v", e.name, broken, e.cfg)
 			}
 			if e.cfg == nil {
@@ -194,18 +196,18 @@ func FuzzContainer(f *testing.F) {
 		user := uint32(1)
 		sb := &SandboxConfig{
 			ImageDir: "/i", ImageDirLevels: 1, DefaultUser: &user,
-			AllowUsers: []Range{{0, 1 << 31}}, AllowGroups: []Range{{0, 1 << 31}}, AllowTCPPorts: []Range{{1, 65535}},
+			AllowUsers: []Range{{First: 0, Last: 1 << 31}}, AllowGroups: []Range{{First: 0, Last: 1 << 31}}, AllowTCPPorts: []Range{{First: 1, Last: 65535}},
 			ReadonlyPaths: map[string]string{"/": "/ro"}, WritablePaths: map[string]string{"/": "/rw"},
 		}
 		r := resolver{
 			recipe:    recipe{master: &Master{}, sandbox: "s", sb: sb, process: "p", cfg: cfg, t: tmpl},
-			entry:     &processEntry{varAt: map[string]place{}},
-			inProcess: &collector{file: "p"}, inContent: &collector{file: "c"}, inSecrets: &collector{file: "s"},
+			entry:     &processEntry{varAt: map[string]document.Place{}},
+			inProcess: &document.Collector{File: "p"}, inContent: &document.Collector{File: "c"}, inSecrets: &document.Collector{File: "s"},
 		}
 		for _, in := range r.resolve(func(string) keyRing { return keyRing{} }) {
 			checkContainer(t, in.Container)
 		}
-		checkProblems(t, data, r.inContent.list)
+		checkProblems(t, data, Owned(r.inContent.List, "", ""))
 	})
 }
 
@@ -297,59 +299,6 @@ func checkCheck(t *testing.T, c *Check) {
 	if !ok {
 		t.Errorf("check %+v", c)
 	}
-}
-
-func FuzzInteger(f *testing.F) {
-	for _, s := range []string{"60", "0x1F", "0o777", "0b1", "1_000", "100Mi", "100m", "4 Gi", "-5", "9223372036854775807"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		n, err := parseInteger(s)
-		if err != nil {
-			return
-		}
-		if strings.Trim(s, "0123456789abcdefABCDEFxo_+- kiMGmg") != "" {
-			t.Errorf("%q is accepted", s)
-		}
-		if plain := strings.Trim(s, "0123456789") == "" && s != ""; plain && n < 0 {
-			t.Errorf("%q is %d", s, n)
-		}
-		if n > 0 && !strings.HasPrefix(s, "+") {
-			if m, err := parseInteger("-" + s); err != nil || m != -n {
-				t.Errorf("-%s is %d, %v", s, m, err)
-			}
-		}
-	})
-}
-
-func FuzzRange(f *testing.F) {
-	for _, s := range []string{"1", "1-5", "1000-2000", " 5 - 7 ", "0-4294967295", "5-1", "-", "1-2-3"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		r, err := parseRange(s, math.MaxUint16)
-		if err != nil {
-			return
-		}
-		if r.First > r.Last || r.Last > math.MaxUint16 || !r.Contains(r.First) || !r.Contains(r.Last) || r.Contains(r.Last+1) {
-			t.Errorf("%q is %v", s, r)
-		}
-		again, err := parseRange(strings.Trim(formatRanges([]Range{r}), "[]"), math.MaxUint16)
-		if err != nil || again != r {
-			t.Errorf("%v written and read is %v, %v", r, again, err)
-		}
-	})
-}
-
-func FuzzSeconds(f *testing.F) {
-	for _, s := range []string{"1", "0.25", "86400", "1e3", "-1", "5s", ".5", "1e400"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if d, err := parseSeconds(s); err == nil && (d < 0 || d.Hours() > 24) {
-			t.Errorf("%q is %v", s, d)
-		}
-	})
 }
 
 func FuzzSubstitute(f *testing.F) {

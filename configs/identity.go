@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"lithos/configs/document"
 	"net/netip"
 	"reflect"
 	"strconv"
@@ -202,4 +203,23 @@ func structAppender(t reflect.Type) appender {
 // it is started, and arguments and environment may hold it (checklist D10, F8).
 func (in *Instance) WithName(name string) *Instance {
 	return in.recipe.instance(name, in.Index)
+}
+
+// Place is where an option of the instance's container config stands, such as
+// "workdir" or "volumes./tmp".
+func (in *Instance) Place(option string) document.Place {
+	t := in.recipe.t
+	if point, volume := strings.CutPrefix(option, "volumes."); volume {
+		for i := range t.volumes {
+			if t.volumes[i].MountPoint == point {
+				return t.volumes[i].at
+			}
+		}
+	}
+	return t.at(option)
+}
+
+// Collector gathers problems of the instance's container config.
+func (in *Instance) Collector() *document.Collector {
+	return &document.Collector{File: in.recipe.t.file, Text: in.recipe.t.text}
 }

@@ -171,7 +171,7 @@ func TestO2_WhatIsHashedStaysTheSame(t *testing.T) {
 			R    []Range
 			None []string
 			Zero uint8
-		}{"a\"\n", "Daemon", true, false, -5, 1500 * time.Millisecond, []uint32{1, 2}, netip.MustParseAddr("10.0.0.1"), &yes, []Range{{1, 2}}, []string{}, 0},
+		}{"a\"\n", "Daemon", true, false, -5, 1500 * time.Millisecond, []uint32{1, 2}, netip.MustParseAddr("10.0.0.1"), &yes, []Range{{First: 1, Last: 2}}, []string{}, 0},
 			`{S:"a\"\n",Kind:"Daemon",B:true,I:-5,D:1.5s,U:[2:1,2,]A:"10.0.0.1"P:&true,R:[1:{First:1,Last:2,}]}`},
 		{struct{ U64 uint64 }{1 << 63}, "{U64:9223372036854775808,}"},
 	} {

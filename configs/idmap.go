@@ -1,32 +1,36 @@
 package configs
 
-import "math"
+import (
+	"math"
+
+	"lithos/configs/document"
+)
 
 // maxMapLines is how many lines the kernel takes in a uid_map (since 4.15).
 const maxMapLines = 340
 
 var idMapKeys = []string{"inside", "outside", "count"}
 
-// idMap reads a uid-map or gid-map; nil is none.
-func (v value) idMap() []IDMap {
-	items, _ := v.items()
+// readIDMap reads a uid-map or gid-map; nil is none.
+func readIDMap(v document.Value) []IDMap {
+	items, _ := v.Items()
 	if len(items) > maxMapLines {
-		v.errorf("has %d lines, the kernel takes at most %d", len(items), maxMapLines)
+		v.Errorf("has %d lines, the kernel takes at most %d", len(items), maxMapLines)
 		return nil
 	}
 	var list []IDMap
 	for _, item := range items {
-		o, ok := item.object(idMapKeys)
+		o, ok := item.Object(idMapKeys)
 		if !ok || !allRequired(&o, idMapKeys) {
 			continue
 		}
 		m := IDMap{
-			Inside:  uint32(o.get("inside").integer(0, 0, maxID)),
-			Outside: uint32(o.get("outside").integer(0, 0, maxID)),
-			Count:   uint32(o.get("count").integer(1, 1, math.MaxUint32)),
+			Inside:  uint32(o.Get("inside").Integer(0, 0, document.MaxID)),
+			Outside: uint32(o.Get("outside").Integer(0, 0, document.MaxID)),
+			Count:   uint32(o.Get("count").Integer(1, 1, math.MaxUint32)),
 		}
 		if text := m.conflict(list); text != "" {
-			item.errorf("%s", text)
+			item.Errorf("%s", text)
 			continue
 		}
 		list = append(list, m)
@@ -34,10 +38,10 @@ func (v value) idMap() []IDMap {
 	return list
 }
 
-func allRequired(o *object, names []string) bool {
+func allRequired(o *document.Object, names []string) bool {
 	ok := true
 	for _, name := range names {
-		ok = o.get(name).required() && ok
+		ok = o.Get(name).Required() && ok
 	}
 	return ok
 }

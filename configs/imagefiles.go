@@ -1,6 +1,10 @@
 package configs
 
-import "path"
+import (
+	"path"
+
+	"lithos/configs/files"
+)
 
 // ImageFile names a file inside of an image, as [Options].ReadImages gets it.
 type ImageFile struct {
@@ -23,14 +27,14 @@ type ImageText struct {
 // container would see it, a regular file of a bounded size. It takes as long as
 // the image's file system does.
 func ReadImageFile(f ImageFile) ImageText {
-	img, err := openImage(f.ImageDir, f.Image)
+	img, err := files.OpenImage(f.ImageDir, f.Image)
 	if err != nil {
 		return ImageText{ImageError: err.Error()}
 	}
-	defer img.close()
-	data, err := img.readFile(f.File)
+	defer img.Close()
+	data, err := img.ReadFile(f.File)
 	if err != nil {
-		return ImageText{FileError: err.Error(), Link: img.linkOn(f.File)}
+		return ImageText{FileError: err.Error(), Link: img.LinkOn(f.File)}
 	}
 	return ImageText{Text: data}
 }

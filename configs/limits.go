@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // The options that the original lacks: limits of processes, processors and
@@ -18,29 +20,29 @@ const (
 
 // readLimits reads the limits of a sandbox. Processors and devices are the
 // host's, so only a sandbox can name them.
-func readLimits(o *object, sb *SandboxConfig) {
-	sb.PIDsLimit = o.get("pids-limit").integer(0, 1, maxPIDs)
-	sb.CPUQuota = o.get("cpu-quota").processors()
-	sb.CPUSet = o.get("cpuset").cpuList()
-	sb.IOLimits = readIOLimits(o.get("io-limits"))
+func readLimits(o *document.Object, sb *SandboxConfig) {
+	sb.PIDsLimit = o.Get("pids-limit").Integer(0, 1, maxPIDs)
+	sb.CPUQuota = processors(o.Get("cpu-quota"))
+	sb.CPUSet = cpuList(o.Get("cpuset"))
+	sb.IOLimits = readIOLimits(o.Get("io-limits"))
 }
 
 // processors reads a number of processors such as 1.5, in thousandths.
-func (v value) processors() int64 {
-	s, ok := v.scalar("a number of processors such as 1.5")
+func processors(v document.Value) int64 {
+	s, ok := v.Scalar("a number of processors such as 1.5")
 	if !ok {
 		return 0
 	}
 	// Not a float: 0.29 would be 289 thousandths.
 	r, ok := new(big.Rat).SetString(s)
 	if !ok || len(s) > 20 || strings.Trim(s, "0123456789.") != "" {
-		v.errorf("%q is not a number of processors such as 0.5 or 2%s", clip(s), nilHint(s))
+		v.Errorf("%q is not a number of processors such as 0.5 or 2%s", document.Clip(s), document.NilHint(s))
 		return 0
 	}
 	r.Mul(r, big.NewRat(1000, 1))
 	n := new(big.Int).Quo(r.Num(), r.Denom())
 	if !n.IsInt64() || n.Int64() < 10 || n.Int64() > maxCPUs*1000 {
-		v.errorf("%s is not in 0.01 to %d processors", clip(s), maxCPUs)
+		v.Errorf("%s is not in 0.01 to %d processors", document.Clip(s), maxCPUs)
 		return 0
 	}
 	return n.Int64()
@@ -48,27 +50,27 @@ func (v value) processors() int64 {
 
 // cpuList reads processors as the kernel lists them: "0-3,5", or a list of
 // such, and writes them in order.
-func (v value) cpuList() string {
-	if v.null() {
+func cpuList(v document.Value) string {
+	if v.Null() {
 		return ""
 	}
 	words := []string{}
-	if v.what() == "a list" {
-		words = v.strings()
-	} else if s, ok := v.scalar("processors such as 0-3,5"); ok {
+	if v.Describe() == "a list" {
+		words = v.Strings()
+	} else if s, ok := v.Scalar("processors such as 0-3,5"); ok {
 		words = strings.Split(s, ",")
 	}
 	var list []Range
 	for _, word := range words {
-		r, err := parseRange(strings.TrimSpace(word), maxCPUs-1)
+		r, err := document.ParseRange(strings.TrimSpace(word), maxCPUs-1)
 		if err != nil {
-			v.errorf("%q is not a range of processors: %s", clip(word), err)
+			v.Errorf("%q is not a range of processors: %s", document.Clip(word), err)
 			return ""
 		}
 		list = append(list, r)
 	}
 	slices.SortFunc(list, func(a, b Range) int { return int(a.First) - int(b.First) })
-	text := formatRanges(list)
+	text := document.FormatRanges(list)
 	return strings.ReplaceAll(text[1:len(text)-1], " ", "")
 }
 
@@ -76,30 +78,30 @@ var ioLimitKeys = []string{"read-bytes", "write-bytes", "read-operations", "writ
 
 // readIOLimits reads io-limits: the most that each container may do to a block
 // device, a second.
-func readIOLimits(v value) []IOLimit {
-	list, _ := v.entries()
+func readIOLimits(v document.Value) []IOLimit {
+	list, _ := v.Entries()
 	limits := make([]IOLimit, 0, len(list))
 	for _, e := range list {
-		device, err := cleanInside(e.name)
+		device, err := document.CleanInside(e.Name)
 		if err != nil || device == "/" {
-			e.errorf("%q is not the path of a block device such as /dev/sda", clip(e.name))
+			e.Errorf("%q is not the path of a block device such as /dev/sda", document.Clip(e.Name))
 			continue
 		}
 		if slices.ContainsFunc(limits, func(l IOLimit) bool { return l.Device == device }) {
-			e.errorf("the device %s is given twice", clip(device))
+			e.Errorf("the device %s is given twice", document.Clip(device))
 			continue
 		}
-		o, ok := e.value.object(ioLimitKeys)
+		o, ok := e.Value.Object(ioLimitKeys)
 		if !ok {
 			continue
 		}
-		read := func(key string) uint64 { return uint64(o.get(key).integer(0, 1, math.MaxInt64)) }
+		read := func(key string) uint64 { return uint64(o.Get(key).Integer(0, 1, math.MaxInt64)) }
 		l := IOLimit{device, read("read-bytes"), read("write-bytes"), read("read-operations"), read("write-operations")}
 		if l == (IOLimit{Device: device}) {
-			if !e.value.empty() {
+			if !e.Value.Empty() {
 				continue // what it says is wrong, and told
 			}
-			e.errorf("says nothing: give one of %s", strings.Join(ioLimitKeys, ", "))
+			e.Errorf("says nothing: give one of %s", strings.Join(ioLimitKeys, ", "))
 			continue
 		}
 		limits = append(limits, l)
@@ -112,12 +114,12 @@ func readIOLimits(v value) []IOLimit {
 
 // readLoosened reads what a sandbox takes back of the hardening, and its
 // seccomp profile.
-func readLoosened(o *object, sb *SandboxConfig) {
-	sb.AllowNewPrivileges = o.get("allow-new-privileges").boolean(false)
-	sb.AddCapabilities = readCapabilities(o.get("add-capabilities"))
-	sb.WritableProcSys = o.get("writable-proc-sys").boolean(false)
-	sb.UnmaskKernelFiles = o.get("unmask-kernel-files").boolean(false)
-	if v := o.get("seccomp"); v.oneOf("off", "off", SeccompDefault) == SeccompDefault {
+func readLoosened(o *document.Object, sb *SandboxConfig) {
+	sb.AllowNewPrivileges = o.Get("allow-new-privileges").Boolean(false)
+	sb.AddCapabilities = readCapabilities(o.Get("add-capabilities"))
+	sb.WritableProcSys = o.Get("writable-proc-sys").Boolean(false)
+	sb.UnmaskKernelFiles = o.Get("unmask-kernel-files").Boolean(false)
+	if v := o.Get("seccomp"); v.OneOf("off", "off", SeccompDefault) == SeccompDefault {
 		sb.Seccomp = SeccompDefault
 	}
 }
@@ -152,10 +154,10 @@ var capabilities = []string{
 
 // readCapabilities reads names such as NET_RAW, CAP_NET_RAW or cap_net_raw, and
 // ALL.
-func readCapabilities(v value) []string {
+func readCapabilities(v document.Value) []string {
 	var list []string
 	for _, item := range listed(v) {
-		s, ok := item.text()
+		s, ok := item.Text()
 		if !ok {
 			continue
 		}
@@ -165,7 +167,7 @@ func readCapabilities(v value) []string {
 			continue
 		}
 		if !slices.Contains(capabilities, name) {
-			item.errorf("%q is not a capability such as NET_RAW%s", clip(s), item.c.didYouMean(name, capabilities))
+			item.Errorf("%q is not a capability such as NET_RAW%s", document.Clip(s), item.Collector().DidYouMean(name, capabilities))
 			continue
 		}
 		list = append(list, name)

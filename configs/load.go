@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"lithos/configs/document"
+	"lithos/configs/files"
 )
 
 // Options say what to load.
@@ -55,7 +58,7 @@ type loader struct {
 type sandboxRead struct {
 	*Sandbox
 	entries []*processEntry
-	text    *fileText // of the process config
+	text    *document.Text // of the process config
 }
 
 // Load reads a whole host. The plan is nil only if the master config itself
@@ -86,25 +89,30 @@ func Load(opts Options) (*Plan, Problems) {
 	return l.plan, l.problems
 }
 
+// told adds the problems of a file, see [Owned].
+func (l *loader) told(c *document.Collector, sandbox, process string) {
+	l.problems = append(l.problems, Owned(c.List, sandbox, process)...)
+}
+
 // loadMaster reads the master config and lists the sandbox configs.
 func (l *loader) loadMaster() []string {
 	file, err := filepath.Abs(l.MasterFile)
 	if err != nil {
 		file = l.MasterFile
 	}
-	c := &collector{file: file}
-	defer func() { l.problems = append(l.problems, c.list...) }()
+	c := &document.Collector{File: file}
+	defer func() { l.told(c, "", "") }()
 	v, ok := l.readYAML(c, masterConfig)
 	if !ok {
 		return nil
 	}
 	m, o := readMaster(v, file)
-	if c.broken() {
+	if c.Broken() {
 		return nil
 	}
 	files, err := sandboxFiles(m.SandboxesDir)
 	if err != nil {
-		o.get("sandboxes-dir").errorf("cannot list the sandboxes: %s", err)
+		o.Get("sandboxes-dir").Errorf("cannot list the sandboxes: %s", err)
 		return nil
 	}
 	l.plan = &Plan{Master: m}
@@ -114,26 +122,25 @@ func (l *loader) loadMaster() []string {
 const masterConfig = "master config"
 
 // readYAML reads and parses one file of the host.
-func (l *loader) readYAML(c *collector, what string) (value, bool) {
-	data, err := readHostFile(c.file)
+func (l *loader) readYAML(c *document.Collector, what string) (document.Value, bool) {
+	data, err := files.ReadHost(c.File)
 	if err != nil {
-		if what == masterConfig && missing(err) {
+		if what == masterConfig && files.Missing(err) {
 			err = fmt.Errorf("no such file, make it (it may be empty) or name another by -C")
 		}
-		c.errorAt(place{}, "cannot read the %s: %s", what, err)
-		return value{}, false
+		c.ErrorAt(document.Place{}, "cannot read the %s: %s", what, err)
+		return document.Value{}, false
 	}
-	c.text = l.quotable(data)
-	node, ok := parseYAML(c, data)
-	return rootValue(c, node), ok
+	c.Text = l.quotable(data)
+	return document.Parse(c, data)
 }
 
 // quotable keeps a file's text for excerpts where they are asked for.
-func (l *loader) quotable(data []byte) *fileText {
+func (l *loader) quotable(data []byte) *document.Text {
 	if !l.Excerpts {
 		return nil
 	}
-	return newFileText(data)
+	return document.NewText(data)
 }
 
 // loadSandbox reads one sandbox config and its process config.
@@ -141,24 +148,24 @@ func (l *loader) loadSandbox(base string) *sandboxRead {
 	name := strings.TrimSuffix(base, ".yaml")
 	s := &Sandbox{Name: name, File: path.Join(l.plan.Master.SandboxesDir, base)}
 	read := &sandboxRead{Sandbox: s}
-	c := &collector{file: s.File, sandbox: name}
+	c := &document.Collector{File: s.File}
 	if err := checkSandboxName(name); err != nil {
-		c.errorAt(place{}, "%s; rename the file", err)
+		c.ErrorAt(document.Place{}, "%s; rename the file", err)
 	}
 	if v, ok := l.readYAML(c, "sandbox config"); ok {
 		s.Config = readSandbox(v, name, l.plan.Master)
 	}
 	switch {
 	case s.Config == nil:
-	case c.broken():
+	case c.Broken():
 		l.checkProcesses(s)
 	default:
 		read.entries, read.text = l.readProcessFile(s)
 	}
-	if c.broken() {
+	if c.Broken() {
 		*s = Sandbox{Name: name, File: s.File, Broken: true}
 	}
-	l.problems = append(l.problems, c.list...)
+	l.told(c, name, "")
 	return read
 }
 
@@ -180,7 +187,7 @@ func (l *loader) loadProcesses(s *sandboxRead) {
 }
 
 // readProcessFile reads the entries of the process config of a sandbox.
-func (l *loader) readProcessFile(s *Sandbox) (entries []*processEntry, text *fileText) {
+func (l *loader) readProcessFile(s *Sandbox) (entries []*processEntry, text *document.Text) {
 	s.ProcessFile = s.Config.ConfigFile
 	if file, ok := l.AlternateProcess[s.Name]; ok {
 		s.ProcessFile = file
@@ -188,57 +195,54 @@ func (l *loader) readProcessFile(s *Sandbox) (entries []*processEntry, text *fil
 			s.ProcessFile = abs
 		}
 	}
-	c := &collector{file: s.ProcessFile, sandbox: s.Name}
+	c := &document.Collector{File: s.ProcessFile}
 	data, given := l.AlternateText[s.Name]
 	var err error
 	if !given {
-		data, err = readHostFile(s.ProcessFile)
+		data, err = files.ReadHost(s.ProcessFile)
 	}
 	if err != nil {
 		_, alternate := l.AlternateProcess[s.Name]
 		switch {
-		case missing(err) && alternate:
+		case files.Missing(err) && alternate:
 			err = fmt.Errorf("no such file") // which somebody has named
-		case missing(err):
+		case files.Missing(err):
 			err = fmt.Errorf("no such file, create it, `{}` for no processes")
 		}
-		c.errorAt(place{}, "cannot read the process config: %s", err)
+		c.ErrorAt(document.Place{}, "cannot read the process config: %s", err)
 	}
-	c.text = l.quotable(data)
+	c.Text = l.quotable(data)
 	read := err == nil
 	if read {
-		var node, ok = parseYAML(c, data)
-		if read = ok; ok {
-			entries, read = readProcesses(rootValue(c, node))
+		var root document.Value
+		if root, read = document.Parse(c, data); read {
+			entries, read = readProcesses(root)
 		}
 	}
 	s.ProcessesBroken = !read
-	l.problems = append(l.problems, c.list...)
-	return entries, c.text
+	l.told(c, s.Name, "")
+	return entries, c.Text
 }
 
 // loadProcess reads the container config of an entry and resolves it.
-func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Process {
+func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *document.Text) *Process {
 	p := &Process{Name: e.name, Config: e.cfg, Broken: true}
 	if e.cfg == nil {
 		return p
 	}
 	p.Kind = e.cfg.Kind
-	c := &collector{file: s.ProcessFile, text: text, sandbox: s.Name, process: e.name}
-	defer func() { l.problems = append(l.problems, c.list...) }()
+	c := &document.Collector{File: s.ProcessFile, Text: text}
+	defer func() { l.told(c, s.Name, e.name) }()
 	if err := checkImageName(e.cfg.Image, s.Config.ImageDirLevels); err != nil {
-		c.errorAt(e.image, "%q: %s", clip(e.cfg.Image), err)
+		c.ErrorAt(e.image, "%q: %s", document.Clip(e.cfg.Image), err)
 		return p
 	}
 	t := l.template(s.Config, e, c)
 	if t == nil {
 		return p
 	}
-	content := &collector{file: t.file, text: t.text, sandbox: s.Name, process: e.name}
-	for _, problem := range t.problems {
-		problem.Sandbox, problem.Process = s.Name, e.name
-		l.problems = append(l.problems, problem)
-	}
+	content := &document.Collector{File: t.file, Text: t.text}
+	l.problems = append(l.problems, Owned(t.problems, s.Name, e.name)...)
 	if t.broken {
 		return p
 	}
@@ -248,13 +252,13 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Proce
 		inProcess: c, inContent: content, inSecrets: content,
 	}
 	if t.secretsFile != "" {
-		r.inSecrets = &collector{file: t.secretsFile, sandbox: s.Name, process: e.name}
-		defer func() { l.problems = append(l.problems, r.inSecrets.list...) }()
+		r.inSecrets = &document.Collector{File: t.secretsFile}
+		defer func() { l.told(r.inSecrets, s.Name, e.name) }()
 	}
 	r.before = l.Before.instances(s.Name, e.name)
 	instances := r.resolve(l.keys)
-	l.problems = append(l.problems, content.list...)
-	if c.broken() || content.broken() || r.inSecrets.broken() || t.broken {
+	l.told(content, s.Name, e.name)
+	if c.Broken() || content.Broken() || r.inSecrets.Broken() || t.broken {
 		return p
 	}
 	p.Broken, p.Instances = false, instances
@@ -264,7 +268,7 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *fileText) *Proce
 // template reads the container config of an entry, once for each file. It is
 // nil if there is no such file; what is wrong with a file that is there is
 // among the template's own problems.
-func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *template {
+func (l *loader) template(sb *SandboxConfig, e *processEntry, c *document.Collector) *template {
 	dir := path.Join(sb.ImageDir, e.cfg.Image)
 	key := [2]string{dir, e.cfg.Config}
 	if t, ok := l.templates[key]; ok && t != nil {
@@ -272,11 +276,11 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *collector) *tem
 	}
 	found := l.read(ImageFile{sb.ImageDir, e.cfg.Image, e.cfg.Config})
 	if found.ImageError != "" {
-		c.errorAt(e.image, "%s", found.ImageError)
+		c.ErrorAt(e.image, "%s", found.ImageError)
 		return nil
 	}
 	if found.FileError != "" {
-		c.errorAt(e.config, "cannot read %s in the image %s: %s%s", clip(e.cfg.Config), dir, found.FileError, found.Link)
+		c.ErrorAt(e.config, "cannot read %s in the image %s: %s%s", document.Clip(e.cfg.Config), dir, found.FileError, found.Link)
 		return nil
 	}
 	file := path.Join(dir, e.cfg.Config)
@@ -294,7 +298,7 @@ func (l *loader) parse(file string, data []byte) *template {
 	if t, ok := l.parsed[string(data)]; ok {
 		return t.as(file)
 	}
-	t := parseTemplate(&collector{file: file, text: l.quotable(data)}, data)
+	t := parseTemplate(&document.Collector{File: file, Text: l.quotable(data)}, data)
 	l.parsed[string(data)] = t
 	return t
 }
@@ -310,12 +314,12 @@ func (t *template) as(file string) *template {
 }
 
 // parseTemplate reads a container config whose text was read already.
-func parseTemplate(c *collector, data []byte) *template {
-	node, ok := parseYAML(c, data)
+func parseTemplate(c *document.Collector, data []byte) *template {
+	root, ok := document.Parse(c, data)
 	if !ok {
-		return &template{file: c.file, text: c.text, problems: c.list, broken: true}
+		return &template{file: c.File, text: c.Text, problems: c.List, broken: true}
 	}
-	return readTemplate(rootValue(c, node))
+	return readTemplate(root)
 }
 
 // checkAlternates: an alternate process config for a sandbox that does not
@@ -329,7 +333,7 @@ func (l *loader) checkAlternates() {
 		if !found {
 			l.problems = append(l.problems, Problem{
 				File: l.plan.Master.SandboxesDir, Sandbox: name,
-				Text: fmt.Sprintf("there is no sandbox %s%s", name, didYouMean(name, l.sandboxNames())),
+				Text: fmt.Sprintf("there is no sandbox %s%s", name, document.DidYouMean(name, l.sandboxNames())),
 			})
 		}
 	}
@@ -342,10 +346,6 @@ func (l *loader) sandboxNames() []string {
 	}
 	return names
 }
-
-// ReadFile reads a config of the host as Load does: a regular file of a bounded
-// size.
-func ReadFile(file string) ([]byte, error) { return readHostFile(file) }
 
 // LoadMaster reads the master config alone; it is nil if it can't be used.
 func LoadMaster(file string) (*Master, Problems) {
@@ -369,18 +369,18 @@ func Locate(file string) (*Master, Problems) {
 	if err != nil {
 		return nil, problems
 	}
-	c := &collector{file: abs}
+	c := &document.Collector{File: abs}
 	v, ok := new(loader).readYAML(c, masterConfig)
 	if !ok {
 		return nil, problems
 	}
-	o, known := v.object(masterKeys)
-	if _, given := o.fields["runtime-dir"]; !given && !known {
+	o, known := v.Object(masterKeys)
+	if !o.Given("runtime-dir") && !known {
 		return nil, problems // an unknown key may be meant to be it
 	}
-	before := c.errors
+	before := c.Errors()
 	m = &Master{File: abs, RuntimeDir: readRuntimeDir(&o)}
-	if c.errors > before {
+	if c.Errors() > before {
 		return nil, problems
 	}
 	return m, problems
@@ -390,17 +390,35 @@ func Locate(file string) (*Master, Problems) {
 // sandbox and a process config: all but what these decide. The use of
 // variables is checked (lithos_check --check-container).
 func CheckContainer(file string) Problems {
-	c := &collector{file: file}
-	data, err := readHostFile(file)
+	c := &document.Collector{File: file}
+	data, err := files.ReadHost(file)
 	if err != nil {
 		if os.IsNotExist(err) {
 			err = fmt.Errorf("no such file")
 		}
-		c.errorAt(place{}, "cannot read the container config: %s", err)
-		return c.list
+		c.ErrorAt(document.Place{}, "cannot read the container config: %s", err)
+		return Owned(c.List, "", "")
 	}
-	c.text = newFileText(data)
-	t := parseTemplate(c, data)
-	t.problems.Sort()
-	return t.problems
+	c.Text = document.NewText(data)
+	problems := Owned(parseTemplate(c, data).problems, "", "")
+	problems.Sort()
+	return problems
+}
+
+// sandboxFiles lists the sandbox configs of a directory: the files that end
+// in .yaml, without hidden ones, which editors leave (checklist C1).
+func sandboxFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasSuffix(name, ".yaml") || name[0] == '.' || e.IsDir() {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"lithos/configs/document"
 )
 
 // bigHost is a host of a thousand processes in ten sandboxes. They have images
@@ -51,8 +53,8 @@ func BenchmarkContainerConfig(b *testing.B) {
 	text := []byte(hostConfig{container: "volumes: {/tmp: !Tmpfs }\nenviron: {A: b}\n"}.files()["images/v1/config/app.yaml"])
 	b.ReportAllocs()
 	for b.Loop() {
-		if t := parseTemplate(&collector{}, text); t.broken {
-			b.Fatal(format(t.problems))
+		if t := parseTemplate(&document.Collector{}, text); t.broken {
+			b.Fatal(format(Owned(t.problems, "", "")))
 		}
 	}
 }

@@ -5,21 +5,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lithos/configs/document"
 )
 
 // readAlone reads one file for itself; its kind is the first word of its name.
 func readAlone(name string, data []byte) (any, Problems) {
-	c := &collector{file: name}
+	c := &document.Collector{File: name}
 	kind, _, _ := strings.Cut(name, "-")
 	if kind == "container" {
 		t := parseTemplate(c, data)
-		return t, t.problems
+		return t, Owned(t.problems, "", "")
 	}
-	node, ok := parseYAML(c, data)
+	v, ok := document.Parse(c, data)
 	if !ok {
-		return nil, c.list
+		return nil, Owned(c.List, "", "")
 	}
-	v := rootValue(c, node)
 	var result any
 	switch kind {
 	case "master":
@@ -29,7 +30,7 @@ func readAlone(name string, data []byte) (any, Problems) {
 	case "process":
 		result, _ = readProcesses(v)
 	}
-	return result, c.list
+	return result, Owned(c.List, "", "")
 }
 
 // Why examples of the manual are not accepted as they stand.

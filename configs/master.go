@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // masterKeys are the options of the master config (seeds/000 chapter 2).
@@ -38,86 +40,88 @@ var knownControllers = []string{
 
 // readMaster reads the master config; the second result are the values that
 // Load itself may have to complain about. file is absolute.
-func readMaster(v value, file string) (*Master, *object) {
-	o, ok := v.object(masterKeys)
-	if !ok && o.fields == nil {
+func readMaster(v document.Value, file string) (*Master, *document.Object) {
+	o, ok := v.Object(masterKeys)
+	if !ok && !o.Usable() {
 		return nil, nil
 	}
 	base := path.Dir(file)
 	m := &Master{
 		File:              file,
-		SandboxesDir:      o.get("sandboxes-dir").pathBelow(base, "./sandboxes"),
-		ProcessesDir:      o.get("processes-dir").pathBelow(base, "./processes"),
+		SandboxesDir:      o.Get("sandboxes-dir").PathBelow(base, "./sandboxes"),
+		ProcessesDir:      o.Get("processes-dir").PathBelow(base, "./processes"),
 		RuntimeDir:        readRuntimeDir(&o),
-		DevfsDir:          o.get("devfs-dir").absolutePath("/var/lib/lithos/dev"),
+		DevfsDir:          o.Get("devfs-dir").AbsolutePath("/var/lib/lithos/dev"),
 		CgroupName:        readCgroupName(&o),
-		CgroupControllers: readControllers(o.get("cgroup-controllers")),
-		DefaultLogDir:     o.get("default-log-dir").absolutePath("/var/log/lithos"),
+		CgroupControllers: readControllers(o.Get("cgroup-controllers")),
+		DefaultLogDir:     o.Get("default-log-dir").AbsolutePath("/var/log/lithos"),
 		ConfigLogDir:      readConfigLogDir(&o),
-		StdioLogDir:       o.get("stdio-log-dir").absolutePath("/var/log/lithos/stderr"),
-		LogLevel:          o.get("log-level").logLevel("warn"),
-		LogFormat:         o.get("log-format").oneOf("text", "text", "json", "journal"),
-		SyslogFacility:    readFacility(o.get("syslog-facility")),
-		SyslogName:        o.get("syslog-name").str("lithos"),
-		ControlGroup:      readGroup(o.get("control-group")),
-		MetricsListen:     readAddrPort(o.get("metrics-listen")),
-		RestartBudget:     readBudget(o.get("restart-budget")),
+		StdioLogDir:       o.Get("stdio-log-dir").AbsolutePath("/var/log/lithos/stderr"),
+		LogLevel:          readLogLevel(o.Get("log-level"), "warn"),
+		LogFormat:         o.Get("log-format").OneOf("text", "text", "json", "journal"),
+		SyslogFacility:    readFacility(o.Get("syslog-facility")),
+		SyslogName:        o.Get("syslog-name").Str("lithos"),
+		ControlGroup:      readGroup(o.Get("control-group")),
+		MetricsListen:     readAddrPort(o.Get("metrics-listen")),
+		RestartBudget:     readBudget(o.Get("restart-budget")),
 	}
 	if isDefault(m.CgroupControllers) {
 		m.CgroupOnDemand = append([]string(nil), onDemandControllers...)
 	}
-	m.StateDir = o.get("state-dir").pathBelow(m.RuntimeDir, "state")
-	m.MountDir = o.get("mount-dir").pathBelow(m.RuntimeDir, "mnt")
-	m.LogFile = o.get("log-file").pathBelow(m.DefaultLogDir, "master.log")
+	m.StateDir = o.Get("state-dir").PathBelow(m.RuntimeDir, "state")
+	m.MountDir = o.Get("mount-dir").PathBelow(m.RuntimeDir, "mnt")
+	m.LogFile = o.Get("log-file").PathBelow(m.DefaultLogDir, "master.log")
 	return m, &o
 }
 
-func readRuntimeDir(o *object) string { return o.get("runtime-dir").absolutePath("/run/lithos") }
+func readRuntimeDir(o *document.Object) string {
+	return o.Get("runtime-dir").AbsolutePath("/run/lithos")
+}
 
 // readConfigLogDir: null means off, absence does not (checklist B11).
-func readConfigLogDir(o *object) string {
-	v, given := o.fields["config-log-dir"]
-	if given && v.null() {
+func readConfigLogDir(o *document.Object) string {
+	v := o.Get("config-log-dir")
+	if o.Given("config-log-dir") && v.Null() {
 		return ""
 	}
-	return o.get("config-log-dir").absolutePath("/var/log/lithos/config")
+	return v.AbsolutePath("/var/log/lithos/config")
 }
 
 // readCgroupName: null means off (checklist B7).
-func readCgroupName(o *object) string {
+func readCgroupName(o *document.Object) string {
 	const def = "lithos.slice"
-	v, given := o.fields["cgroup-name"]
-	if !given {
+	v := o.Get("cgroup-name")
+	if !o.Given("cgroup-name") {
 		return def
 	}
-	if v.null() {
+	if v.Null() {
 		return ""
 	}
-	name := v.str(def)
+	name := v.Str(def)
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\n") {
-		v.errorf("%q is not the name of a cgroup: one directory name, or null for none", clip(name))
+		v.Errorf("%q is not the name of a cgroup: one directory name, or null for none", document.Clip(name))
 		return def
 	}
 	return name
 }
 
 // readControllers accepts `cpu,cpuacct` for two, as /proc/mounts writes them.
-func readControllers(v value) []string {
-	items, _ := v.items()
+func readControllers(v document.Value) []string {
+	items, _ := v.Items()
 	var list []string
 	for _, item := range items {
-		s, ok := item.text()
+		s, ok := item.Text()
 		if !ok {
 			continue
 		}
 		for name := range strings.SplitSeq(s, ",") {
 			name = strings.TrimSpace(name)
 			if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || name == "" {
-				item.errorf("%q is not the name of a cgroup controller", clip(name))
+				item.Errorf("%q is not the name of a cgroup controller", document.Clip(name))
 				continue
 			}
 			if !contains(knownControllers, name) {
-				item.warnf("%q is not a cgroup controller of Linux%s", clip(name), didYouMean(name, knownControllers))
+				item.Warnf("%q is not a cgroup controller of Linux%s", document.Clip(name), document.DidYouMean(name, knownControllers))
 			}
 			if !contains(list, name) {
 				list = append(list, name)
@@ -138,43 +142,43 @@ func isDefault(controllers []string) bool {
 }
 
 // readFacility: an unknown one is told and files are used (checklist B15).
-func readFacility(v value) string {
-	s := strings.TrimPrefix(strings.ToLower(v.str("")), "log_")
+func readFacility(v document.Value) string {
+	s := strings.TrimPrefix(strings.ToLower(v.Str("")), "log_")
 	if s != "" && !contains(syslogFacilities, s) {
-		v.warnf("%q is not a syslog facility%s; logging to files instead", clip(s), didYouMean(s, syslogFacilities))
+		v.Warnf("%q is not a syslog facility%s; logging to files instead", document.Clip(s), document.DidYouMean(s, syslogFacilities))
 		return ""
 	}
 	return s
 }
 
 // readGroup takes the name of a group, or its number.
-func readGroup(v value) string {
-	s, ok := v.scalar("a group")
+func readGroup(v document.Value) string {
+	s, ok := v.Scalar("a group")
 	if ok && (s == "" || strings.ContainsAny(s, ": \t\n/")) {
-		v.errorf("%q is not the name or the number of a group", clip(s))
+		v.Errorf("%q is not the name or the number of a group", document.Clip(s))
 		return ""
 	}
 	return s
 }
 
 // readAddrPort takes ADDRESS:PORT.
-func readAddrPort(v value) netip.AddrPort {
-	s, ok := v.scalar("an address with a port")
+func readAddrPort(v document.Value) netip.AddrPort {
+	s, ok := v.Scalar("an address with a port")
 	if !ok {
 		return netip.AddrPort{}
 	}
 	addr, err := netip.ParseAddrPort(s)
 	if err != nil || addr.Port() == 0 {
-		v.errorf("%q is not an address with a port, such as 127.0.0.1:9187 or [::1]:9187", clip(s))
+		v.Errorf("%q is not an address with a port, such as 127.0.0.1:9187 or [::1]:9187", document.Clip(s))
 		return netip.AddrPort{}
 	}
 	return addr
 }
 
-func (v value) logLevel(def string) string {
-	s := strings.ToLower(v.str(def))
+func readLogLevel(v document.Value, def string) string {
+	s := strings.ToLower(v.Str(def))
 	if !contains(logLevels, s) {
-		v.errorf("%q is not one of %s%s", clip(s), strings.Join(logLevels, ", "), didYouMean(s, logLevels))
+		v.Errorf("%q is not one of %s%s", document.Clip(s), strings.Join(logLevels, ", "), document.DidYouMean(s, logLevels))
 		return def
 	}
 	return s

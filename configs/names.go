@@ -1,9 +1,13 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // maxName bounds the names of sandboxes and processes, so that
@@ -18,7 +22,7 @@ func checkSandboxName(name string) error {
 		return err
 	}
 	if name[0] == '.' || name[0] == '-' {
-		return constError("a sandbox name must not begin with a dot or a dash")
+		return document.Error("a sandbox name must not begin with a dot or a dash")
 	}
 	return nil
 }
@@ -29,7 +33,7 @@ func checkProcessName(name string) error { return checkName(name, "") }
 func checkName(name, more string) error {
 	switch {
 	case name == "":
-		return constError("the name is empty")
+		return document.Error("the name is empty")
 	case len(name) > maxName:
 		return fmt.Errorf("the name is longer than %d bytes", maxName)
 	}
@@ -51,17 +55,17 @@ func isWord(r rune) bool {
 // checkImageName: exactly levels normal path components (checklist C5).
 func checkImageName(image string, levels int) error {
 	if path.IsAbs(image) {
-		return constError("an image is a path below image-dir, it must not begin with a slash")
+		return document.Error("an image is a path below image-dir, it must not begin with a slash")
 	}
 	for _, r := range image {
 		if r < ' ' || r == 0x7f {
-			return constError("an image name must not have control characters in it")
+			return document.Error("an image name must not have control characters in it")
 		}
 	}
 	parts := strings.Split(image, "/")
 	for _, p := range parts {
 		if p == "" || p == "." || p == ".." {
-			return constError("each component of an image name must be a directory name, not empty, `.` or `..`")
+			return document.Error("each component of an image name must be a directory name, not empty, `.` or `..`")
 		}
 	}
 	if len(parts) != levels {
@@ -76,4 +80,10 @@ func plural(n int) string {
 		return ""
 	}
 	return "s"
+}
+
+// sortedBy orders a list by a key.
+func sortedBy[T any, K cmp.Ordered](list []T, key func(T) K) []T {
+	slices.SortFunc(list, func(a, b T) int { return cmp.Compare(key(a), key(b)) })
+	return list
 }

@@ -2,28 +2,22 @@ package configs
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
+
+	"lithos/configs/document"
 )
 
 // Severity tells an error, which makes its object Broken, from a warning.
-type Severity int
+type Severity = document.Severity
 
 // The severities.
 const (
-	SeverityError Severity = iota
-	SeverityWarning
+	SeverityError   = document.SeverityError
+	SeverityWarning = document.SeverityWarning
 )
 
-func (s Severity) String() string {
-	if s == SeverityWarning {
-		return "warning"
-	}
-	return "error"
-}
-
-// Problem is one thing that is wrong with a config file.
+// Problem is one thing that is wrong with a config file, and the object that it
+// belongs to.
 type Problem struct {
 	File     string
 	Line     int    // from 1; 0 = the file as a whole
@@ -42,18 +36,22 @@ type Problem struct {
 
 // String formats the problem as FILE:LINE:COLUMN: SEVERITY: PATH: TEXT.
 func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(printable(p.File))
-	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+	return document.Problem{
+		File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Text: p.Text, Severity: p.Severity,
+	}.String()
+}
+
+// Owned gives the problems of a document to a sandbox and a process; without
+// one, each belongs to the process that is its owner.
+func Owned(list []document.Problem, sandbox, process string) Problems {
+	problems := make(Problems, 0, len(list))
+	for _, p := range list {
+		problems = append(problems, Problem{
+			File: p.File, Line: p.Line, Column: p.Column, Path: p.Path, Text: p.Text, Severity: p.Severity,
+			Excerpt: p.Excerpt, Sandbox: sandbox, Process: cmp.Or(process, p.Owner),
+		})
 	}
-	fmt.Fprintf(&b, ": %s: ", p.Severity)
-	if p.Path != "" {
-		b.WriteString(p.Path)
-		b.WriteString(": ")
-	}
-	b.WriteString(p.Text)
-	return b.String()
+	return problems
 }
 
 // Problems is a list of problems in the order of files and lines.

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"os"
 	"strings"
 	"testing"
 )
@@ -41,40 +40,4 @@ func TestProblems(t *testing.T) {
 	equal(t, "of a process", texts(list.Of("s", "q")), "2")
 	equal(t, "errors", list.HasErrors(), true)
 	equal(t, "no errors", list.Of("s", "q").HasErrors(), false)
-}
-
-func TestSuggest(t *testing.T) {
-	keys := []string{"executable", "environ", "kind", "memory-limit", "volumes"}
-	for word, want := range map[string]string{
-		"executible": "executable", "enviorn": "environ", "env": "", "kidn": "kind", "memory": "", "memmory-limt": "memory-limit",
-		"Volumes": "volumes", "x": "", strings.Repeat("v", 10000): "",
-	} {
-		equal(t, clip(word), suggest(word, keys), want)
-	}
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"ab", "ba", 1}, {"wbe", "web", 1}, {"äb", "b", 1}} {
-		equal(t, c.a+"/"+c.b, distance(c.a, c.b), c.want)
-	}
-}
-
-// A file may grow or shrink between the look at its size and the reading.
-func TestReadAtMost(t *testing.T) {
-	file := t.TempDir() + "/f"
-	writeFile(t, file, strings.Repeat("x", 5000))
-	for _, c := range []struct {
-		expected, most int
-		ok             bool
-	}{{5000, 5000, true}, {0, 5000, true}, {9999, 9999, true}, {10, 4999, false}, {4999, 4999, false}} {
-		f, err := os.Open(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := readAtMost(int(f.Fd()), c.expected, c.most)
-		if (err == nil) != c.ok || c.ok && len(data) != 5000 {
-			t.Errorf("expected %d, at most %d: %d bytes, %v", c.expected, c.most, len(data), err)
-		}
-		f.Close()
-	}
 }

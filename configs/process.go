@@ -4,6 +4,8 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // processKeys are the options of an entry of a process config (seeds/000 §4.1).
@@ -22,33 +24,33 @@ type processEntry struct {
 	name string
 	cfg  *ProcessConfig
 
-	at, image, config, kind, addresses, vars place
-	varAt                                    map[string]place
+	at, image, config, kind, addresses, vars document.Place
+	varAt                                    map[string]document.Place
 }
 
 // readProcesses reads a process config. Entries that have an error come back
 // without cfg; ok is false if the file as a whole can't be used. The problems
 // of an entry get its name.
-func readProcesses(v value) (list []*processEntry, ok bool) {
-	entries, _ := v.entries()
-	c := v.c
+func readProcesses(v document.Value) (list []*processEntry, ok bool) {
+	entries, _ := v.Entries()
+	c := v.Collector()
 	for _, e := range entries {
-		if e.twice {
-			attribute(c.list, e.name)
+		if e.Twice {
+			attribute(c.List, e.Name)
 		}
-		if e.name == "" {
-			e.errorf("a process has no name")
+		if e.Name == "" {
+			e.Errorf("a process has no name")
 		}
 	}
-	for _, p := range c.list {
-		if p.Process == "" && p.Severity == SeverityError {
+	for _, p := range c.List {
+		if p.Owner == "" && p.Severity == SeverityError {
 			return nil, false
 		}
 	}
-	defer func() { c.process = "" }()
+	defer func() { c.Owner = "" }()
 	for _, e := range entries {
-		c.process = e.name
-		if strings.HasPrefix(e.name, "_") {
+		c.Owner = e.Name
+		if strings.HasPrefix(e.Name, "_") {
 			warnTemplate(e)
 			continue
 		}
@@ -58,82 +60,82 @@ func readProcesses(v value) (list []*processEntry, ok bool) {
 }
 
 // attribute gives the problems with a key to the process of that name.
-func attribute(list Problems, name string) {
+func attribute(list []document.Problem, name string) {
 	for i := range list {
 		if list[i].Path == name {
-			list[i].Process = name
+			list[i].Owner = name
 		}
 	}
 }
 
 // warnTemplate: a name that begins with an underscore is for anchors, as a key
 // is everywhere (checklist A4); but it looks like a process that will not run.
-func warnTemplate(e entry) {
-	if e.value.has("image") && e.value.has("config") {
-		e.value.c.warnAt(e.keyPlace(), "is not run: names that begin with `_` are for anchors")
+func warnTemplate(e document.Entry) {
+	if e.Value.Has("image") && e.Value.Has("config") {
+		e.Warnf("is not run: names that begin with `_` are for anchors")
 	}
 }
 
-func readProcess(e entry) *processEntry {
-	p := &processEntry{name: e.name, at: e.keyPlace(), varAt: map[string]place{}}
-	before := e.value.c.errors
-	if err := checkProcessName(e.name); err != nil {
-		e.errorf("%s", err)
+func readProcess(e document.Entry) *processEntry {
+	p := &processEntry{name: e.Name, at: e.KeyPlace(), varAt: map[string]document.Place{}}
+	before := e.Value.Collector().Errors()
+	if err := checkProcessName(e.Name); err != nil {
+		e.Errorf("%s", err)
 	}
-	if e.value.null() {
-		e.errorf("expected a mapping with image and config, got nothing")
+	if e.Value.Null() {
+		e.Errorf("expected a mapping with image and config, got nothing")
 		return p
 	}
-	o, ok := e.value.object(processKeys)
-	if !ok && len(o.fields) == 0 {
+	o, ok := e.Value.Object(processKeys)
+	if !ok && !o.Usable() {
 		return p
 	}
-	p.image, p.config, p.kind = o.get("image").place(), o.get("config").place(), o.get("kind").place()
-	p.addresses, p.vars = o.get("ip-addresses").place(), o.get("variables").place()
+	p.image, p.config, p.kind = o.Get("image").Place(), o.Get("config").Place(), o.Get("kind").Place()
+	p.addresses, p.vars = o.Get("ip-addresses").Place(), o.Get("variables").Place()
 	cfg := &ProcessConfig{
-		Kind:                   o.get("kind").kind(KindDaemon, KindCommand),
-		Instances:              int(o.get("instances").integer(1, 0, maxInstances)),
-		IPAddresses:            readAddresses(o.get("ip-addresses")),
-		Variables:              readValues(o.get("variables"), p.varAt),
-		ExtraSecretsNamespaces: readNamespaces(o.get("extra-secrets-namespaces"), nil),
-		MaxUnavailable:         int(o.get("max-unavailable").integer(0, 1, maxInstances)),
+		Kind:                   readKind(o.Get("kind"), KindDaemon, KindCommand),
+		Instances:              int(o.Get("instances").Integer(1, 0, maxInstances)),
+		IPAddresses:            readAddresses(o.Get("ip-addresses")),
+		Variables:              readValues(o.Get("variables"), p.varAt),
+		ExtraSecretsNamespaces: readNamespaces(o.Get("extra-secrets-namespaces"), nil),
+		MaxUnavailable:         int(o.Get("max-unavailable").Integer(0, 1, maxInstances)),
 	}
-	if v := o.get("image"); v.required() {
-		cfg.Image = v.str("")
+	if v := o.Get("image"); v.Required() {
+		cfg.Image = v.Str("")
 	}
-	if v := o.get("config"); v.required() {
+	if v := o.Get("config"); v.Required() {
 		cfg.Config = readConfigPath(v)
 	}
-	p.checkAddressCount(e.value.c, cfg)
-	if e.value.c.errors == before && !e.twice {
+	p.checkAddressCount(e.Value.Collector(), cfg)
+	if e.Value.Collector().Errors() == before && !e.Twice {
 		p.cfg = cfg
 	}
 	return p
 }
 
 // readConfigPath keeps the path as written: it is `@{lithos:config_filename}`.
-func readConfigPath(v value) string {
-	s, ok := v.scalar("a path inside the image")
+func readConfigPath(v document.Value) string {
+	s, ok := v.Scalar("a path inside the image")
 	if ok && !strings.HasPrefix(s, "/") {
-		v.errorf("%q must be an absolute path inside the image", clip(s))
+		v.Errorf("%q must be an absolute path inside the image", document.Clip(s))
 	}
 	return s
 }
 
 // readAddresses reads ip-addresses: one an instance (checklist D6).
-func readAddresses(v value) []netip.Addr {
+func readAddresses(v document.Value) []netip.Addr {
 	var list []netip.Addr
 	seen := map[netip.Addr]bool{}
 	for _, item := range listed(v) {
-		if _, ok := item.text(); !ok {
+		if _, ok := item.Text(); !ok {
 			continue
 		}
-		a := item.address(netip.Addr{})
+		a := item.Address(netip.Addr{})
 		if !a.IsValid() {
 			continue
 		}
 		if seen[a] {
-			item.errorf("%s is given twice", a)
+			item.Errorf("%s is given twice", a)
 		}
 		seen[a] = true
 		list = append(list, a)
@@ -143,26 +145,26 @@ func readAddresses(v value) []netip.Addr {
 
 // checkAddressCount: too few are an error; those left over are not used, as
 // after scaling down (checklist D6).
-func (p *processEntry) checkAddressCount(c *collector, cfg *ProcessConfig) {
+func (p *processEntry) checkAddressCount(c *document.Collector, cfg *ProcessConfig) {
 	have, want := len(cfg.IPAddresses), cfg.Instances
 	if cfg.Kind == KindCommand {
 		want = 1
 	}
 	switch {
 	case have > 0 && have < want:
-		c.errorAt(p.addresses, "%d address%s for %d instances, each needs one", have, strings.Repeat("es", min(1, have-1)), want)
+		c.ErrorAt(p.addresses, "%d address%s for %d instances, each needs one", have, strings.Repeat("es", min(1, have-1)), want)
 	case have > want && cfg.Kind == KindDaemon:
-		c.warnAt(p.addresses, "%d addresses for %d instance%s, the rest is not used", have, want, plural(want))
+		c.WarnAt(p.addresses, "%d addresses for %d instance%s, the rest is not used", have, want, plural(want))
 	}
 }
 
 // readValues reads variables and where each stands.
-func readValues(v value, at map[string]place) map[string]string {
-	list, _ := v.entries()
+func readValues(v document.Value, at map[string]document.Place) map[string]string {
+	list, _ := v.Entries()
 	values := make(map[string]string, len(list))
 	for _, e := range list {
-		if s, ok := e.value.text(); ok {
-			values[e.name], at[e.name] = s, e.value.place()
+		if s, ok := e.Value.Text(); ok {
+			values[e.Name], at[e.Name] = s, e.Value.Place()
 		}
 	}
 	return values

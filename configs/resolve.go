@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+
+	"lithos/configs/document"
 )
 
 // recipe is all that instances of one process are made from. It stays with
@@ -24,9 +26,9 @@ type recipe struct {
 type resolver struct {
 	recipe
 	entry                *processEntry
-	inProcess, inContent *collector
-	inSecrets            *collector // inContent, or that of secret-environ-file
-	secretSizes          []int      // bytes that each takes of the environment
+	inProcess, inContent *document.Collector
+	inSecrets            *document.Collector // inContent, or that of secret-environ-file
+	secretSizes          []int               // bytes that each takes of the environment
 	before               []*Instance
 }
 
@@ -42,7 +44,7 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 	r.checkAddresses()
 	ports := r.checkPorts()
 	r.checkChecks(ports)
-	if r.inProcess.broken() || r.inContent.broken() || r.inSecrets.broken() {
+	if r.inProcess.Broken() || r.inContent.Broken() || r.inSecrets.Broken() {
 		return nil
 	}
 	r.base.TCPPorts = ports
@@ -97,9 +99,9 @@ func (r *resolver) checkSize(c *Container) bool {
 	}
 	switch {
 	case longest > maxArgument:
-		r.inContent.errorAt(place{path: "arguments"}, "one of arguments or environ has %d bytes, the kernel takes at most %d", longest, maxArgument)
+		r.inContent.ErrorAt(document.Place{Path: "arguments"}, "one of arguments or environ has %d bytes, the kernel takes at most %d", longest, maxArgument)
 	case total > maxArguments:
-		r.inContent.errorAt(place{path: "arguments"}, "arguments and environ have %d bytes, at most %d are taken", total, maxArguments)
+		r.inContent.ErrorAt(document.Place{Path: "arguments"}, "arguments and environ have %d bytes, at most %d are taken", total, maxArguments)
 	default:
 		return true
 	}
@@ -110,7 +112,7 @@ func (r *resolver) checkSize(c *Container) bool {
 func (r *resolver) checkKind() {
 	kind := r.t.kind.value
 	if kind != KindCommandOrDaemon && kind != r.cfg.Kind {
-		r.inProcess.errorAt(r.entry.kind, "is %s here but %s in the container config %s", r.cfg.Kind, kind, r.t.file)
+		r.inProcess.ErrorAt(r.entry.kind, "is %s here but %s in the container config %s", r.cfg.Kind, kind, r.t.file)
 	}
 }
 
@@ -122,10 +124,10 @@ func (r *resolver) checkVariables() {
 		s, ok := r.cfg.Variables[d.name]
 		if !ok {
 			at := r.entry.vars
-			at.path += "." + d.name
-			r.inProcess.errorAt(at, "a value is missing for this %s of the container config %s", d.kind, r.t.file)
+			at.Path += "." + d.name
+			r.inProcess.ErrorAt(at, "a value is missing for this %s of the container config %s", d.kind, r.t.file)
 		} else if text := d.check(s, r.sb); text != "" {
-			r.inProcess.errorAt(r.entry.varAt[d.name], "%s", text)
+			r.inProcess.ErrorAt(r.entry.varAt[d.name], "%s", text)
 		}
 	}
 }
@@ -133,15 +135,15 @@ func (r *resolver) checkVariables() {
 // resolveIdentity finds the user, the group and the maps in force (C10-C13,
 // C16, E2, E15).
 func (r *resolver) resolveIdentity() {
-	r.base.UIDMap = r.mapInForce(r.sb.UIDMap, r.t.uidMap, r.sb.AllowUsers, r.t.uidMapAt, "uid-map", "allow-users")
-	r.base.GIDMap = r.mapInForce(r.sb.GIDMap, r.t.gidMap, r.sb.AllowGroups, r.t.gidMapAt, "gid-map", "allow-groups")
+	r.base.UIDMap = r.mapInForce(r.sb.UIDMap, r.t.uidMap, r.sb.AllowUsers, r.t.at("uid-map"), "uid-map", "allow-users")
+	r.base.GIDMap = r.mapInForce(r.sb.GIDMap, r.t.gidMap, r.sb.AllowGroups, r.t.at("gid-map"), "gid-map", "allow-groups")
 
 	user := r.t.userID.value
 	if user == nil {
 		user = r.sb.DefaultUser
 	}
 	if user == nil {
-		r.inContent.errorAt(r.t.userID.at, "is required, since the sandbox has no default-user")
+		r.inContent.ErrorAt(r.t.userID.at, "is required, since the sandbox has no default-user")
 		return
 	}
 	group := &r.sb.DefaultGroup
@@ -155,18 +157,18 @@ func (r *resolver) resolveIdentity() {
 
 // mapInForce: a map is in the sandbox or in the container config; the latter's
 // outside ids are limited by what the sandbox allows (C10).
-func (r *resolver) mapInForce(sandbox, container []IDMap, allowed []Range, at place, key, list string) []IDMap {
+func (r *resolver) mapInForce(sandbox, container []IDMap, allowed []Range, at document.Place, key, list string) []IDMap {
 	if len(container) == 0 {
 		return sandbox
 	}
 	if len(sandbox) > 0 {
-		r.inContent.errorAt(at, "the sandbox has a %s too, only one of both can have it", key)
+		r.inContent.ErrorAt(at, "the sandbox has a %s too, only one of both can have it", key)
 		return sandbox
 	}
 	for _, m := range container {
 		if !m.outsideAllowed(allowed) {
-			r.inContent.errorAt(at, "the outside ids %d to %d are not in %s %s of the sandbox",
-				m.Outside, uint64(m.Outside)+uint64(m.Count)-1, list, formatRanges(allowed))
+			r.inContent.ErrorAt(at, "the outside ids %d to %d are not in %s %s of the sandbox",
+				m.Outside, uint64(m.Outside)+uint64(m.Count)-1, list, document.FormatRanges(allowed))
 		}
 	}
 	return container
@@ -174,12 +176,12 @@ func (r *resolver) mapInForce(sandbox, container []IDMap, allowed []Range, at pl
 
 // checkID: with a container's own map it is the map that is limited, without
 // one it is the id.
-func (r *resolver) checkID(at place, what string, id uint32, ids []IDMap, own bool, allowed []Range, list string) {
+func (r *resolver) checkID(at document.Place, what string, id uint32, ids []IDMap, own bool, allowed []Range, list string) {
 	switch {
 	case !mapped(ids, id):
-		r.inContent.errorAt(at, "%s %d is not among the inside ids of the map in force", what, id)
-	case !own && !inRanges(allowed, id):
-		r.inContent.errorAt(at, "%s %d is not in %s %s of the sandbox", what, id, list, formatRanges(allowed))
+		r.inContent.ErrorAt(at, "%s %d is not among the inside ids of the map in force", what, id)
+	case !own && !document.InRanges(allowed, id):
+		r.inContent.ErrorAt(at, "%s %d is not in %s %s of the sandbox", what, id, list, document.FormatRanges(allowed))
 	}
 }
 
@@ -189,15 +191,15 @@ func (r *resolver) resolveVolumes() {
 	for _, vc := range r.t.volumes {
 		vol, text := resolveVolume(vc, r.sb)
 		if text != "" {
-			r.inContent.errorAt(vc.at, "%s", text)
+			r.inContent.ErrorAt(vc.at, "%s", text)
 			continue
 		}
 		owned := vol.Kind == VolumePersistent && vol.Mkdir || vol.Kind == VolumeStatedir && vol.SubPath != ""
 		if owned && !mapped(r.base.UIDMap, vol.User) {
-			r.inContent.errorAt(vc.at, "its user %d is not among the inside ids of the map in force", vol.User)
+			r.inContent.ErrorAt(vc.at, "its user %d is not among the inside ids of the map in force", vol.User)
 		}
 		if owned && !mapped(r.base.GIDMap, vol.Group) {
-			r.inContent.errorAt(vc.at, "its group %d is not among the inside ids of the map in force", vol.Group)
+			r.inContent.ErrorAt(vc.at, "its group %d is not among the inside ids of the map in force", vol.Group)
 		}
 		volumes = append(volumes, vol)
 	}
@@ -228,11 +230,11 @@ func (r *resolver) checkAddresses() {
 		return
 	}
 	if len(r.cfg.IPAddresses) == 0 && r.cfg.Kind == KindDaemon && r.cfg.Instances > 0 {
-		r.inProcess.errorAt(r.entry.addresses, "is required: the sandbox has a bridged-network, each instance needs an address")
+		r.inProcess.ErrorAt(r.entry.addresses, "is required: the sandbox has a bridged-network, each instance needs an address")
 	}
 	for _, a := range r.cfg.IPAddresses {
 		if !r.sb.Bridged.Network.Contains(a) {
-			r.inProcess.errorAt(r.entry.addresses, "%s is not in the network %s of the sandbox", a, r.sb.Bridged.Network)
+			r.inProcess.ErrorAt(r.entry.addresses, "%s is not in the network %s of the sandbox", a, r.sb.Bridged.Network)
 		}
 	}
 }
@@ -241,9 +243,9 @@ func (r *resolver) checkAddresses() {
 func (r *resolver) checkPorts() []TCPPort {
 	var ports []TCPPort
 	seen := map[uint16]string{}
-	add := func(p TCPPort, key string, at place) {
+	add := func(p TCPPort, key string, at document.Place) {
 		if first, twice := seen[p.Port]; twice {
-			r.inContent.errorAt(at, "port %d is that of %s already", p.Port, clip(first))
+			r.inContent.ErrorAt(at, "port %d is that of %s already", p.Port, document.Clip(first))
 			return
 		}
 		seen[p.Port] = key
@@ -278,13 +280,13 @@ func (r *resolver) resolvePort(pc portConfig) (TCPPort, bool) {
 	}
 	port, err := parsePort(key)
 	if err != nil {
-		r.inContent.errorAt(pc.at, "%s %s", quoteShort(key), err)
+		r.inContent.ErrorAt(pc.at, "%s %s", document.Quote(key), err)
 		return TCPPort{}, false
 	}
 	p := pc.TCPPort
 	p.Port = port
-	if (r.sb.Bridged == nil || p.External) && !inRanges(r.sb.AllowTCPPorts, uint32(port)) {
-		r.inContent.errorAt(pc.at, "%s", notAllowed(port, r.sb))
+	if (r.sb.Bridged == nil || p.External) && !document.InRanges(r.sb.AllowTCPPorts, uint32(port)) {
+		r.inContent.ErrorAt(pc.at, "%s", notAllowed(port, r.sb))
 		return p, false
 	}
 	return p, true

@@ -4,6 +4,8 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // sandboxKeys are the options of a sandbox config (seeds/000 chapter 3).
@@ -18,37 +20,37 @@ var sandboxKeys = []string{
 }
 
 // readSandbox reads the sandbox config of that name.
-func readSandbox(v value, name string, m *Master) *SandboxConfig {
-	o, _ := v.object(sandboxKeys)
+func readSandbox(v document.Value, name string, m *Master) *SandboxConfig {
+	o, _ := v.Object(sandboxKeys)
 	sb := &SandboxConfig{
-		ConfigFile:     o.get("config-file").pathBelow(m.ProcessesDir, name+".yaml"),
-		ImageDir:       o.get("image-dir").absolutePath("/var/lib/lithos/containers"),
-		ImageDirLevels: int(o.get("image-dir-levels").integer(1, 1, 16)),
-		LogFile:        o.get("log-file").pathBelow(m.DefaultLogDir, name+".log"),
-		LogLevel:       o.get("log-level").logLevel(m.LogLevel),
-		ReadonlyPaths:  readVirtualPaths(o.get("readonly-paths")),
-		WritablePaths:  readVirtualPaths(o.get("writable-paths")),
-		AllowUsers:     o.get("allow-users").ranges(math.MaxUint32),
-		AllowGroups:    o.get("allow-groups").ranges(math.MaxUint32),
-		DefaultUser:    o.get("default-user").optionalID(),
-		AllowTCPPorts:  o.get("allow-tcp-ports").ranges(math.MaxUint16),
-		Additional:     readHosts(o.get("additional-hosts")),
-		UIDMap:         o.get("uid-map").idMap(),
-		GIDMap:         o.get("gid-map").idMap(),
-		UsedImagesList: o.get("used-images-list").absolutePath(""),
-		AutoClean:      o.get("auto-clean").boolean(true),
-		ResolvConf:     o.get("resolv-conf").absolutePath("/etc/resolv.conf"),
-		HostsFile:      o.get("hosts-file").absolutePath("/etc/hosts"),
-		Bridged:        readBridge(o.get("bridged-network")),
-		MapImageOwners: o.get("map-image-owners").boolean(false),
+		ConfigFile:     o.Get("config-file").PathBelow(m.ProcessesDir, name+".yaml"),
+		ImageDir:       o.Get("image-dir").AbsolutePath("/var/lib/lithos/containers"),
+		ImageDirLevels: int(o.Get("image-dir-levels").Integer(1, 1, 16)),
+		LogFile:        o.Get("log-file").PathBelow(m.DefaultLogDir, name+".log"),
+		LogLevel:       readLogLevel(o.Get("log-level"), m.LogLevel),
+		ReadonlyPaths:  readVirtualPaths(o.Get("readonly-paths")),
+		WritablePaths:  readVirtualPaths(o.Get("writable-paths")),
+		AllowUsers:     o.Get("allow-users").Ranges(math.MaxUint32),
+		AllowGroups:    o.Get("allow-groups").Ranges(math.MaxUint32),
+		DefaultUser:    o.Get("default-user").OptionalID(),
+		AllowTCPPorts:  o.Get("allow-tcp-ports").Ranges(math.MaxUint16),
+		Additional:     readHosts(o.Get("additional-hosts")),
+		UIDMap:         readIDMap(o.Get("uid-map")),
+		GIDMap:         readIDMap(o.Get("gid-map")),
+		UsedImagesList: o.Get("used-images-list").AbsolutePath(""),
+		AutoClean:      o.Get("auto-clean").Boolean(true),
+		ResolvConf:     o.Get("resolv-conf").AbsolutePath("/etc/resolv.conf"),
+		HostsFile:      o.Get("hosts-file").AbsolutePath("/etc/hosts"),
+		Bridged:        readBridge(o.Get("bridged-network")),
+		MapImageOwners: o.Get("map-image-owners").Boolean(false),
 
-		SecretsPrivateKey: o.get("secrets-private-key").absolutePath(""),
-		SecretsNamespaces: readNamespaces(o.get("secrets-namespaces"), []string{""}),
+		SecretsPrivateKey: o.Get("secrets-private-key").AbsolutePath(""),
+		SecretsNamespaces: readNamespaces(o.Get("secrets-namespaces"), []string{""}),
 	}
 	readRotation(&o, sb)
 	readLimits(&o, sb)
 	readLoosened(&o, sb)
-	if id := o.get("default-group").optionalID(); id != nil {
+	if id := o.Get("default-group").OptionalID(); id != nil {
 		sb.DefaultGroup = *id
 	}
 	checkIdentities(&o, sb)
@@ -64,25 +66,25 @@ const (
 )
 
 // readRotation reads what becomes of the programs' output.
-func readRotation(o *object, sb *SandboxConfig) {
-	sb.StdioLogMaxSize = o.get("stdio-log-max-size").integer(0, leastStdioLog, math.MaxInt64/(maxKeep+2))
-	sb.StdioLogKeep = int(o.get("stdio-log-keep").integer(defaultKeep, 1, maxKeep))
+func readRotation(o *document.Object, sb *SandboxConfig) {
+	sb.StdioLogMaxSize = o.Get("stdio-log-max-size").Integer(0, leastStdioLog, math.MaxInt64/(maxKeep+2))
+	sb.StdioLogKeep = int(o.Get("stdio-log-keep").Integer(defaultKeep, 1, maxKeep))
 }
 
 // checkIdentities holds the rules between the ids of a sandbox (C10-C13).
-func checkIdentities(o *object, sb *SandboxConfig) {
-	if v := o.get("allow-users"); v.empty() {
-		v.errorf("no user is allowed, so nothing can run; write such as `allow-users: [1-1000]`")
+func checkIdentities(o *document.Object, sb *SandboxConfig) {
+	if v := o.Get("allow-users"); v.Empty() {
+		v.Errorf("no user is allowed, so nothing can run; write such as `allow-users: [1-1000]`")
 	}
-	if v := o.get("allow-groups"); v.empty() {
-		v.errorf("no group is allowed, so nothing can run; write such as `allow-groups: [1-1000]`")
+	if v := o.Get("allow-groups"); v.Empty() {
+		v.Errorf("no group is allowed, so nothing can run; write such as `allow-groups: [1-1000]`")
 	}
-	if v := o.get("default-user"); sb.DefaultUser != nil {
+	if v := o.Get("default-user"); sb.DefaultUser != nil {
 		checkID(v, "user", *sb.DefaultUser, sb.AllowUsers, sb.UIDMap)
 	}
 	// The default of the default, 0, matters only to a container that says
 	// nothing of its group: it is looked at there.
-	if v := o.get("default-group"); !v.null() {
+	if v := o.Get("default-group"); !v.Null() {
 		checkID(v, "group", sb.DefaultGroup, sb.AllowGroups, sb.GIDMap)
 	}
 	checkMapsTogether(o)
@@ -90,68 +92,66 @@ func checkIdentities(o *object, sb *SandboxConfig) {
 
 // checkMapsTogether tells of a map without the other. One that is given but
 // wrong was told of already.
-func checkMapsTogether(o *object) {
-	uid, gid := o.get("uid-map"), o.get("gid-map")
-	if uid.empty() == gid.empty() {
+func checkMapsTogether(o *document.Object) {
+	uid, gid := o.Get("uid-map"), o.Get("gid-map")
+	if uid.Empty() == gid.Empty() {
 		return
 	}
 	given := uid
-	if uid.empty() {
+	if uid.Empty() {
 		given = gid
 	}
-	given.errorf("uid-map and gid-map come together: a user namespace needs both")
+	given.Errorf("uid-map and gid-map come together: a user namespace needs both")
 }
 
-func checkID(v value, what string, id uint32, allowed []Range, ids []IDMap) {
+func checkID(v document.Value, what string, id uint32, allowed []Range, ids []IDMap) {
 	list := map[string]string{"user": "allow-users", "group": "allow-groups"}[what]
 	mapKey := map[string]string{"user": "uid-map", "group": "gid-map"}[what]
-	if len(allowed) > 0 && !inRanges(allowed, id) {
-		v.errorf("%s %d is not in %s %s", what, id, list, formatRanges(allowed))
+	if len(allowed) > 0 && !document.InRanges(allowed, id) {
+		v.Errorf("%s %d is not in %s %s", what, id, list, document.FormatRanges(allowed))
 	} else if !mapped(ids, id) {
-		v.errorf("%s %d is not among the inside ids of %s", what, id, mapKey)
+		v.Errorf("%s %d is not among the inside ids of %s", what, id, mapKey)
 	}
 }
 
 // readVirtualPaths reads readonly-paths or writable-paths.
-func readVirtualPaths(v value) map[string]string {
-	list, _ := v.entries()
+func readVirtualPaths(v document.Value) map[string]string {
+	list, _ := v.Entries()
 	paths := make(map[string]string, len(list))
 	for _, e := range list {
-		virtual, err := cleanInside(e.name)
+		virtual, err := document.CleanInside(e.Name)
 		if err != nil {
-			e.errorf("the virtual directory %q %s", clip(e.name), err)
+			e.Errorf("the virtual directory %q %s", document.Clip(e.Name), err)
 			continue
 		}
 		if _, twice := paths[virtual]; twice {
-			e.errorf("the virtual directory %s is given twice", virtual)
+			e.Errorf("the virtual directory %s is given twice", virtual)
 			continue
 		}
-		if !e.value.null() {
-			paths[virtual] = e.value.absolutePath("/")
+		if !e.Value.Null() {
+			paths[virtual] = e.Value.AbsolutePath("/")
 		} else {
-			e.errorf("the host directory is missing")
+			e.Errorf("the host directory is missing")
 		}
 	}
 	return paths
 }
 
-func (e entry) errorf(format string, args ...any) { e.value.c.errorAt(e.keyPlace(), format, args...) }
-
 // readHosts reads additional-hosts, by name (checklist C15). A key may be
 // several names with blanks between, as in a hosts file.
-func readHosts(v value) []Host {
-	list, _ := v.entries()
+func readHosts(v document.Value) []Host {
+	list, _ := v.Entries()
 	var hosts []Host
 	for _, e := range list {
-		if strings.TrimSpace(e.name) == "" || strings.ContainsAny(e.name, "#\n\r\x00") {
-			e.errorf("%q is not a host name", clip(e.name))
+		if strings.TrimSpace(e.Name) == "" || strings.ContainsAny(e.Name, "#\n\r\x00") {
+			e.Errorf("%q is not a host name", document.Clip(e.Name))
 			continue
 		}
-		if _, ok := e.value.text(); !ok {
+		if _, ok := e.Value.Text(); !ok {
 			continue
 		}
-		if a := e.value.address(netip.Addr{}); a.IsValid() {
-			hosts = append(hosts, Host{Name: e.name, Addr: a})
+		if a := e.Value.Address(netip.Addr{}); a.IsValid() {
+			hosts = append(hosts, Host{Name: e.Name, Addr: a})
 		}
 	}
 	return sortedBy(hosts, func(h Host) string { return h.Name })
@@ -159,16 +159,16 @@ func readHosts(v value) []Host {
 
 // readNamespaces reads secrets-namespaces: `^[a-zA-Z0-9_.-]*$` (checklist J2).
 // An empty list is the default.
-func readNamespaces(v value, def []string) []string {
-	items, _ := v.items()
+func readNamespaces(v document.Value, def []string) []string {
+	items, _ := v.Items()
 	var list []string
 	for _, item := range items {
-		s, ok := item.text()
+		s, ok := item.Text()
 		if !ok {
 			continue
 		}
 		if strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && r != '.' && r != '-' }) {
-			item.errorf("%q is not a namespace: letters, digits, `_`, `.` and `-`", clip(s))
+			item.Errorf("%q is not a namespace: letters, digits, `_`, `.` and `-`", document.Clip(s))
 			continue
 		}
 		list = append(list, s)
@@ -182,46 +182,46 @@ func readNamespaces(v value, def []string) []string {
 var bridgeKeys = []string{"bridge", "network", "default-gateway", "after-setup-command"}
 
 // readBridge reads bridged-network (checklist C21).
-func readBridge(v value) *BridgedNetwork {
-	if v.null() {
+func readBridge(v document.Value) *BridgedNetwork {
+	if v.Null() {
 		return nil
 	}
-	o, ok := v.object(bridgeKeys)
+	o, ok := v.Object(bridgeKeys)
 	if !ok || !allRequired(&o, []string{"bridge", "network"}) {
 		return nil
 	}
 	b := &BridgedNetwork{
-		Bridge:            o.get("bridge").str(""),
-		DefaultGateway:    o.get("default-gateway").address(netip.Addr{}),
-		AfterSetupCommand: o.get("after-setup-command").strings(),
+		Bridge:            o.Get("bridge").Str(""),
+		DefaultGateway:    o.Get("default-gateway").Address(netip.Addr{}),
+		AfterSetupCommand: o.Get("after-setup-command").Strings(),
 	}
 	if len(b.Bridge) > 15 || b.Bridge == "" || strings.ContainsAny(b.Bridge, "/: \t\n") || b.Bridge == "." || b.Bridge == ".." {
-		o.get("bridge").errorf("%q is not the name of a network interface (at most 15 bytes)", clip(b.Bridge))
+		o.Get("bridge").Errorf("%q is not the name of a network interface (at most 15 bytes)", document.Clip(b.Bridge))
 	}
-	s, _ := o.get("network").scalar("a network such as 10.0.0.0/24")
+	s, _ := o.Get("network").Scalar("a network such as 10.0.0.0/24")
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		o.get("network").errorf("%q is not a network such as 10.0.0.0/24", clip(s))
+		o.Get("network").Errorf("%q is not a network such as 10.0.0.0/24", document.Clip(s))
 		return b
 	}
 	b.Network = prefix.Masked()
 	if b.DefaultGateway.IsValid() && !b.Network.Contains(b.DefaultGateway) {
-		o.get("default-gateway").errorf("%s is not in the network %s", b.DefaultGateway, b.Network)
+		o.Get("default-gateway").Errorf("%s is not in the network %s", b.DefaultGateway, b.Network)
 	}
-	checkAfterSetup(o.get("after-setup-command"), b.AfterSetupCommand)
+	checkAfterSetup(o.Get("after-setup-command"), b.AfterSetupCommand)
 	return b
 }
 
-func checkAfterSetup(v value, command []string) {
+func checkAfterSetup(v document.Value, command []string) {
 	if len(command) == 0 {
 		return
 	}
 	if !strings.HasPrefix(command[0], "/") {
-		v.errorf("the command %q must have an absolute path", clip(command[0]))
+		v.Errorf("the command %q must have an absolute path", document.Clip(command[0]))
 	}
 	for _, arg := range command {
 		if _, unknown := expandAfterSetup(arg, ""); unknown != "" {
-			v.errorf("unknown variable %s, only @{container_ip} is known here", clip(unknown))
+			v.Errorf("unknown variable %s, only @{container_ip} is known here", document.Clip(unknown))
 		}
 	}
 }

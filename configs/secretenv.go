@@ -7,60 +7,61 @@ import (
 	"path"
 	"slices"
 
+	"lithos/configs/document"
 	"lithos/configs/secrets"
 )
 
 // readSecrets reads secret-environ: a value or a list of values by name. They
 // are not opened here.
-func readSecrets(v value) []sourced[SecretVar] {
-	list, _ := v.entries()
+func readSecrets(v document.Value) []sourced[SecretVar] {
+	list, _ := v.Entries()
 	var vars []sourced[SecretVar]
 	for _, e := range list {
 		if !checkEnvName(e) {
 			continue
 		}
-		if e.name == "LITHOS_NAME" || e.name == "LITHOS_CONFIG" {
-			e.value.c.warnAt(e.keyPlace(), "%s is always set by lithos itself, this secret is not used", e.name)
+		if e.Name == "LITHOS_NAME" || e.Name == "LITHOS_CONFIG" {
+			e.Warnf("%s is always set by lithos itself, this secret is not used", e.Name)
 			continue
 		}
-		values := []value{e.value}
-		if e.value.what() == "a list" {
-			values, _ = e.value.items()
+		values := []document.Value{e.Value}
+		if e.Value.Describe() == "a list" {
+			values, _ = e.Value.Items()
 			if len(values) == 0 {
-				e.errorf("the list has no value")
+				e.Errorf("the list has no value")
 			}
 		}
-		sv := SecretVar{Name: e.name}
+		sv := SecretVar{Name: e.Name}
 		for _, item := range values {
-			s, ok := item.text()
+			s, ok := item.Text()
 			if !ok {
 				continue
 			}
 			if _, err := secrets.ParseValue(s); err != nil {
-				item.c.errorHiding(item.place(), "%s", err)
+				item.Collector().ErrorHiding(item.Place(), "%s", err)
 				continue
 			}
 			sv.Values = append(sv.Values, s)
 		}
-		vars = append(vars, sourced[SecretVar]{sv, e.keyPlace()})
+		vars = append(vars, sourced[SecretVar]{sv, e.KeyPlace()})
 	}
 	return sortedBy(vars, func(s sourced[SecretVar]) string { return s.value.Name })
 }
 
 // checkSecretNames holds the rules between environ, secret-environ and
 // secret-environ-file (checklist E11).
-func checkSecretNames(o *object, t *template) {
+func checkSecretNames(o *document.Object, t *template) {
 	if len(t.secretEnviron) > 0 && t.secretEnvironFile != "" {
-		o.get("secret-environ-file").errorf("conflicts with secret-environ: give one of them")
+		o.Get("secret-environ-file").Errorf("conflicts with secret-environ: give one of them")
 	}
-	t.warnShadowed(o.c, "secret-environ")
+	t.warnShadowed(o.Collector(), "secret-environ")
 }
 
 // warnShadowed: of a name in both, the secret wins.
-func (t *template) warnShadowed(c *collector, where string) {
+func (t *template) warnShadowed(c *document.Collector, where string) {
 	for _, e := range t.environ {
 		if t.secret(e.value.Name) {
-			c.warnAt(e.at, "%s is in %s too, which wins", e.value.Name, where)
+			c.WarnAt(e.at, "%s is in %s too, which wins", e.value.Name, where)
 		}
 	}
 }
@@ -82,25 +83,25 @@ func secretFile(file, config string) string {
 // readSecretFile reads secret-environ-file, with the image as the root: a
 // mapping as secret-environ is one (checklist J7).
 func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
-	inConfig := &collector{file: t.file, text: t.text}
+	inConfig := &document.Collector{File: t.file, Text: t.text}
 	dir, file := path.Join(imageDir, image), secretFile(t.secretEnvironFile, config)
 	found := l.read(ImageFile{imageDir, image, file})
 	why := found.ImageError + found.FileError // one of them at most
 	if why != "" {
-		inConfig.errorAt(t.secretFileAt, "cannot read %s in the image %s: %s", clip(file), dir, why)
+		inConfig.ErrorAt(t.at("secret-environ-file"), "cannot read %s in the image %s: %s", document.Clip(file), dir, why)
 	}
 	data := found.Text
 	t.secretsFile = path.Join(dir, file)
-	c := &collector{file: t.secretsFile, text: l.quotable(data)}
+	c := &document.Collector{File: t.secretsFile, Text: l.quotable(data)}
 	if why == "" {
-		if node, ok := parseYAML(c, data); ok {
-			t.secretEnviron = readSecrets(rootValue(c, node))
+		if root, ok := document.Parse(c, data); ok {
+			t.secretEnviron = readSecrets(root)
 		}
 	}
 	if len(t.activated()) > 0 {
 		for _, s := range t.secretEnviron {
 			if contains(activationVariables, s.value.Name) {
-				c.errorAt(s.at, "is set by `activation: systemd`, it must not be given")
+				c.ErrorAt(s.at, "is set by `activation: systemd`, it must not be given")
 			}
 		}
 	}
@@ -110,8 +111,8 @@ func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
 		}
 	}
 	t.warnShadowed(inConfig, "secret-environ-file")
-	t.problems = slices.Concat(t.problems, inConfig.list, c.list)
-	t.broken = t.broken || inConfig.broken() || c.broken()
+	t.problems = slices.Concat(t.problems, inConfig.List, c.List)
+	t.broken = t.broken || inConfig.Broken() || c.Broken()
 }
 
 // keyRing are the keys of one file, read once.
@@ -157,16 +158,16 @@ func (r *resolver) resolveSecrets(keys func(file string) keyRing) {
 	ring := keys(r.sb.SecretsPrivateKey)
 	switch {
 	case errors.Is(ring.err, fs.ErrPermission):
-		r.inSecrets.warnAt(r.t.secretEnviron[0].at, "whether the secrets can be opened is not known: %s", ring.err)
+		r.inSecrets.WarnAt(r.t.secretEnviron[0].at, "whether the secrets can be opened is not known: %s", ring.err)
 	case ring.err != nil:
-		r.inSecrets.errorAt(r.t.secretEnviron[0].at, "%s", ring.err)
+		r.inSecrets.ErrorAt(r.t.secretEnviron[0].at, "%s", ring.err)
 	}
 	for _, s := range r.t.secretEnviron {
 		v := s.value
 		if ring.err == nil && len(v.Values) > 0 {
 			secret, err := secrets.Open(ring.keys, r.base.SecretsNamespaces, v.Values)
 			if err != nil {
-				r.inSecrets.errorAt(s.at, "%s", err)
+				r.inSecrets.ErrorAt(s.at, "%s", err)
 			}
 			v.Hash = secrets.ShortHash(secret.Reveal()).String()
 			r.secretSizes = append(r.secretSizes, len(v.Name)+len(secret.Reveal())+2)

@@ -4,13 +4,15 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // portConfig is an element of tcp-ports whose key may have variables in it.
 type portConfig struct {
 	TCPPort
 	key string
-	at  place // of the key
+	at  document.Place // of the key
 }
 
 var portKeys = []string{
@@ -23,8 +25,8 @@ const defaultBacklog = 128
 var anyAddress = netip.IPv4Unspecified()
 
 // readPorts reads tcp-ports. fds is the program's limit of descriptors.
-func readPorts(v value, fds uint64) []portConfig {
-	list, _ := v.entries()
+func readPorts(v document.Value, fds uint64) []portConfig {
+	list, _ := v.Entries()
 	var ports []portConfig
 	byFD := map[int]string{}
 	for _, e := range list {
@@ -33,46 +35,46 @@ func readPorts(v value, fds uint64) []portConfig {
 			continue
 		}
 		if first, twice := byFD[p.FD]; twice {
-			e.errorf("descriptor %d is that of port %s already", p.FD, clip(first))
+			e.Errorf("descriptor %d is that of port %s already", p.FD, document.Clip(first))
 			continue
 		}
-		byFD[p.FD] = e.name
+		byFD[p.FD] = e.Name
 		ports = append(ports, p)
 	}
 	return ports
 }
 
-func readPort(e entry, fds uint64) (portConfig, bool) {
-	p := portConfig{key: e.name, at: e.keyPlace()}
+func readPort(e document.Entry, fds uint64) (portConfig, bool) {
+	p := portConfig{key: e.Name, at: e.KeyPlace()}
 	ok := true
-	if !strings.Contains(e.name, "@{") {
-		if _, err := parsePort(e.name); err != nil {
-			e.errorf("%q %s", clip(e.name), err)
+	if !strings.Contains(e.Name, "@{") {
+		if _, err := parsePort(e.Name); err != nil {
+			e.Errorf("%q %s", document.Clip(e.Name), err)
 			ok = false
 		}
 	}
-	o, good := e.value.object(portKeys)
-	if !good || !o.get("fd").required() {
+	o, good := e.Value.Object(portKeys)
+	if !good || !o.Get("fd").Required() {
 		return p, false
 	}
-	fd := o.get("fd")
-	p.FD = int(fd.integer(-1, 0, math.MaxInt32))
+	fd := o.Get("fd")
+	p.FD = int(fd.Integer(-1, 0, math.MaxInt32))
 	switch {
 	case p.FD < 0:
 		ok = false
 	case p.FD == 1 || p.FD == 2:
-		fd.errorf("%d is stdout or stderr of the program; a socket may be 0 or 3 and up", p.FD)
+		fd.Errorf("%d is stdout or stderr of the program; a socket may be 0 or 3 and up", p.FD)
 		ok = false
 	case uint64(p.FD) >= fds:
-		fd.errorf("%d is beyond fileno-limit %d", p.FD, fds)
+		fd.Errorf("%d is beyond fileno-limit %d", p.FD, fds)
 		ok = false
 	}
-	p.Host = o.get("host").address(anyAddress)
-	p.Backlog = int(o.get("listen-backlog").integer(defaultBacklog, 0, math.MaxInt32))
-	p.ReuseAddr = o.get("reuse-addr").boolean(true)
-	p.ReusePort = o.get("reuse-port").boolean(false)
-	p.NonBlock = o.get("set-non-block").boolean(false)
-	p.External = o.get("external").boolean(false)
+	p.Host = o.Get("host").Address(anyAddress)
+	p.Backlog = int(o.Get("listen-backlog").Integer(defaultBacklog, 0, math.MaxInt32))
+	p.ReuseAddr = o.Get("reuse-addr").Boolean(true)
+	p.ReusePort = o.Get("reuse-port").Boolean(false)
+	p.NonBlock = o.Get("set-non-block").Boolean(false)
+	p.External = o.Get("external").Boolean(false)
 	return p, ok
 }
 
@@ -95,28 +97,30 @@ func (t *template) activated() []*variable {
 }
 
 // checkActivation reports what can't be together with `activation: systemd`.
-func (t *template) checkActivation(c *collector, o *object) {
+func (t *template) checkActivation(c *document.Collector, o *document.Object) {
 	list := t.activated()
 	if len(list) == 0 {
 		return
 	}
 	for _, p := range t.ports {
 		if i := p.FD - firstActivationFD; i >= 0 && i < len(list) {
-			c.errorAt(p.at, "descriptor %d is that of variable %q by its activation; "+
-				"take a higher one, or write the activation out", p.FD, clip(list[i].name))
+			c.ErrorAt(p.at, "descriptor %d is that of variable %q by its activation; "+
+				"take a higher one, or write the activation out", p.FD, document.Clip(list[i].name))
 		}
 	}
 	for i, d := range list {
 		if fd := firstActivationFD + i; uint64(fd) >= t.fixed.FilenoLimit {
-			c.errorAt(d.at, "its descriptor %d is beyond fileno-limit %d", fd, t.fixed.FilenoLimit)
+			c.ErrorAt(d.at, "its descriptor %d is beyond fileno-limit %d", fd, t.fixed.FilenoLimit)
 		}
 	}
 	const text = "is set by `activation: systemd`, it must not be given"
 	for _, key := range []string{"environ", "secret-environ"} {
-		list, _ := o.get(key).quiet().entries()
+		list, _ := o.Get(key).Quiet().Entries()
 		for _, e := range list {
-			if contains(activationVariables, e.name) {
-				c.errorAt(place{e.at.Line, e.at.Column, key + "." + e.name}, text)
+			if contains(activationVariables, e.Name) {
+				at := e.KeyPlace()
+				at.Path = key + "." + e.Name
+				c.ErrorAt(at, text)
 			}
 		}
 	}

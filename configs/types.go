@@ -1,6 +1,10 @@
 package configs
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"lithos/configs/document"
+)
 
 // Kind is what a process or container config is for.
 type Kind string
@@ -112,4 +116,4 @@ type ProcessConfig struct {
 }
 
 // Range is an inclusive range of ids or ports.
-type Range struct{ First, Last uint32 }
+type Range = document.Range

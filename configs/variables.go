@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // variable is one declaration of a container config (checklist F1).
@@ -12,7 +14,7 @@ type variable struct {
 	kind    string   // the tag
 	systemd bool     // TcpPort with `activation: systemd`
 	choices []string // Choice
-	at      place
+	at      document.Place
 }
 
 const (
@@ -27,12 +29,12 @@ var variableTags = []string{tagTCPPort, tagName, tagDottedName, tagChoice}
 var activations = []string{"none", "systemd"}
 
 // readVariables reads the declarations, by name.
-func readVariables(v value) []variable {
-	list, _ := v.entries()
+func readVariables(v document.Value) []variable {
+	list, _ := v.Entries()
 	var vars []variable
 	for _, e := range list {
-		if strings.HasPrefix(e.name, "lithos:") {
-			e.errorf("names that begin with lithos: are built in, they need no declaration")
+		if strings.HasPrefix(e.Name, "lithos:") {
+			e.Errorf("names that begin with lithos: are built in, they need no declaration")
 			continue
 		}
 		if d, ok := readVariable(e); ok {
@@ -42,33 +44,33 @@ func readVariables(v value) []variable {
 	return sortedBy(vars, func(d variable) string { return d.name })
 }
 
-func readVariable(e entry) (variable, bool) {
-	v := e.value
-	d := variable{name: e.name, kind: v.tag(), at: e.keyPlace()}
-	body := v.withoutTag()
+func readVariable(e document.Entry) (variable, bool) {
+	v := e.Value
+	d := variable{name: e.Name, kind: v.Tag(), at: e.KeyPlace()}
+	body := v.WithoutTag()
 	ok := true
 	switch d.kind {
 	case "":
-		v.errorf("a variable has a type, one of %s", strings.Join(variableTags, ", "))
+		v.Errorf("a variable has a type, one of %s", strings.Join(variableTags, ", "))
 		return d, false
 	case tagTCPPort:
 		d.systemd, ok = readActivation(body)
 		if d.systemd && strings.ContainsFunc(d.name, func(r rune) bool { return r <= ' ' || r == ':' || r >= 0x7f }) {
-			v.errorf("the name %q can't be in LISTEN_FDNAMES, which separates names by colons", clip(d.name))
+			v.Errorf("the name %q can't be in LISTEN_FDNAMES, which separates names by colons", document.Clip(d.name))
 			ok = false
 		}
 	case tagName, tagDottedName:
-		if !body.empty() {
-			v.errorf("%s takes no value", d.kind)
+		if !body.Empty() {
+			v.Errorf("%s takes no value", d.kind)
 			ok = false
 		}
 	case tagChoice:
-		if d.choices = body.strings(); len(d.choices) == 0 {
-			v.errorf("%s takes a list of values", d.kind)
+		if d.choices = body.Strings(); len(d.choices) == 0 {
+			v.Errorf("%s takes a list of values", d.kind)
 			ok = false
 		}
 	default:
-		v.errorf("unknown type of variable %s%s", clip(d.kind), v.c.didYouMean(d.kind, variableTags))
+		v.Errorf("unknown type of variable %s%s", document.Clip(d.kind), v.Collector().DidYouMean(d.kind, variableTags))
 		return d, false
 	}
 	return d, ok
@@ -76,15 +78,10 @@ func readVariable(e entry) (variable, bool) {
 
 // readActivation reads the parameters of `!TcpPort`: the value of activation
 // is a word, which may be written as a tag too.
-func readActivation(body value) (systemd, ok bool) {
-	o, ok := body.object([]string{"activation"})
-	v := o.get("activation")
-	if word, tagged := strings.CutPrefix(v.tag(), "!"); tagged && v.withoutTag().null() {
-		n := *v.node
-		n.Value, n.Tag, n.Style = word, "!!str", 0
-		v.node = &n
-	}
-	return v.oneOf("none", activations...) == "systemd", ok
+func readActivation(body document.Value) (systemd, ok bool) {
+	o, ok := body.Object([]string{"activation"})
+	v := o.Get("activation").TagAsWord()
+	return v.OneOf("none", activations...) == "systemd", ok
 }
 
 // check says what is wrong with a value for the variable, or "". The range of
@@ -95,20 +92,20 @@ func (d *variable) check(s string, sb *SandboxConfig) string {
 	case tagTCPPort:
 		port, err := parsePort(s)
 		if err != nil {
-			return quoteShort(s) + " " + err.Error()
+			return document.Quote(s) + " " + err.Error()
 		}
-		if sb != nil && sb.Bridged == nil && !inRanges(sb.AllowTCPPorts, uint32(port)) {
+		if sb != nil && sb.Bridged == nil && !document.InRanges(sb.AllowTCPPorts, uint32(port)) {
 			return notAllowed(port, sb)
 		}
 	case tagName:
 		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && r != '-' }) {
-			return quoteShort(s) + " is not a !Name: letters, digits, `_` and `-`, at least one"
+			return document.Quote(s) + " is not a !Name: letters, digits, `_` and `-`, at least one"
 		}
 	case tagDottedName:
 		return checkDottedName(s)
 	case tagChoice:
 		if !slices.Contains(d.choices, s) {
-			return quoteShort(s) + " is not one of the choices " + clip(strings.Join(d.choices, ", ")) + didYouMean(s, d.choices)
+			return document.Quote(s) + " is not one of the choices " + document.Clip(strings.Join(d.choices, ", ")) + document.DidYouMean(s, d.choices)
 		}
 	}
 	return ""
@@ -118,18 +115,18 @@ func checkDottedName(s string) string {
 	for part := range strings.SplitSeq(s, ".") {
 		switch {
 		case part == "":
-			return quoteShort(s) + " is not a !DottedName: it has an empty part"
+			return document.Quote(s) + " is not a !DottedName: it has an empty part"
 		case part[0] == '-' || part[len(part)-1] == '-':
-			return quoteShort(s) + " is not a !DottedName: a part begins or ends with a dash"
+			return document.Quote(s) + " is not a !DottedName: a part begins or ends with a dash"
 		case strings.ContainsFunc(part, func(r rune) bool { return !isWord(r) && r != '-' }):
-			return quoteShort(s) + " is not a !DottedName: letters, digits, `_`, `-` and dots"
+			return document.Quote(s) + " is not a !DottedName: letters, digits, `_`, `-` and dots"
 		}
 	}
 	return ""
 }
 
 func notAllowed(port uint16, sb *SandboxConfig) string {
-	return "port " + strconv.Itoa(int(port)) + " is not in allow-tcp-ports " + formatRanges(sb.AllowTCPPorts) + " of the sandbox"
+	return "port " + strconv.Itoa(int(port)) + " is not in allow-tcp-ports " + document.FormatRanges(sb.AllowTCPPorts) + " of the sandbox"
 }
 
 // parsePort reads 1..65535; port 0, which is "any", is refused (checklist F4).
@@ -137,14 +134,12 @@ func parsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	switch {
 	case err != nil:
-		return 0, constError("is not a TCP port, 1 to 65535")
+		return 0, document.Error("is not a TCP port, 1 to 65535")
 	case n == 0:
-		return 0, constError("is not a TCP port: 0 would be any")
+		return 0, document.Error("is not a TCP port: 0 would be any")
 	}
 	return uint16(n), nil
 }
-
-func quoteShort(s string) string { return strconv.Quote(clip(s)) }
 
 // The built-in variables (checklist F8).
 const (
@@ -187,20 +182,20 @@ func isPID(s string) bool {
 // checkSubstitutions reports variables that are used but neither declared nor
 // built in (checklist F7), in arguments, values of environ and keys of
 // tcp-ports, the only places where they are replaced (F5), and in checks.
-func (t *template) checkSubstitutions(c *collector) {
+func (t *template) checkSubstitutions(c *document.Collector) {
 	names := slices.Clone(builtins)
 	known := map[string]bool{builtinName: true, builtinConfig: true}
 	for _, d := range t.variables {
 		names = append(names, d.name)
 		known[d.name] = true
 	}
-	look := func(s string, at place) {
+	look := func(s string, at document.Place) {
 		substitute(s, func(name string) string {
 			switch {
 			case name == builtinPID:
-				c.errorAt(at, "@{%s} can only be the whole value of a variable in environ", builtinPID)
+				c.ErrorAt(at, "@{%s} can only be the whole value of a variable in environ", builtinPID)
 			case !known[name]:
-				c.errorAt(at, "variable %q is not declared in variables%s", clip(name), c.didYouMean(name, names))
+				c.ErrorAt(at, "variable %q is not declared in variables%s", document.Clip(name), c.DidYouMean(name, names))
 			}
 			return ""
 		})

@@ -6,7 +6,7 @@ import (
 )
 
 func TestE23_F1_F2_F3_F4_ValuesOfVariables(t *testing.T) {
-	sandbox := &SandboxConfig{AllowTCPPorts: []Range{{80, 80}, {8000, 8999}}}
+	sandbox := &SandboxConfig{AllowTCPPorts: []Range{{First: 80, Last: 80}, {First: 8000, Last: 8999}}}
 	long := strings.Repeat("a", 10000)
 	for _, c := range []struct {
 		tag, value, want string // "" = fine

@@ -4,6 +4,8 @@ import (
 	"math"
 	"path"
 	"strings"
+
+	"lithos/configs/document"
 )
 
 // volumeConfig is a volume as a container config describes it; Source and
@@ -11,7 +13,7 @@ import (
 type volumeConfig struct {
 	Volume
 	virtual string // `!Readonly` and `!Persistent`
-	at      place
+	at      document.Place
 }
 
 // volumeTags are the kinds of volumes by their tags; the second spelling of
@@ -40,26 +42,26 @@ const (
 
 // readVolumes reads volumes, shorter mount points first and then by name, so
 // that a mount point inside a volume comes after it (checklist H6).
-func readVolumes(v value) []volumeConfig {
-	list, _ := v.entries()
+func readVolumes(v document.Value) []volumeConfig {
+	list, _ := v.Entries()
 	var volumes []volumeConfig
 	seen := map[string]string{}
 	for _, e := range list {
-		point, err := cleanInside(e.name)
+		point, err := document.CleanInside(e.Name)
 		if err == nil && point == "/" {
-			err = constError("is the root, which is the image")
+			err = document.Error("is the root, which is the image")
 		}
 		if err != nil {
-			e.errorf("the mount point %q %s", clip(e.name), err)
+			e.Errorf("the mount point %q %s", document.Clip(e.Name), err)
 			continue
 		}
 		if first, twice := seen[point]; twice {
-			e.errorf("the same mount point as %s", clip(first))
+			e.Errorf("the same mount point as %s", document.Clip(first))
 			continue
 		}
-		seen[point] = e.name
-		if vol, ok := readVolume(e.value); ok {
-			vol.MountPoint, vol.at = point, e.value.place()
+		seen[point] = e.Name
+		if vol, ok := readVolume(e.Value); ok {
+			vol.MountPoint, vol.at = point, e.Value.Place()
 			volumes = append(volumes, vol)
 		}
 	}
@@ -67,14 +69,14 @@ func readVolumes(v value) []volumeConfig {
 	return sortedBy(volumes, func(v volumeConfig) int { return len(v.MountPoint) })
 }
 
-func readVolume(v value) (volumeConfig, bool) {
-	if v.tag() == "" {
-		v.errorf("a volume has a tag, one of %s", strings.Join(volumeTagNames, ", "))
+func readVolume(v document.Value) (volumeConfig, bool) {
+	if v.Tag() == "" {
+		v.Errorf("a volume has a tag, one of %s", strings.Join(volumeTagNames, ", "))
 		return volumeConfig{}, false
 	}
-	kind, ok := volumeTags[v.tag()]
+	kind, ok := volumeTags[v.Tag()]
 	if !ok {
-		v.errorf("unknown kind of volume %s%s", clip(v.tag()), v.c.didYouMean(v.tag(), volumeTagNames))
+		v.Errorf("unknown kind of volume %s%s", document.Clip(v.Tag()), v.Collector().DidYouMean(v.Tag(), volumeTagNames))
 		return volumeConfig{}, false
 	}
 	// What is in memory or dies with the container could be executed in the
@@ -82,40 +84,40 @@ func readVolume(v value) (volumeConfig, bool) {
 	// noexec unless asked for.
 	dies := kind == VolumeTmpfs || kind == VolumeStatedir
 	vol := volumeConfig{Volume: Volume{Kind: kind, Mode: defaultMode, Exec: dies}}
-	body := v.withoutTag()
-	if body.what() != "a mapping" && !body.null() && kind != VolumeTmpfs {
-		vol.setPath(body.insidePath("/"))
+	body := v.WithoutTag()
+	if body.Describe() != "a mapping" && !body.Null() && kind != VolumeTmpfs {
+		vol.setPath(body.InsidePath("/"))
 		return vol, true
 	}
-	o, ok := body.object(volumeKeys[kind])
+	o, ok := body.Object(volumeKeys[kind])
 	if kind != VolumeTmpfs {
-		vol.setPath(o.get("path").insidePath("/"))
-		ok = (kind != VolumeReadonly || o.get("path").required()) && ok
+		vol.setPath(o.Get("path").InsidePath("/"))
+		ok = (kind != VolumeReadonly || o.Get("path").Required()) && ok
 	} else {
-		vol.Size = o.get("size").integer(defaultTmpfsSize, 1, maxTmpfsSize) // 0 is "no limit" to the kernel
+		vol.Size = o.Get("size").Integer(defaultTmpfsSize, 1, maxTmpfsSize) // 0 is "no limit" to the kernel
 	}
-	vol.Mkdir = o.get("mkdir").boolean(false)
-	vol.Mode = o.get("mode").mode()
-	vol.User = uint32(o.get("user").integer(0, 0, maxID))
-	vol.Group = uint32(o.get("group").integer(0, 0, maxID))
-	vol.Exec = o.get("exec").boolean(dies)
+	vol.Mkdir = o.Get("mkdir").Boolean(false)
+	vol.Mode = readMode(o.Get("mode"))
+	vol.User = uint32(o.Get("user").Integer(0, 0, document.MaxID))
+	vol.Group = uint32(o.Get("group").Integer(0, 0, document.MaxID))
+	vol.Exec = o.Get("exec").Boolean(dies)
 	return vol, ok
 }
 
-// mode reads permissions. People write them without the 0o: then they are decimal,
+// readMode reads permissions. People write them without the 0o: then they are decimal,
 // as in the original, and what nobody means.
-func (v value) mode() uint32 {
-	s, ok := v.scalar("a number")
+func readMode(v document.Value) uint32 {
+	s, ok := v.Scalar("a number")
 	if !ok {
 		return defaultMode
 	}
-	n := v.integer(defaultMode, 0, math.MaxInt64)
+	n := v.Integer(defaultMode, 0, math.MaxInt64)
 	if n > maxMode {
-		v.errorf("%s is not in 0 to 0o%o%s", clip(s), maxMode, octalHint(s))
+		v.Errorf("%s is not in 0 to 0o%o%s", document.Clip(s), maxMode, octalHint(s))
 		return defaultMode
 	}
 	if hint := octalHint(s); hint != "" {
-		v.warnf("%s is a decimal number, which is 0o%o%s", clip(s), n, hint)
+		v.Warnf("%s is a decimal number, which is 0o%o%s", document.Clip(s), n, hint)
 	}
 	return uint32(n)
 }
@@ -159,7 +161,7 @@ func resolveVolume(vol volumeConfig, sb *SandboxConfig) (Volume, string) {
 	if vol.Kind == VolumeReadonly {
 		where = "readonly-paths or writable-paths"
 	}
-	return Volume{}, "no virtual directory of the sandbox holds " + clip(vol.virtual) + ": it is not in " + where
+	return Volume{}, "no virtual directory of the sandbox holds " + document.Clip(vol.virtual) + ": it is not in " + where
 }
 
 // longestPrefix looks a cleaned absolute path up in a map of such paths.

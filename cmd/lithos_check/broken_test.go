@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"lithos/configs"
+	"lithos/configs/inspect"
 	"lithos/configs/report"
 )
 
@@ -30,7 +31,7 @@ func TestA5_D12_R4_BrokenCorpusByTheProgram(t *testing.T) {
 			want := sorted(problems)
 			inspected := want
 			if plan != nil { // what images lack is found beside it
-				inspected = sorted(append(problems, plan.Inspect()...))
+				inspected = sorted(append(problems, inspect.Plan(plan)...))
 			}
 
 			code, stdout, stderr := checked(t, "-C", master, "--json")

@@ -11,6 +11,7 @@ import (
 	"lithos/cmd/internal/cli"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
+	"lithos/configs/inspect"
 	"lithos/configs/report"
 )
 
@@ -85,7 +86,7 @@ func (r *result) checkHost(o *options) {
 	r.plan, r.problems = plan, problems
 	r.problems = append(r.problems, checkBinaries()...)
 	if plan != nil {
-		r.problems = append(r.problems, plan.Inspect()...)
+		r.problems = append(r.problems, inspect.Plan(plan)...)
 		r.problems = append(r.problems, checkDirectories(plan.Master)...)
 		r.problems = append(r.problems, checkControlGroup(plan.Master)...)
 		r.problems = append(r.problems, checkCopied(plan)...)

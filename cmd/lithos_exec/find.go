@@ -14,6 +14,7 @@ import (
 	"lithos/actors/services/api"
 	"lithos/cmd/internal/setup"
 	"lithos/configs"
+	"lithos/configs/document"
 	"lithos/spawn/enter"
 	"lithos/spawn/records"
 )
@@ -105,7 +106,7 @@ func suggest(name string, names []string) string {
 		candidates = append(candidates, processOf(n))
 	}
 	slices.Sort(candidates)
-	return configs.Suggest(name, slices.Compact(candidates))
+	return document.Suggest(name, slices.Compact(candidates))
 }
 
 // ask asks the daemon for what is configured; nothing if none answers.

@@ -15,6 +15,7 @@ import (
 	"lithos/actors/services/deaths"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
+	"lithos/configs/document"
 	"lithos/spawn"
 	"lithos/spawn/records"
 	"lithos/sysx/proc"
@@ -268,7 +269,7 @@ func (s *snapshot) choose(names []string) error {
 		if n = strings.TrimSuffix(n, "/"); used[n] {
 			continue
 		}
-		if meant := configs.Suggest(n, known); meant != "" {
+		if meant := document.Suggest(n, known); meant != "" {
 			return fmt.Errorf("there is no sandbox, process or instance %q, did you mean %s?", n, meant)
 		}
 		return fmt.Errorf("there is no sandbox, process or instance %q; lithos_ps without a name lists all", n)

@@ -12,6 +12,8 @@ import (
 	"lithos/cmd/internal/cli"
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
+	"lithos/configs/files"
+	"lithos/configs/inspect"
 	"lithos/configs/report"
 	"lithos/sysx/lockfile"
 )
@@ -88,7 +90,7 @@ func (s *switcher) run() error {
 		}
 		defer lock.Close()
 	}
-	data, readErr := configs.ReadFile(s.file)
+	data, readErr := files.ReadHost(s.file)
 	sandbox := s.check(data, readErr == nil)
 	s.show()
 	if sandbox == nil {
@@ -120,7 +122,7 @@ func (s *switcher) check(data []byte, read bool) *configs.Sandbox {
 	}
 	plan, problems := reader.Load(opts)
 	if plan != nil {
-		problems = append(problems, plan.Inspect()...)
+		problems = append(problems, inspect.Plan(plan)...)
 	}
 	problems.Sort()
 	failed := plan == nil

@@ -112,8 +112,8 @@ var mutations = []mutation{
 	}},
 	{name: "paths-inside-while-they-change", edits: lookUpAnywhere, run: "TestH3_E16_PathsThatAreSwappedDuringTheStart/plain",
 		wins: []string{"TestH3_E16_PathsThatAreSwappedDuringTheStart/plain"}},
-	{name: "configs-inside", edits: []edit{{"configs/files.go", "unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS", "0"},
-		{"configs/files.go", "openat2(i.fd, file,", `openat2(i.fd, "./"+file,`}}, run: trapsTest, wins: []string{
+	{name: "configs-inside", edits: []edit{{"configs/files/files.go", "unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS", "0"},
+		{"configs/files/files.go", "Openat2(i.fd, file,", `Openat2(i.fd, "./"+file,`}}, run: trapsTest, wins: []string{
 		"config-link-absolute", "config-link-up", "config-directory-link", "config-magic-link",
 	}},
 	{name: "etc-without-links", edits: []edit{{"spawn/knot/state.go", "unix.Openat(etc, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)", "unix.Openat(etc, name, unix.O_PATH|unix.O_CLOEXEC, 0)"}}, run: trapsTest, wins: []string{

@@ -1,4 +1,4 @@
-package configs
+package inspect
 
 import (
 	"bytes"
@@ -11,19 +11,22 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/configs/document"
+	"lithos/configs/files"
 )
 
 // program follows what execve will: the file, its architecture, and what runs
 // it, which is a script's interpreter or a dynamic program's loader. by is the
 // file that needs this one, "" for the executable itself.
-func (i *inspection) program(at place, file, by string, depth int) {
+func (i *inspection) program(at document.Place, file, by string, depth int) {
 	const deepest = 5 // as the kernel
-	what := clip(file)
+	what := document.Clip(file)
 	if by != "" {
-		what = "the interpreter of " + clip(by) + ", " + clip(file) + ","
+		what = "the interpreter of " + document.Clip(by) + ", " + document.Clip(file) + ","
 	}
 	if depth > deepest {
-		i.content.errorAt(at, "%s is a script that is run by a script, and so on", what)
+		i.content.ErrorAt(at, "%s is a script that is run by a script, and so on", what)
 		return
 	}
 	name := file
@@ -41,16 +44,16 @@ func (i *inspection) program(at place, file, by string, depth int) {
 	}
 	head, err := openHead(f)
 	if err != nil {
-		i.content.warnAt(at, "cannot read %s: %s", what, err)
+		i.content.WarnAt(at, "cannot read %s: %s", what, err)
 		return
 	}
 	defer head.close()
 	interpreter, wrong := head.interpreter()
 	switch {
 	case wrong != "" && i.foreign():
-		i.content.warnAt(at, "%s %s; this host has handlers in binfmt_misc, one may run it", what, wrong)
+		i.content.WarnAt(at, "%s %s; this host has handlers in binfmt_misc, one may run it", what, wrong)
 	case wrong != "":
-		i.content.errorAt(at, "%s %s", what, wrong)
+		i.content.ErrorAt(at, "%s %s", what, wrong)
 	case interpreter != "" && head.script:
 		i.program(at, interpreter, f.path, depth+1)
 	case interpreter != "":
@@ -59,36 +62,36 @@ func (i *inspection) program(at place, file, by string, depth int) {
 }
 
 // loader looks at a dynamic program's loader, which has none itself.
-func (i *inspection) loader(at place, file, by string) {
+func (i *inspection) loader(at document.Place, file, by string) {
 	name := file
 	if !path.IsAbs(name) {
 		name = path.Join(i.c.Workdir, name)
 	}
 	f, err := i.view.lookup(name)
 	if err != nil {
-		i.tell(i.content, at, fmt.Sprintf("the loader of %s, %s, is missing", clip(by), clip(file)), err)
+		i.tell(i.content, at, fmt.Sprintf("the loader of %s, %s, is missing", document.Clip(by), document.Clip(file)), err)
 		return
 	}
 	defer f.close()
-	i.executable(at, fmt.Sprintf("the loader of %s, %s,", clip(by), clip(file)), f)
+	i.executable(at, fmt.Sprintf("the loader of %s, %s,", document.Clip(by), document.Clip(file)), f)
 }
 
 // executable tells whether there is a file that execve would take.
-func (i *inspection) executable(at place, what string, f *found) bool {
+func (i *inspection) executable(at document.Place, what string, f *found) bool {
 	var fs unix.Statfs_t
 	switch {
 	case f.fd < 0: // in a directory that is made at the start
-		i.content.errorAt(at, "%s is a directory", what)
+		i.content.ErrorAt(at, "%s is a directory", what)
 	case !f.is(unix.S_IFREG):
-		i.content.errorAt(at, "%s is no regular file", what)
+		i.content.ErrorAt(at, "%s is no regular file", what)
 	case f.st.Mode&0o111 == 0:
-		i.content.errorAt(at, "%s is not executable (mode %04o): chmod +x", what, f.st.Mode&0o7777)
+		i.content.ErrorAt(at, "%s is not executable (mode %04o): chmod +x", what, f.st.Mode&0o7777)
 	case f.on.noExec:
-		i.content.errorAt(at, "%s lies on %s, which is mounted noexec, see the volume option exec", what, f.on.what)
+		i.content.ErrorAt(at, "%s lies on %s, which is mounted noexec, see the volume option exec", what, f.on.what)
 	case unix.Fstatfs(f.fd, &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0:
-		i.content.errorAt(at, "%s lies on a file system of the host that is mounted noexec", what)
+		i.content.ErrorAt(at, "%s lies on a file system of the host that is mounted noexec", what)
 	case !i.may(f, 1):
-		i.content.warnAt(at, "%s may not execute %s (mode %04o, owner %d:%d)", i.user(), strings.TrimSuffix(what, ","),
+		i.content.WarnAt(at, "%s may not execute %s (mode %04o, owner %d:%d)", i.user(), strings.TrimSuffix(what, ","),
 			f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
 		return true
 	default:
@@ -124,7 +127,7 @@ const (
 )
 
 func openHead(f *found) (*head, error) {
-	fd, err := ignoringEINTR(func() (int, error) {
+	fd, err := files.RetryEINTR(func() (int, error) {
 		return unix.Open("/proc/self/fd/"+strconv.Itoa(f.fd), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -145,7 +148,7 @@ func (h *head) read(offset int64, n int) ([]byte, error) {
 	buf := make([]byte, n)
 	got := 0
 	for got < n {
-		k, err := ignoringEINTR(func() (int, error) { return unix.Pread(h.fd, buf[got:], offset+int64(got)) })
+		k, err := files.RetryEINTR(func() (int, error) { return unix.Pread(h.fd, buf[got:], offset+int64(got)) })
 		if err != nil {
 			return nil, err
 		}

@@ -1,19 +1,20 @@
-package configs
+package files
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/configs/document"
 )
 
-// readHostFile reads a config of the host: a regular file of a bounded size.
-func readHostFile(file string) ([]byte, error) {
-	fd, err := ignoringEINTR(func() (int, error) {
+// ReadHost reads a config of the host: a regular file of a bounded size.
+func ReadHost(file string) ([]byte, error) {
+	fd, err := RetryEINTR(func() (int, error) {
 		return unix.Open(file, unix.O_PATH|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -23,36 +24,37 @@ func readHostFile(file string) ([]byte, error) {
 	return readDescriptor(fd)
 }
 
-// image is an image directory that is being read.
-type image struct{ fd int }
+// Image is an image directory that is being read.
+type Image struct{ fd int }
 
-// openImage opens the directory NAME below an image directory. Symbolic links
+// OpenImage opens the directory NAME below an image directory. Symbolic links
 // below image-dir are refused: an image is named by its own name, so that
 // lithos_clean sees what is used, and what is inside one image can't pose as
 // another. image-dir itself may be reached by links, it is the maintainer's.
-func openImage(imageDir, name string) (image, error) {
-	dir, err := openImageDir(imageDir)
+func OpenImage(imageDir, name string) (Image, error) {
+	dir, err := OpenDir(imageDir)
 	if err != nil {
-		return image{}, err
+		return Image{}, err
 	}
 	defer unix.Close(dir)
-	fd, err := openat2(dir, name, unix.O_PATH|unix.O_DIRECTORY,
+	fd, err := Openat2(dir, name, unix.O_PATH|unix.O_DIRECTORY,
 		unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_MAGICLINKS)
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return image{}, fmt.Errorf("%s/%s is, or is reached by, a symbolic link; name the image's directory itself", imageDir, name)
+		return Image{}, fmt.Errorf("%s/%s is, or is reached by, a symbolic link; name the image's directory itself", imageDir, name)
 	case errors.Is(err, unix.ENOTDIR):
-		return image{}, fmt.Errorf("%s/%s is not a directory", imageDir, name)
+		return Image{}, fmt.Errorf("%s/%s is not a directory", imageDir, name)
 	case errors.Is(err, unix.ENOENT):
-		return image{}, fmt.Errorf("%s/%s does not exist", imageDir, name)
+		return Image{}, fmt.Errorf("%s/%s does not exist", imageDir, name)
 	case err != nil:
-		return image{}, fmt.Errorf("cannot open %s/%s: %w", imageDir, name, err)
+		return Image{}, fmt.Errorf("cannot open %s/%s: %w", imageDir, name, err)
 	}
-	return image{fd}, nil
+	return Image{fd}, nil
 }
 
-func openImageDir(imageDir string) (int, error) {
-	fd, err := ignoringEINTR(func() (int, error) {
+// OpenDir opens an image-dir.
+func OpenDir(imageDir string) (int, error) {
+	fd, err := RetryEINTR(func() (int, error) {
 		return unix.Open(imageDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -61,13 +63,17 @@ func openImageDir(imageDir string) (int, error) {
 	return fd, nil
 }
 
-func (i image) close() { unix.Close(i.fd) }
+// FD is the directory, opened with O_PATH.
+func (i Image) FD() int { return i.fd }
 
-// readFile reads a config inside the image, which is hostile: links are
+// Close closes the directory.
+func (i Image) Close() { unix.Close(i.fd) }
+
+// ReadFile reads a config inside the image, which is hostile: links are
 // resolved as the container would, with the image as the root, and nothing is
 // opened for reading before it is known to be a regular file.
-func (i image) readFile(file string) ([]byte, error) {
-	fd, err := openat2(i.fd, file, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+func (i Image) ReadFile(file string) ([]byte, error) {
+	fd, err := Openat2(i.fd, file, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +81,15 @@ func (i image) readFile(file string) ([]byte, error) {
 	return readDescriptor(fd)
 }
 
-// linkOn tells of the first symbolic link on the way to a file that could not be
+// LinkOn tells of the first symbolic link on the way to a file that could not be
 // read, "" if there is none: what looks right from outside may lead to nowhere in
 // the image.
-func (i image) linkOn(file string) string {
+func (i Image) LinkOn(file string) string {
 	parts := strings.Split(strings.Trim(file, "/"), "/")
 	const most = 32 // a path from a config
 	for n := 1; n <= len(parts) && n <= most; n++ {
 		name := strings.Join(parts[:n], "/")
-		fd, err := openat2(i.fd, name, unix.O_PATH|unix.O_NOFOLLOW, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		fd, err := Openat2(i.fd, name, unix.O_PATH|unix.O_NOFOLLOW, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 		if err != nil {
 			return ""
 		}
@@ -91,15 +97,15 @@ func (i image) linkOn(file string) string {
 		k, err := unix.Readlinkat(fd, "", target) // fails for what is no link
 		unix.Close(fd)
 		if err == nil {
-			return fmt.Sprintf("; /%s is a symbolic link to %s, and links of an image are followed inside of it only", clip(name), clip(string(target[:k])))
+			return fmt.Sprintf("; /%s is a symbolic link to %s, and links of an image are followed inside of it only", document.Clip(name), document.Clip(string(target[:k])))
 		}
 	}
 	return ""
 }
 
-// openat2 opens name below dir. It is in Linux since 5.6; there is no other
+// Openat2 opens name below dir. It is in Linux since 5.6; there is no other
 // safe way, so without it there is an error that says so.
-func openat2(dir int, name string, flags, resolve uint64) (int, error) {
+func Openat2(dir int, name string, flags, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
 	var fd int
 	var err error
@@ -126,17 +132,17 @@ func readDescriptor(fd int) ([]byte, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, fmt.Errorf("it is %s, a config must be a regular file", fileType(st.Mode))
 	}
-	if st.Size > maxFileSize {
-		return nil, fmt.Errorf("the file has %d bytes, a config may have at most %d", st.Size, maxFileSize)
+	if st.Size > document.MaxSize {
+		return nil, fmt.Errorf("the file has %d bytes, a config may have at most %d", st.Size, document.MaxSize)
 	}
-	f, err := ignoringEINTR(func() (int, error) {
+	f, err := RetryEINTR(func() (int, error) {
 		return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(f)
-	return readAtMost(f, int(st.Size), maxFileSize)
+	return readAtMost(f, int(st.Size), document.MaxSize)
 }
 
 // readAtMost reads a file to its end, whose size was expected a moment ago but
@@ -147,7 +153,7 @@ func readAtMost(fd, expected, most int) ([]byte, error) {
 		if len(data) == cap(data) {
 			data = append(data, 0)[:len(data)]
 		}
-		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		n, err := RetryEINTR(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +181,8 @@ func fileType(mode uint32) string {
 	return "not a file"
 }
 
-func ignoringEINTR(call func() (int, error)) (int, error) {
+// RetryEINTR makes a system call again as long as a signal interrupts it.
+func RetryEINTR(call func() (int, error)) (int, error) {
 	for {
 		n, err := call()
 		if err != unix.EINTR {
@@ -184,23 +191,5 @@ func ignoringEINTR(call func() (int, error)) (int, error) {
 	}
 }
 
-// sandboxFiles lists the sandbox configs of a directory: the files that end
-// in .yaml, without hidden ones, which editors leave (checklist C1).
-func sandboxFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		name := e.Name()
-		if !strings.HasSuffix(name, ".yaml") || name[0] == '.' || e.IsDir() {
-			continue
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
-// missing tells whether an error says that a file does not exist.
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// Missing tells whether an error says that a file does not exist.
+func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,4 +1,4 @@
-package configs
+package inspect
 
 import (
 	"errors"
@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/configs/document"
+	"lithos/configs/files"
 )
 
 // view is what a container will see: the image with everything mounted on it,
@@ -53,11 +56,11 @@ type absentError struct {
 func (e *absentError) Error() string {
 	switch {
 	case errors.Is(e.err, unix.ENOTDIR):
-		return fmt.Sprintf("%s is no directory on %s", clip(e.at), e.on.what)
+		return fmt.Sprintf("%s is no directory on %s", document.Clip(e.at), e.on.what)
 	case errors.Is(e.err, unix.ELOOP):
-		return fmt.Sprintf("%s is a loop of symbolic links", clip(e.at))
+		return fmt.Sprintf("%s is a loop of symbolic links", document.Clip(e.at))
 	}
-	return fmt.Sprintf("%s does not exist on %s", clip(e.at), e.on.what)
+	return fmt.Sprintf("%s does not exist on %s", document.Clip(e.at), e.on.what)
 }
 
 // unknownError: whether the path exists can't be told now.
@@ -69,9 +72,9 @@ type unknownError struct {
 
 func (e *unknownError) Error() string {
 	if e.err != nil {
-		return fmt.Sprintf("cannot look at %s on %s: %s", clip(e.at), e.on.what, e.err)
+		return fmt.Sprintf("cannot look at %s on %s: %s", document.Clip(e.at), e.on.what, e.err)
 	}
-	return fmt.Sprintf("whether %s is there can't be told: %s is made at the start", clip(e.at), e.on.what)
+	return fmt.Sprintf("whether %s is there can't be told: %s is made at the start", document.Clip(e.at), e.on.what)
 }
 
 func (v *view) close() {
@@ -109,7 +112,7 @@ func (v *view) direct(p string) (*found, error) {
 		}
 	}
 	image := v.mounts["/"]
-	fd, err := openat2(image.dir, clean, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
+	fd, err := files.Openat2(image.dir, clean, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_SYMLINKS)
 	if err != nil {
 		return nil, nil // the long way tells which part of it
 	}
@@ -204,7 +207,7 @@ func (v *view) child(dir *found, name string) (*found, error) {
 	case dir.fd < 0:
 		return nil, &unknownError{p, dir.on, nil}
 	}
-	fd, err := ignoringEINTR(func() (int, error) {
+	fd, err := files.RetryEINTR(func() (int, error) {
 		return unix.Openat(dir.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})
 	switch err {

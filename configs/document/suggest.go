@@ -1,13 +1,10 @@
-package configs
+package document
 
 import "strings"
 
-// Suggest returns the candidate that word was probably meant to be, or "".
-func Suggest(word string, candidates []string) string { return suggest(word, candidates) }
-
-// suggest returns the candidate that word was probably meant to be, or "". Of
+// Suggest returns the candidate that word was probably meant to be, or "". Of
 // many candidates, which only a hostile file has, it looks at the first.
-func suggest(word string, candidates []string) string {
+func Suggest(word string, candidates []string) string {
 	const most = 200
 	candidates = candidates[:min(most, len(candidates))]
 	best, bestDistance := "", 1+min(3, 1+len(word)/4)
@@ -19,21 +16,21 @@ func suggest(word string, candidates []string) string {
 	return best
 }
 
-// didYouMean is suggest as the end of a sentence.
-func didYouMean(word string, candidates []string) string {
-	if s := suggest(word, candidates); s != "" {
+// DidYouMean is suggest as the end of a sentence.
+func DidYouMean(word string, candidates []string) string {
+	if s := Suggest(word, candidates); s != "" {
 		return ", did you mean `" + s + "`?"
 	}
 	return ""
 }
 
-// didYouMean says nothing once the problem would not be told anyway: to search
+// DidYouMean says nothing once the problem would not be told anyway: to search
 // for what a hundred thousand words may have meant takes its time.
-func (c *collector) didYouMean(word string, candidates []string) string {
-	if len(c.list) > maxProblems {
+func (c *Collector) DidYouMean(word string, candidates []string) string {
+	if len(c.List) > MaxProblems {
 		return ""
 	}
-	return didYouMean(word, candidates)
+	return DidYouMean(word, candidates)
 }
 
 // distance is the number of letters to insert, delete or replace, or of

@@ -1,4 +1,4 @@
-package configs
+package inspect
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lithos/configs"
 )
 
 // inspected is a host whose image has mount points and a static program; edit
@@ -50,11 +52,10 @@ func hostMachine() uint16 {
 
 const inspectedHost = "devfs-dir: HOST/dev\n"
 
-func (c inspected) inspect(t *testing.T) Problems {
+func (c inspected) inspect(t *testing.T) configs.Problems {
 	t.Helper()
 	c.host.master += inspectedHost
-	files := c.host.files()
-	dir := writeTree(t, files)
+	dir := writeTree(t, c.host.files())
 	for _, sub := range []string{"dev/pts", "images/v1/dev", "images/v1/proc", "images/v1/sys", "images/v1/bin", "images/v1/etc"} {
 		mkdirs(t, filepath.Join(dir, sub))
 	}
@@ -62,11 +63,11 @@ func (c inspected) inspect(t *testing.T) Problems {
 	if c.edit != nil {
 		c.edit(t, dir)
 	}
-	plan, problems := Load(Options{MasterFile: filepath.Join(dir, "master.yaml"), Excerpts: true})
+	plan, problems := configs.Load(configs.Options{MasterFile: filepath.Join(dir, "master.yaml"), Excerpts: true})
 	if plan == nil || len(problems) > 0 {
 		t.Fatalf("unexpected problems:\n%s", format(problems))
 	}
-	found := plan.Inspect()
+	found := Plan(plan)
 	for i, p := range found {
 		found[i].Text, found[i].File = strings.ReplaceAll(p.Text, dir, "HOST"), strings.ReplaceAll(p.File, dir, "HOST")
 		if p.Sandbox != "web" || p.Process != "app" {
@@ -277,8 +278,8 @@ func TestR4_InspectHostileImage(t *testing.T) {
 
 func TestR4_InspectOncePerImage(t *testing.T) {
 	h := hostConfig{process: "a: &a {image: v1, config: /config/app.yaml, instances: 3}\nb: *a\nc: {image: v1, config: /config/app.yaml, instances: 0}\n"}
-	plan, _ := h.good(t)
-	found := plan.Inspect()
+	plan := h.load(t)
+	found := Plan(plan)
 	for _, process := range []string{"a", "b"} {
 		if len(found.Of("web", process)) == 0 {
 			t.Errorf("nothing is told of %s", process)

@@ -1,23 +1,23 @@
-package configs
+package document
 
 import (
 	"strings"
 	"unicode/utf8"
 )
 
-// fileText is the text of a file, whose lines are found when the first problem
+// Text is the text of a file, whose lines are found when the first problem
 // quotes one.
-type fileText struct {
+type Text struct {
 	content string
 	starts  []int // offsets of the lines
 }
 
-func newFileText(data []byte) *fileText {
-	return &fileText{content: strings.TrimPrefix(string(data), "\ufeff")}
+func NewText(data []byte) *Text {
+	return &Text{content: strings.TrimPrefix(string(data), "\ufeff")}
 }
 
 // line is a line, counted from 1, without its end; "" if there is none.
-func (t *fileText) line(n int) string {
+func (t *Text) line(n int) string {
 	if t == nil || n < 1 {
 		return ""
 	}
@@ -35,7 +35,7 @@ func (t *fileText) line(n int) string {
 }
 
 // index finds the lines as YAML counts them.
-func (t *fileText) index() {
+func (t *Text) index() {
 	t.starts = []int{0}
 	for i, r := range t.content {
 		if !isBreak(r) || r == '\r' && strings.HasPrefix(t.content[i+1:], "\n") {

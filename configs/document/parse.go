@@ -1,4 +1,4 @@
-package configs
+package document
 
 import (
 	"bytes"
@@ -15,18 +15,23 @@ import (
 // Limits of one file. Container configs are written by developers who are
 // hostile in the worst case, so reading one costs bounded time and memory.
 const (
-	maxFileSize = 1 << 20 // bytes
-	maxNodes    = 1 << 18 // values, after each alias is replaced by what it stands for
-	maxDepth    = 100     // nested lists and mappings
+	MaxSize  = 1 << 20 // bytes
+	maxNodes = 1 << 18 // values, after each alias is replaced by what it stands for
+	maxDepth = 100     // nested lists and mappings
 	// maxMarks bounds, before anything is parsed, the characters by which
 	// a YAML text can grow a tree: a megabyte of commas would otherwise
 	// become hundreds of megabytes of nodes.
 	maxMarks = 1 << 18
 )
 
-// parseYAML parses one file and reports what is wrong with its text. The node
-// is nil for an empty file; ok is false if there was an error.
-func parseYAML(c *collector, data []byte) (root *yaml.Node, ok bool) {
+// Parse reads one file and reports what is wrong with its text. An empty file is
+// an absent value; ok is false if there was an error.
+func Parse(c *Collector, data []byte) (root Value, ok bool) {
+	node, ok := parse(c, data)
+	return rootValue(c, node), ok
+}
+
+func parse(c *Collector, data []byte) (root *yaml.Node, ok bool) {
 	if !acceptBytes(c, data) {
 		return nil, false
 	}
@@ -34,10 +39,10 @@ func parseYAML(c *collector, data []byte) (root *yaml.Node, ok bool) {
 	switch {
 	case err != nil:
 		at, text := locateSyntaxError(data, err)
-		c.errorAt(at, "%s", text)
+		c.ErrorAt(at, "%s", text)
 		return nil, false
 	case second != nil:
-		c.errorAt(nodePlace(second), "a second YAML document begins here: a config is one document")
+		c.ErrorAt(nodePlace(second), "a second YAML document begins here: a config is one document")
 		return nil, false
 	}
 	if root == nil {
@@ -49,13 +54,13 @@ func parseYAML(c *collector, data []byte) (root *yaml.Node, ok bool) {
 }
 
 // acceptBytes looks at the text before anything is parsed.
-func acceptBytes(c *collector, data []byte) bool {
-	if len(data) > maxFileSize {
-		c.errorAt(place{}, "the file is larger than %d bytes, which is the limit of a config", maxFileSize)
+func acceptBytes(c *Collector, data []byte) bool {
+	if len(data) > MaxSize {
+		c.ErrorAt(Place{}, "the file is larger than %d bytes, which is the limit of a config", MaxSize)
 		return false
 	}
 	if !utf8.Valid(data) {
-		c.errorAt(invalidUTF8(data), "the file is not UTF-8 text")
+		c.ErrorAt(invalidUTF8(data), "the file is not UTF-8 text")
 		return false
 	}
 	marks := 0
@@ -68,23 +73,23 @@ func acceptBytes(c *collector, data []byte) bool {
 		}
 	}
 	if marks > maxMarks {
-		c.errorAt(place{}, "the file has too many items: more than %d lines and punctuation marks", maxMarks)
+		c.ErrorAt(Place{}, "the file has too many items: more than %d lines and punctuation marks", maxMarks)
 		return false
 	}
 	return true
 }
 
 // invalidUTF8 is where the first byte is that is no UTF-8.
-func invalidUTF8(data []byte) place {
-	at := place{line: 1, column: 1}
+func invalidUTF8(data []byte) Place {
+	at := Place{Line: 1, Column: 1}
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
 		if r == utf8.RuneError && size == 1 {
 			break
 		}
-		at.column++
+		at.Column++
 		if r == '\n' {
-			at.line, at.column = at.line+1, 1
+			at.Line, at.Column = at.Line+1, 1
 		}
 		data = data[size:]
 	}
@@ -124,7 +129,7 @@ func decodeYAML(data []byte) (root, second *yaml.Node, err error) {
 // line only, and for many errors it is the line where the surrounding block
 // began. But it reads from the front, so the place is the end of the shortest
 // prefix that gives the very same error.
-func locateSyntaxError(data []byte, err error) (place, string) {
+func locateSyntaxError(data []byte, err error) (Place, string) {
 	full := err.Error()
 	same := func(n int) bool {
 		_, _, err := decodeYAML(data[:n])
@@ -138,7 +143,7 @@ func locateSyntaxError(data []byte, err error) (place, string) {
 	prefix := beforeAlias(string(data[:end]), full)
 	begin := strings.LastIndexByte(strings.TrimSuffix(prefix, "\n"), '\n') + 1
 	line := strings.TrimSuffix(prefix[begin:], "\n")
-	at := place{line: strings.Count(prefix[:begin], "\n") + 1, column: max(1, utf8.RuneCountInString(line))}
+	at := Place{Line: strings.Count(prefix[:begin], "\n") + 1, Column: max(1, utf8.RuneCountInString(line))}
 
 	text := strings.TrimPrefix(full, "yaml: ")
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
@@ -185,7 +190,7 @@ func shortest(full int, same func(int) bool) int {
 
 // measurer bounds the tree that a document stands for.
 type measurer struct {
-	c      *collector
+	c      *Collector
 	sizes  map[*yaml.Node]int // 0 = being measured
 	failed bool
 }
@@ -232,6 +237,6 @@ func (m *measurer) measure(n *yaml.Node, depth int) int {
 func (m *measurer) fail(n *yaml.Node, format string, args ...any) {
 	if !m.failed {
 		m.failed = true
-		m.c.errorAt(nodePlace(n), format, args...)
+		m.c.ErrorAt(nodePlace(n), format, args...)
 	}
 }

@@ -1,4 +1,4 @@
-package configs
+package inspect
 
 import (
 	"errors"
@@ -8,9 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/configs"
+	"lithos/configs/document"
+	"lithos/configs/files"
 )
 
-// Inspect looks for what the images, and the host's directories for volumes,
+// Plan looks for what the images, and the host's directories for volumes,
 // lack at run time. It is an error where the start would fail as things are
 // now, and a warning where it may, or where it can't be told. No process is
 // Broken by it: what is missing now may be there at the start.
@@ -19,24 +23,25 @@ import (
 // config is looked at once for each sandbox and image. A file system that does
 // not answer in time is an error; whoever waits for it is left behind until it
 // does.
-func (p *Plan) Inspect() Problems {
+func Plan(p *configs.Plan) configs.Problems {
 	type key struct{ sandbox, image, config string }
-	done := map[key]Problems{}
+	done := map[key][]document.Problem{}
 	foreign := sync.OnceValue(foreignFormats)
 	patience := inspectPatience
-	var all Problems
+	var all configs.Problems
 	for _, s := range p.Sandboxes {
 		for _, process := range s.Processes {
 			if len(process.Instances) == 0 {
 				continue
 			}
-			c, t := process.Instances[0].Container, process.Instances[0].recipe.t
+			in := process.Instances[0]
+			c := in.Container
 			k := key{s.Name, c.Image, c.ConfigFile}
 			list, ok := done[k]
 			if !ok {
 				i := &inspection{
-					master: p.Master, c: c, t: t, foreign: foreign,
-					image: &collector{file: c.Image}, content: &collector{file: t.file, text: t.text},
+					master: p.Master, c: c, in: in, foreign: foreign,
+					image: &document.Collector{File: c.Image}, content: in.Collector(),
 				}
 				list = i.within(patience, s.Config.ImageDir, process.Config.Image)
 				if list == nil {
@@ -45,10 +50,7 @@ func (p *Plan) Inspect() Problems {
 				}
 				done[k] = list
 			}
-			for _, problem := range list {
-				problem.Sandbox, problem.Process = s.Name, process.Name
-				all = append(all, problem)
-			}
+			all = append(all, configs.Owned(list, s.Name, process.Name)...)
 		}
 	}
 	all.Sort()
@@ -57,10 +59,10 @@ func (p *Plan) Inspect() Problems {
 
 // inspection is the look at one container config in one image.
 type inspection struct {
-	master         *Master
-	c              *Container
-	t              *template
-	image, content *collector
+	master         *configs.Master
+	c              *configs.Container
+	in             *configs.Instance
+	image, content *document.Collector
 	foreign        func() bool // see foreignFormats
 	view           *view
 }
@@ -70,11 +72,11 @@ type inspection struct {
 const inspectPatience = 5 * time.Second
 
 // within is what run finds, which is not nil, or nil if it takes too long.
-func (i *inspection) within(limit time.Duration, imageDir, name string) Problems {
-	found := make(chan Problems, 1)
+func (i *inspection) within(limit time.Duration, imageDir, name string) []document.Problem {
+	found := make(chan []document.Problem, 1)
 	go func() {
 		i.run(imageDir, name)
-		found <- append(append(Problems{}, i.image.list...), i.content.list...)
+		found <- append(append([]document.Problem{}, i.image.List...), i.content.List...)
 	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -87,21 +89,21 @@ func (i *inspection) within(limit time.Duration, imageDir, name string) Problems
 }
 
 // unanswered says that a container's directories can't be looked at.
-func unanswered(c *Container) Problems {
-	list := &collector{file: c.Image}
-	list.errorAt(place{}, "its file system, or that of one of the volumes, does not answer; is its server gone? A start would wait for it")
-	return list.list
+func unanswered(c *configs.Container) []document.Problem {
+	list := &document.Collector{File: c.Image}
+	list.ErrorAt(document.Place{}, "its file system, or that of one of the volumes, does not answer; is its server gone? A start would wait for it")
+	return list.List
 }
 
 // run does in order what PID 1 does at a start, but makes nothing.
 func (i *inspection) run(imageDir, name string) {
-	img, err := openImage(imageDir, name)
+	img, err := files.OpenImage(imageDir, name)
 	if err != nil {
-		i.image.errorAt(place{}, "%s", err) // it was there a moment ago
+		i.image.ErrorAt(document.Place{}, "%s", err) // it was there a moment ago
 		return
 	}
 	i.view = &view{mounts: map[string]*layer{
-		"/": {dir: img.fd, what: "the image " + i.c.Image, readOnly: true},
+		"/": {dir: img.FD(), what: "the image " + i.c.Image, readOnly: true},
 	}}
 	defer i.view.close()
 	i.root()
@@ -110,21 +112,21 @@ func (i *inspection) run(imageDir, name string) {
 		i.volume(&i.c.Volumes[n])
 	}
 	i.notify()
-	i.etc("/etc/resolv.conf", i.c.ResolvConf.Mount, i.t.resolvAt)
-	i.etc("/etc/hosts", i.c.HostsFile.Mount, i.t.hostsAt)
+	i.etc("/etc/resolv.conf", i.c.ResolvConf.Mount, i.in.Place("resolv-conf"))
+	i.etc("/etc/hosts", i.c.HostsFile.Mount, i.in.Place("hosts-file"))
 	i.workdir()
-	i.program(i.t.executableAt, i.c.Executable, "", 0)
+	i.program(i.in.Place("executable"), i.c.Executable, "", 0)
 	i.output()
 }
 
 // tell reports that a lookup failed: a warning if nobody can tell.
-func (i *inspection) tell(c *collector, at place, what string, err error) {
+func (i *inspection) tell(c *document.Collector, at document.Place, what string, err error) {
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
-		c.warnAt(at, "%s: %s", what, err)
+		c.WarnAt(at, "%s: %s", what, err)
 		return
 	}
-	c.errorAt(at, "%s: %s", what, err)
+	c.ErrorAt(at, "%s: %s", what, err)
 }
 
 // root: everybody in the container has to pass the image's own directory.
@@ -135,14 +137,14 @@ func (i *inspection) root() {
 	}
 	defer f.close()
 	if !i.may(f, 1) {
-		i.image.warnAt(place{}, "%s may not enter it (mode %04o, owner %d:%d): chmod a+x",
+		i.image.WarnAt(document.Place{}, "%s may not enter it (mode %04o, owner %d:%d): chmod a+x",
 			i.user(), f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
 	}
 }
 
 // pseudo looks for the mount points of every container (checklist K4).
 func (i *inspection) pseudo() {
-	devfs, err := openImageDir(i.master.DevfsDir)
+	devfs, err := files.OpenDir(i.master.DevfsDir)
 	if err != nil {
 		devfs = -1 // which is not about the image
 	}
@@ -161,9 +163,9 @@ func (i *inspection) pseudo() {
 		switch {
 		case errors.As(err, &unknown):
 		case err != nil:
-			i.image.errorAt(place{}, "the mount point %s is missing: %s; it must be a directory, %s", p.point, err, p.remedy)
+			i.image.ErrorAt(document.Place{}, "the mount point %s is missing: %s; it must be a directory, %s", p.point, err, p.remedy)
 		case !f.is(unix.S_IFDIR):
-			i.image.errorAt(place{}, "the mount point %s is no directory", p.point)
+			i.image.ErrorAt(document.Place{}, "the mount point %s is no directory", p.point)
 		}
 		if f == nil {
 			if p.dir >= 0 {
@@ -177,16 +179,11 @@ func (i *inspection) pseudo() {
 }
 
 // volume looks for the host's side of a volume and for its mount point.
-func (i *inspection) volume(v *Volume) {
-	at := place{path: "volumes." + v.MountPoint}
-	for _, vc := range i.t.volumes {
-		if vc.MountPoint == v.MountPoint {
-			at = vc.at
-		}
-	}
+func (i *inspection) volume(v *configs.Volume) {
+	at := i.in.Place("volumes." + v.MountPoint)
 	l := &layer{
 		dir: -1, what: "the !" + string(v.Kind) + " volume " + v.MountPoint,
-		readOnly: v.Kind == VolumeReadonly, empty: v.Kind == VolumeTmpfs, noExec: !v.Exec,
+		readOnly: v.Kind == configs.VolumeReadonly, empty: v.Kind == configs.VolumeTmpfs, noExec: !v.Exec,
 	}
 	directory := i.source(at, v, l)
 	f, err := i.view.lookup(v.MountPoint)
@@ -200,9 +197,9 @@ func (i *inspection) volume(v *Volume) {
 	defer f.close()
 	switch {
 	case directory && !f.is(unix.S_IFDIR):
-		i.content.errorAt(at, "the mount point %s is no directory on %s", f.path, f.on.what)
+		i.content.ErrorAt(at, "the mount point %s is no directory on %s", f.path, f.on.what)
 	case !directory && f.is(unix.S_IFDIR):
-		i.content.errorAt(at, "the mount point %s is a directory on %s, but %s is none", f.path, f.on.what, path.Join(v.Source, v.SubPath))
+		i.content.ErrorAt(at, "the mount point %s is a directory on %s, but %s is none", f.path, f.on.what, path.Join(v.Source, v.SubPath))
 	}
 	if old := i.view.mounts[f.path]; old != nil && old.dir >= 0 {
 		unix.Close(old.dir)
@@ -212,8 +209,8 @@ func (i *inspection) volume(v *Volume) {
 
 // source looks at the host's side of a volume, and tells whether it is, or
 // will be, a directory.
-func (i *inspection) source(at place, v *Volume, l *layer) bool {
-	if v.Kind != VolumeReadonly && v.Kind != VolumePersistent {
+func (i *inspection) source(at document.Place, v *configs.Volume, l *layer) bool {
+	if v.Kind != configs.VolumeReadonly && v.Kind != configs.VolumePersistent {
 		return true
 	}
 	source, err := openVolume(v)
@@ -222,26 +219,26 @@ func (i *inspection) source(at place, v *Volume, l *layer) bool {
 	case err == nil:
 		l.dir = source.fd
 		return source.is(unix.S_IFDIR)
-	case missing(err) && v.Mkdir:
-	case missing(err) && v.Kind == VolumePersistent:
-		i.content.errorAt(at, "there is no directory %s on the host: make it, or set mkdir", host)
-	case missing(err):
-		i.content.errorAt(at, "there is no directory %s on the host", host)
+	case files.Missing(err) && v.Mkdir:
+	case files.Missing(err) && v.Kind == configs.VolumePersistent:
+		i.content.ErrorAt(at, "there is no directory %s on the host: make it, or set mkdir", host)
+	case files.Missing(err):
+		i.content.ErrorAt(at, "there is no directory %s on the host", host)
 	default:
-		i.content.warnAt(at, "cannot look at %s on the host: %s", host, err)
+		i.content.WarnAt(at, "cannot look at %s on the host: %s", host, err)
 	}
 	return true
 }
 
 // openVolume opens what a volume shows of the host. Its source is the
 // maintainer's, what is below may be a container's.
-func openVolume(v *Volume) (*found, error) {
-	fd, err := ignoringEINTR(func() (int, error) {
+func openVolume(v *configs.Volume) (*found, error) {
+	fd, err := files.RetryEINTR(func() (int, error) {
 		return unix.Open(v.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
 	})
 	if err == nil && v.SubPath != "" {
 		source := fd
-		fd, err = openat2(source, v.SubPath, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
+		fd, err = files.Openat2(source, v.SubPath, unix.O_PATH, unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 		unix.Close(source)
 	}
 	if err != nil {
@@ -251,7 +248,7 @@ func openVolume(v *Volume) (*found, error) {
 }
 
 // etc: with mount set to true there must be a file to mount on (I3, I4).
-func (i *inspection) etc(file string, mount *bool, at place) {
+func (i *inspection) etc(file string, mount *bool, at document.Place) {
 	if mount == nil || !*mount {
 		return
 	}
@@ -262,39 +259,39 @@ func (i *inspection) etc(file string, mount *bool, at place) {
 	}
 	defer f.close()
 	if f.path != file || !f.is(unix.S_IFREG) {
-		i.content.errorAt(at, "mount needs %s to be a regular file in a real directory, no symbolic links", file)
+		i.content.ErrorAt(at, "mount needs %s to be a regular file in a real directory, no symbolic links", file)
 	}
 }
 
 // notify: there must be a file to mount the socket on.
 func (i *inspection) notify() {
 	r := i.c.Ready
-	if r == nil || r.Kind != CheckNotify {
+	if r == nil || r.Kind != configs.CheckNotify {
 		return
 	}
 	f, err := i.view.lookup(r.Path)
 	if err != nil {
-		i.tell(i.content, i.t.notifyAt, "the socket needs a file to be mounted on, none is made: make an empty one in the image", err)
+		i.tell(i.content, i.in.Place("ready.notify"), "the socket needs a file to be mounted on, none is made: make an empty one in the image", err)
 		return
 	}
 	defer f.close()
 	if f.is(unix.S_IFDIR) {
-		i.content.errorAt(i.t.notifyAt, "%s is a directory on %s: the socket needs a file to be mounted on, an empty one in the image", f.path, f.on.what)
+		i.content.ErrorAt(i.in.Place("ready.notify"), "%s is a directory on %s: the socket needs a file to be mounted on, an empty one in the image", f.path, f.on.what)
 	}
 }
 
 func (i *inspection) workdir() {
 	f, err := i.view.lookup(i.c.Workdir)
 	if err != nil {
-		i.tell(i.content, i.t.workdirAt, "the workdir is missing", err)
+		i.tell(i.content, i.in.Place("workdir"), "the workdir is missing", err)
 		return
 	}
 	defer f.close()
 	switch {
 	case !f.is(unix.S_IFDIR):
-		i.content.errorAt(i.t.workdirAt, "%s is no directory on %s", f.path, f.on.what)
+		i.content.ErrorAt(i.in.Place("workdir"), "%s is no directory on %s", f.path, f.on.what)
 	case f.path != "/" && !i.may(f, 1): // of "/" it was told
-		i.content.warnAt(i.t.workdirAt, "%s may not enter it (mode %04o, owner %d:%d)", i.user(), f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
+		i.content.WarnAt(i.in.Place("workdir"), "%s may not enter it (mode %04o, owner %d:%d)", i.user(), f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
 	}
 }
 
@@ -308,7 +305,7 @@ func (i *inspection) output() {
 	f, err := i.view.lookup(file)
 	if err != nil {
 		if f, err = i.view.lookup(path.Dir(file)); err != nil {
-			i.tell(i.content, i.t.outputAt, "its directory is missing", err)
+			i.tell(i.content, i.in.Place("stdout-stderr-file"), "its directory is missing", err)
 			return
 		}
 	}
@@ -316,11 +313,11 @@ func (i *inspection) output() {
 	switch {
 	case f.is(unix.S_IFCHR):
 	case f.path == path.Clean(file) && !f.is(unix.S_IFREG):
-		i.content.errorAt(i.t.outputAt, "%s is neither a regular file nor a character device", f.path)
+		i.content.ErrorAt(i.in.Place("stdout-stderr-file"), "%s is neither a regular file nor a character device", f.path)
 	case f.on.readOnly:
-		i.content.errorAt(i.t.outputAt, "it would lie on %s, which is read-only: it needs a writable volume", f.on.what)
+		i.content.ErrorAt(i.in.Place("stdout-stderr-file"), "it would lie on %s, which is read-only: it needs a writable volume", f.on.what)
 	case !i.may(f, 2):
-		i.content.warnAt(i.t.outputAt, "%s may not write %s (mode %04o, owner %d:%d)", i.user(), f.path, f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
+		i.content.WarnAt(i.in.Place("stdout-stderr-file"), "%s may not write %s (mode %04o, owner %d:%d)", i.user(), f.path, f.st.Mode&0o7777, f.st.Uid, f.st.Gid)
 	}
 }
 
