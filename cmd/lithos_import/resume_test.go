@@ -116,6 +116,21 @@ func TestInterruptedAfterALinkBelow(t *testing.T) {
 	}
 }
 
+// A whiteout below a link of a lower layer, which its own layer replaces
+// afterwards: applied again it would lead elsewhere.
+func TestInterruptedAfterAWhiteoutBelowALink(t *testing.T) {
+	oci := layout(t, "", nil,
+		archive(t, file("one/x", "1"), file("two/x", "2"), symlink("link", "one")),
+		archive(t, file("link/.wh.x", ""), symlink("link", "two"), file("big", strings.Repeat("x", 5000))))
+	images := t.TempDir()
+	interrupt(t, images, oci, 5*1024+5*512)
+	r := imported(t, images, oci)
+	got := tree(t, r.Path)
+	if got["one/x"] != "" || got["two/x"] == "" || r.Layers[0].Kept {
+		t.Errorf("one/x: %q, two/x: %q, the first layer was kept: %v", got["one/x"], got["two/x"], r.Layers[0].Kept)
+	}
+}
+
 // A layer whose file is missing keeps those below it for the next source.
 func TestCompletedByALaterSource(t *testing.T) {
 	first, second := archive(t, file("a", "a")), archive(t, file("b", "b"))

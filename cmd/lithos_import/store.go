@@ -170,7 +170,7 @@ func (w *work) applyRest(s source, img *image, o untar.Options, show *progress) 
 		if err != nil {
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
-		if resumed && done.LinksBelow > 0 {
+		if resumed && done.Once > 0 {
 			return errAnew // see sysx/untar
 		}
 		o.MaxBytes -= done.Bytes

@@ -26,12 +26,16 @@
 // The entries ".wh.NAME" (remove NAME of the layers below) and ".wh..wh..opq"
 // (remove all that the layers below have in this directory) are those of the
 // OCI image specification; what the same layer has unpacked is kept, in whatever
-// order the entries come. Other names that begin with ".wh..wh." are skipped.
+// order the entries come and whatever links lead to it. A whiteout follows links
+// of the layers below. It does not follow one of its own layer: the directory
+// that they had in its place is gone with all that was in it. Other names that
+// begin with ".wh..wh." are skipped.
 //
 // A later entry replaces an earlier one of the same name; a directory that is
 // there already keeps what is in it and gets the entry's owner and mode.
 //
 // Applying the same layer again over an interrupted attempt gives the same as
-// applying it once, but for one case, which Result.LinksBelow counts: a hard link
-// to a file of a layer below, that the same layer then replaces.
+// applying it once, but for two cases, which Result.Once counts: a hard link to a
+// file of a layer below that the same layer then replaces, and a whiteout below
+// a link that it then replaces.
 package untar

@@ -24,6 +24,14 @@ func (u *unpacker) parent(name string) (int, error) {
 	}
 	u.forget()
 	fd, _, err := inroot.MkdirAll(u.root, dir, inroot.Owner{Mode: implied})
+	if err == nil {
+		if err = u.markDirectory(fd); err == nil {
+			u.dirID, err = idOf(fd)
+		}
+		if err != nil {
+			unix.Close(fd)
+		}
+	}
 	if err != nil {
 		return -1, fmt.Errorf("cannot open its directory: %w", err)
 	}
@@ -42,12 +50,14 @@ func (u *unpacker) vacate(dir int, name string) error {
 
 // directory makes one, or takes the one that is there.
 func (u *unpacker) directory(name string, h *tar.Header) error {
-	u.mark(name)
 	fd, err := u.openDirectory(name)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := u.markDirectory(fd); err != nil {
+		return err
+	}
 	u.when = append(u.when, dated{name, times(h)})
 	return u.attributes(fd, h)
 }
@@ -109,7 +119,13 @@ func (u *unpacker) file(name string, h *tar.Header, body io.Reader) error {
 
 // free makes a name free and gives the directory that it will be in.
 func (u *unpacker) free(name string) (dir int, err error) {
-	u.mark(name)
+	if dir, err = u.vacant(name); err == nil {
+		u.own[entryID{u.dirID, path.Base(name)}] = true
+	}
+	return dir, err
+}
+
+func (u *unpacker) vacant(name string) (dir int, err error) {
 	if dir, err = u.parent(name); err != nil {
 		return -1, err
 	}
@@ -208,8 +224,12 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 	if err := unix.Fstatat(from, path.Base(target), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("cannot find the file that it links to, %q: %w", clip(h.Linkname), err)
 	}
-	if !u.own[target] {
-		u.done.LinksBelow++
+	in, err := idOf(from)
+	if err != nil {
+		return err
+	}
+	if !u.own[entryID{in, path.Base(target)}] {
+		u.done.Once++
 	}
 	dir, err := u.free(name)
 	if err != nil {

@@ -25,7 +25,7 @@ type Result struct {
 	Devices    []string
 	SetID      int // files whose set-id bits were taken off
 	Attributes int // extended attributes that were left out
-	LinksBelow int // hard links to files of layers below
+	Once       int // entries that give something else when they are applied again
 }
 
 // Error is an entry that can't be unpacked.
@@ -61,8 +61,12 @@ const (
 // Preconditions: root is owned by the caller, who may change owners (root), and
 // nobody else writes below it.
 func Apply(root int, r io.Reader, o Options) (Result, error) {
-	u := unpacker{root: root, o: o, own: map[string]bool{}, dir: -1}
+	u := unpacker{root: root, o: o, own: map[entryID]bool{}, dir: -1}
 	defer u.forget()
+	var err error
+	if u.rootID, err = idOf(root); err != nil {
+		return u.done, err
+	}
 	archive := tar.NewReader(r)
 	for {
 		h, err := archive.Next()
@@ -81,15 +85,17 @@ func Apply(root int, r io.Reader, o Options) (Result, error) {
 
 // unpacker is one call of Apply.
 type unpacker struct {
-	root int
-	o    Options
-	done Result
-	own  map[string]bool // paths that this layer has, with their parents
-	when []dated         // directories, whose times are set at the end
+	root   int
+	rootID fileID
+	o      Options
+	done   Result
+	own    map[entryID]bool // of this layer, see mark
+	when   []dated          // directories, whose times are set at the end
 
 	// The directory of the last entry: files come many to one.
 	dirName string
 	dir     int // -1 = none
+	dirID   fileID
 }
 
 type dated struct {
@@ -186,14 +192,6 @@ func (u *unpacker) put(name string, h *tar.Header, body io.Reader) error {
 		return nil
 	}
 	return fmt.Errorf("is of the unknown type %q", h.Typeflag)
-}
-
-// mark remembers that this layer has a path.
-func (u *unpacker) mark(name string) {
-	for name != "." && !u.own[name] {
-		u.own[name] = true
-		name = path.Dir(name)
-	}
 }
 
 // readError is one of the archive's reader, which is not about an entry.

@@ -156,20 +156,67 @@ func TestApply_OpaqueAnywhere(t *testing.T) {
 		list := append(append(append([]tar.Header{}, own[:at]...), file("d/.wh..wh..opq", "")), own[at:]...)
 		dir, _, err := apply(t, generous, below, archive(t, list...))
 		must(t, err)
-		var got []string
-		must(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
-			if err == nil && !info.IsDir() {
-				got = append(got, strings.TrimPrefix(path, dir+"/"))
-			}
-			return err
-		}))
-		if text := strings.Join(got, " "); text != "d/both/new d/new d/replaced" {
+		if text := files(t, dir); text != "d/both/new d/new d/replaced" {
 			t.Errorf("at %d: %s", at, text)
 		}
 		if data, _ := os.ReadFile(dir + "/d/replaced"); string(data) != "new" {
 			t.Errorf("at %d: replaced is %q", at, data)
 		}
 	}
+}
+
+// A whiteout removes files of the layers below at its path and no other, also
+// when a symbolic link leads to where it stands.
+func TestWhiteoutsSpareTheirOwnLayer(t *testing.T) {
+	link := func(name, target string) tar.Header {
+		return tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target}
+	}
+	marks := map[string]string{"whiteout": "lib/.wh.libc.so", "opaque": "lib/.wh..wh..opq"}
+	for _, tt := range []struct {
+		name  string
+		below []tar.Header
+		own   []tar.Header
+		want  string
+	}{
+		{"link of the same layer", []tar.Header{file("lib/libc.so", "old")},
+			[]tar.Header{file("usr/lib/libc.so", "new"), link("lib", "usr/lib")}, "lib usr/lib/libc.so"},
+		{"link of the same layer to files of a layer below", []tar.Header{file("lib/libc.so", "old"), file("usr/lib/libc.so", "older")},
+			[]tar.Header{link("lib", "usr/lib")}, "lib usr/lib/libc.so"},
+		{"link of a layer below", []tar.Header{file("usr/lib/a", ""), link("lib", "usr/lib")},
+			[]tar.Header{file("usr/lib/libc.so", "new")}, "lib usr/lib/libc.so"},
+		{"link below an absolute link", []tar.Header{file("usr/lib/libc.so", "old"), file("x/y", ""), link("l", "/x/../usr"), link("lib", "x/../l/./lib")},
+			nil, "l lib x/y"},
+		{"link out of the root", []tar.Header{file("usr/lib/libc.so", "old"), link("lib", "../../usr/lib")}, nil, "lib"},
+		{"loop of links", []tar.Header{link("lib", "lib2"), link("lib2", "lib"), file("a", "")}, nil, "a lib lib2"},
+	} {
+		for kind, mark := range marks {
+			t.Run(tt.name+" "+kind, func(t *testing.T) {
+				own := append(append([]tar.Header{}, tt.own...), file(mark, ""))
+				dir, _, err := apply(t, generous, archive(t, tt.below...), archive(t, own...))
+				must(t, err)
+				want := tt.want
+				if kind == "whiteout" && tt.name == "link of a layer below" {
+					want = "lib usr/lib/a usr/lib/libc.so"
+				}
+				if got := files(t, dir); got != want {
+					t.Errorf("there are %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// files lists all that is no directory.
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	var got []string
+	must(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && !info.IsDir() {
+			got = append(got, strings.TrimPrefix(path, dir+"/"))
+		}
+		return err
+	}))
+	return strings.Join(got, " ")
 }
 
 // Whatever the bytes are: nothing outside of the directory comes, goes or

@@ -1,7 +1,6 @@
 package untar
 
 import (
-	"path"
 	"strings"
 
 	"lithos/sysx/inroot"
@@ -18,46 +17,76 @@ func (u *unpacker) white(dir, base string) error {
 	case strings.HasPrefix(base, reserved) && base != opaque:
 		return nil
 	}
-	fd, err := inroot.Open(u.root, dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	switch err {
-	case nil:
-		defer unix.Close(fd)
-	case unix.ENOENT, unix.ENOTDIR:
-		return nil
-	default:
+	fd, err := u.openBelow(dir)
+	if err != nil || fd < 0 {
 		return err
 	}
+	defer unix.Close(fd)
 	u.forget()
 	if base == opaque {
-		u.mark(dir)
-		return u.empty(fd, dir)
+		if err := u.markDirectory(fd); err != nil {
+			return err
+		}
+		return u.empty(fd)
 	}
-	return u.remove(fd, dir, name)
+	return u.remove(fd, name)
+}
+
+// openBelow opens the directory that the layers below have at a path, -1 if
+// they have none. Where a symbolic link of this layer is on the way, what they
+// had there is gone already.
+func (u *unpacker) openBelow(dir string) (int, error) {
+	fd, err := u.walk(dir)
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, errOwnLink:
+		return -1, nil
+	default:
+		return -1, err
+	}
+	defer unix.Close(fd)
+	return unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
 // remove removes one name of the layers below. Of a directory that this layer
 // has too, what this layer put into it is kept.
-func (u *unpacker) remove(fd int, dir, name string) error {
-	full := path.Join(dir, name)
-	if !u.own[full] {
-		return inroot.RemoveAt(fd, name)
+func (u *unpacker) remove(fd int, name string) error {
+	in, err := idOf(fd)
+	if err != nil {
+		return err
+	}
+	if u.own[entryID{in, name}] {
+		return nil
 	}
 	child, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil // this layer's own, and no directory
+	switch err {
+	case nil:
+	case unix.ENOENT:
+		return nil
+	case unix.ENOTDIR, unix.ELOOP:
+		return inroot.RemoveAt(fd, name)
+	default:
+		return err
 	}
 	defer unix.Close(child)
-	return u.empty(child, full)
+	id, err := idOf(child)
+	switch {
+	case err != nil:
+		return err
+	case u.own[entryID{dir: id}]:
+		return u.empty(child)
+	}
+	return inroot.RemoveAt(fd, name)
 }
 
 // empty removes all that the layers below have in a directory.
-func (u *unpacker) empty(fd int, dir string) error {
+func (u *unpacker) empty(fd int) error {
 	names, err := inroot.Names(fd)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := u.remove(fd, dir, name); err != nil {
+		if err := u.remove(fd, name); err != nil {
 			return err
 		}
 	}
