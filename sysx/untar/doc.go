@@ -10,7 +10,8 @@
 //   - The directory of an entry is looked up by the kernel with the root
 //     directory as its root (package inroot), so that symbolic links, absolute
 //     ones too, lead to what they mean inside. The last name is never followed:
-//     what has it is replaced.
+//     what has it is replaced. Where a link leads to nothing, the directory that
+//     it names is made, inside.
 //   - Devices are not made: below /dev they are skipped and told, elsewhere they
 //     are an error.
 //   - Bits and attributes that give privileges on the host as much as in a

@@ -23,7 +23,10 @@ func (u *unpacker) parent(name string) (int, error) {
 		return u.dir, nil
 	}
 	u.forget()
-	fd, _, err := inroot.MkdirAll(u.root, dir, inroot.Owner{Mode: implied})
+	fd, err := inroot.Open(u.root, dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err == unix.ENOENT {
+		fd, err = u.walk(dir, walkMake)
+	}
 	if err == nil {
 		if err = u.markDirectory(fd); err == nil {
 			u.dirID, err = idOf(fd)
@@ -37,6 +40,19 @@ func (u *unpacker) parent(name string) (int, error) {
 	}
 	u.dir, u.dirName = fd, dir
 	return fd, nil
+}
+
+// imply makes a directory that the archive does not name.
+func imply(dir int, name string) error {
+	if err := unix.Mkdirat(dir, name, 0o700); err != nil {
+		return err
+	}
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Fchmod(fd, implied)
 }
 
 // vacate removes what has the name.

@@ -206,6 +206,30 @@ func TestWhiteoutsSpareTheirOwnLayer(t *testing.T) {
 	}
 }
 
+// An entry below a symbolic link that leads to nothing makes the directory that
+// the link names, in the root.
+func TestEntriesBelowDanglingLinks(t *testing.T) {
+	for _, tt := range []struct{ target, want string }{
+		{"mariadb", "p/mariadb/d/new p/mysql"},
+		{"/mariadb", "mariadb/d/new p/mysql"},
+		{"../../../var/lib", "p/mysql var/lib/d/new"},
+		{"none/../other/.", "p/mysql p/other/d/new"},
+		{"second", "p/mysql p/second p/third/d/new"},
+	} {
+		below := archive(t, file("p/mariadb/f", ""), tar.Header{Typeflag: tar.TypeSymlink, Name: "p/mysql", Linkname: tt.target},
+			tar.Header{Typeflag: tar.TypeSymlink, Name: "p/second", Linkname: "third"})
+		own := []tar.Header{file("p/.wh.mariadb", ""), file("p/mysql/d/new", "")}
+		if tt.target != "second" {
+			own = append(own, file("p/.wh.second", ""))
+		}
+		dir, _, err := apply(t, generous, below, archive(t, own...))
+		must(t, err)
+		if got := files(t, dir); got != tt.want {
+			t.Errorf("%s: there are %s, want %s", tt.target, got, tt.want)
+		}
+	}
+}
+
 // files lists all that is no directory.
 func files(t *testing.T, dir string) string {
 	t.Helper()

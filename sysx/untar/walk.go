@@ -10,6 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// walkHow is how a walk treats what it meets.
+type walkHow int
+
+const (
+	walkMake  walkHow = iota // what is missing is made, also where a link leads
+	walkBelow                // a link of this layer is errOwnLink
+)
+
 var errOwnLink = errors.New("is below a symbolic link of the same layer")
 
 const maxLinks = 40 // as the kernel's
@@ -19,15 +27,16 @@ const maxLinks = 40 // as the kernel's
 // root.
 type walker struct {
 	u     *unpacker
+	how   walkHow
 	fd    int      // the directory reached (O_PATH), -1 after an error
 	at    []string // its names from the root, no links
 	todo  []string
 	links int
 }
 
-// walk opens a directory (O_PATH). A link of this layer on the way is errOwnLink.
-func (u *unpacker) walk(dir string) (int, error) {
-	w := walker{u: u, fd: -1, todo: names(dir)}
+// walk opens a directory (O_PATH).
+func (u *unpacker) walk(dir string, how walkHow) (int, error) {
+	w := walker{u: u, how: how, fd: -1, todo: names(dir)}
 	err := w.restart()
 	for err == nil && len(w.todo) > 0 {
 		name := w.todo[0]
@@ -73,6 +82,10 @@ func (w *walker) step(name string) error {
 	var target [unix.PathMax]byte
 	if n, err := unix.Readlinkat(w.fd, name, target[:]); err == nil {
 		return w.link(name, string(target[:n]))
+	} else if err == unix.ENOENT && w.how == walkMake {
+		if err := imply(w.fd, name); err != nil {
+			return err
+		}
 	}
 	fd, err := unix.Openat(w.fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -85,14 +98,16 @@ func (w *walker) step(name string) error {
 
 // link puts the target of a symbolic link before the names that are left.
 func (w *walker) link(name, target string) error {
-	in, err := idOf(w.fd)
-	if err != nil {
-		return err
+	if w.how == walkBelow {
+		in, err := idOf(w.fd)
+		if err != nil {
+			return err
+		}
+		if w.u.own[entryID{in, name}] {
+			return errOwnLink
+		}
+		w.u.done.Once++
 	}
-	if w.u.own[entryID{in, name}] {
-		return errOwnLink
-	}
-	w.u.done.Once++
 	if w.links++; w.links > maxLinks || len(w.todo) > unix.PathMax {
 		return unix.ELOOP
 	}

@@ -36,7 +36,7 @@ func (u *unpacker) white(dir, base string) error {
 // they have none. Where a symbolic link of this layer is on the way, what they
 // had there is gone already.
 func (u *unpacker) openBelow(dir string) (int, error) {
-	fd, err := u.walk(dir)
+	fd, err := u.walk(dir, walkBelow)
 	switch err {
 	case nil:
 	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, errOwnLink:
