@@ -6,7 +6,9 @@
 //
 // # What an archive can't do
 //
-//   - A name with ".." in it is an error. A leading slash counts for nothing.
+//   - A name whose ".." lead out of the directory is an error, also that of the
+//     file which a hard link is to. Others are taken out of the text: a/../b is
+//     b. A leading slash counts for nothing.
 //   - The directory of an entry is looked up by the kernel with the root
 //     directory as its root (package inroot), so that symbolic links, absolute
 //     ones too, lead to what they mean inside. The last name is never followed:

@@ -149,8 +149,16 @@ func clean(name string) (string, error) {
 	if len(name) >= unix.PathMax {
 		return "", errLong
 	}
+	depth := 0
 	for part := range strings.SplitSeq(name, "/") {
-		if part == ".." {
+		switch part {
+		case "", ".":
+		case "..":
+			depth--
+		default:
+			depth++
+		}
+		if depth < 0 {
 			return "", errUp
 		}
 	}

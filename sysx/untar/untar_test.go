@@ -230,6 +230,32 @@ func TestEntriesBelowDanglingLinks(t *testing.T) {
 	}
 }
 
+// The names of entries and of the targets of hard links may have dots in them,
+// as long as they stay in the root.
+func TestDotsInNames(t *testing.T) {
+	const up = "has .. in its name, which would lead out of the directory"
+	link := func(to string) []byte {
+		return archive(t, file("usr/lib/x", "1"), tar.Header{Typeflag: tar.TypeLink, Name: "usr/bin/y", Linkname: to})
+	}
+	for _, tt := range []struct {
+		name    string
+		archive []byte
+		want    string // files, or the error
+	}{
+		{"hard link", link("usr/bin/../lib/x"), "usr/bin/y usr/lib/x"},
+		{"hard link by the root", link("/usr/../././usr/lib//x"), "usr/bin/y usr/lib/x"},
+		{"hard link out", link("usr/../../usr/lib/x"), up},
+		{"file", archive(t, file("a/../b/c", "")), "b/c"},
+		{"file out", archive(t, file("a/../../b", "")), up},
+		{"file out and in again", archive(t, file("../a", "")), up},
+	} {
+		dir, _, err := apply(t, generous, tt.archive)
+		if got := files(t, dir); err == nil && got != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %s %v, want %s", tt.name, got, err, tt.want)
+		}
+	}
+}
+
 // files lists all that is no directory.
 func files(t *testing.T, dir string) string {
 	t.Helper()
