@@ -19,7 +19,8 @@
 //   - Bits and attributes that give privileges on the host as much as in a
 //     container (set-user-id, set-group-id, security.capability) are taken off
 //     and counted, unless Options.Privileged is set. Of the extended attributes
-//     user.* and ACLs are kept, all others are left out and counted.
+//     user.* and ACLs are kept. All others, and those that the file system can't
+//     hold, are left out and counted.
 //   - The number of entries, the bytes of all files and the length of a name
 //     are bounded. A sparse file counts with its full length, and its holes are
 //     holes again on the disk.

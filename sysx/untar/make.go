@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"fmt"
 	"io"
+	"iter"
 	"path"
 	"strings"
 	"time"
@@ -210,6 +211,9 @@ func (u *unpacker) symlink(name string, h *tar.Header) error {
 	if err != nil {
 		return err
 	}
+	for range attributesOf(h) {
+		u.done.Attributes++ // a link can have none of those that are kept
+	}
 	base := path.Base(name)
 	if err := unix.Symlinkat(h.Linkname, dir, base); err != nil {
 		return err
@@ -277,16 +281,18 @@ func (u *unpacker) attributes(fd int, h *tar.Header) error {
 	if err := unix.Fchown(fd, h.Uid, h.Gid); err != nil {
 		return err
 	}
-	for key, text := range h.PAXRecords {
-		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
-		if !ok {
-			continue
-		}
+	for name, text := range attributesOf(h) {
 		if !u.keeps(name) {
 			u.done.Attributes++
 			continue
 		}
-		if err := unix.Fsetxattr(fd, name, []byte(text), 0); err != nil {
+		switch err := unix.Fsetxattr(fd, name, []byte(text), 0); err {
+		case nil:
+		case unix.ENOTSUP, unix.EPERM, unix.E2BIG, unix.ERANGE, unix.ENOSPC, unix.EINVAL:
+			// The file system can't hold it: on a file of this kind, of this
+			// name or size, or not at all.
+			u.done.Attributes++
+		default:
 			return fmt.Errorf("cannot set the attribute %s: %w", clip(name), err)
 		}
 	}
@@ -296,6 +302,17 @@ func (u *unpacker) attributes(fd int, h *tar.Header) error {
 		u.done.SetID++
 	}
 	return unix.Fchmod(fd, mode)
+}
+
+// attributesOf gives the extended attributes of an entry.
+func attributesOf(h *tar.Header) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for key, value := range h.PAXRecords {
+			if name, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok && !yield(name, value) {
+				return
+			}
+		}
+	}
 }
 
 func (u *unpacker) keeps(attribute string) bool {

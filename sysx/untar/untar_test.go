@@ -256,6 +256,30 @@ func TestDotsInNames(t *testing.T) {
 	}
 }
 
+// Extended attributes that the kernel refuses are left out and counted, and the
+// entry is made.
+func TestAttributesThatTheFileSystemRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		kind        byte
+		name, value string
+	}{
+		{tar.TypeFifo, "user.foo", "bar"},
+		{tar.TypeSymlink, "user.foo", "bar"},
+		{tar.TypeReg, "user.", "a name without a name"},
+		{tar.TypeReg, "user.foo", strings.Repeat("x", 65537)},
+		{tar.TypeReg, "user." + strings.Repeat("n", 300), "bar"},
+		{tar.TypeReg, "system.posix_acl_access", "no ACL"},
+	} {
+		h := tar.Header{Typeflag: tt.kind, Name: "x", Linkname: "y", PAXRecords: map[string]string{"SCHILY.xattr." + tt.name: tt.value}}
+		dir, done, err := apply(t, generous, archive(t, h))
+		if err != nil || done.Attributes != 1 {
+			t.Errorf("%c %.20s: %d left out, %v", tt.kind, tt.name, done.Attributes, err)
+		}
+		_, err = os.Lstat(dir + "/x")
+		must(t, err)
+	}
+}
+
 // files lists all that is no directory.
 func files(t *testing.T, dir string) string {
 	t.Helper()
