@@ -81,7 +81,7 @@ func (r *result) finish(w *work, img *image, o *options, own ownConfig) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%d extended attribute(s) were left out", n))
 	}
 	if n := len(w.totals.devices); n > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d device(s) were left out, containers get those of lithos_mkdev: %s", n, some(w.totals.devices)))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d device(s) were left out: %s. A container gets those of lithos_mkdev in /dev and can open no others", n, some(w.totals.devices)))
 	}
 }
 

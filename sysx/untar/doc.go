@@ -14,8 +14,8 @@
 //     ones too, lead to what they mean inside. The last name is never followed:
 //     what has it is replaced. Where a link leads to nothing, the directory that
 //     it names is made, inside.
-//   - Devices are not made: below /dev they are skipped and told, elsewhere they
-//     are an error.
+//   - Devices are not made, nor hard links to them. They are told in the result,
+//     and what had their name is gone.
 //   - Bits and attributes that give privileges on the host as much as in a
 //     container (set-user-id, set-group-id, security.capability) are taken off
 //     and counted, unless Options.Privileged is set. Of the extended attributes

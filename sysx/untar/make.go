@@ -239,14 +239,17 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 		return fmt.Errorf("cannot find the file that it links to, %q: %w", clip(h.Linkname), err)
 	}
 	defer unix.Close(from)
-	// Before the name is made free: it may be the target by another way.
-	var st unix.Stat_t
-	if err := unix.Fstatat(from, path.Base(target), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("cannot find the file that it links to, %q: %w", clip(h.Linkname), err)
-	}
 	in, err := idOf(from)
 	if err != nil {
 		return err
+	}
+	// Before the name is made free: it may be the target by another way.
+	var st unix.Stat_t
+	if err := unix.Fstatat(from, path.Base(target), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err == unix.ENOENT && u.no[entryID{in, path.Base(target)}] {
+			return u.device(name)
+		}
+		return fmt.Errorf("cannot find the file that it links to, %q: %w", clip(h.Linkname), err)
 	}
 	if !u.own[entryID{in, path.Base(target)}] {
 		u.done.Once++
@@ -256,6 +259,17 @@ func (u *unpacker) link(name string, h *tar.Header) error {
 		return err
 	}
 	return unix.Linkat(from, path.Base(target), dir, path.Base(name), 0)
+}
+
+// device leaves a device out: the name is free, as if the device had been made
+// and taken away.
+func (u *unpacker) device(name string) error {
+	if _, err := u.free(name); err != nil {
+		return err
+	}
+	u.no[entryID{u.dirID, path.Base(name)}] = true
+	u.done.Devices = append(u.done.Devices, name)
+	return nil
 }
 
 func (u *unpacker) fifo(name string, h *tar.Header) error {

@@ -61,7 +61,7 @@ const (
 // Preconditions: root is owned by the caller, who may change owners (root), and
 // nobody else writes below it.
 func Apply(root int, r io.Reader, o Options) (Result, error) {
-	u := unpacker{root: root, o: o, own: map[entryID]bool{}, dir: -1}
+	u := unpacker{root: root, o: o, own: map[entryID]bool{}, no: map[entryID]bool{}, dir: -1}
 	defer u.forget()
 	var err error
 	if u.rootID, err = idOf(root); err != nil {
@@ -90,6 +90,7 @@ type unpacker struct {
 	o      Options
 	done   Result
 	own    map[entryID]bool // of this layer, see mark
+	no     map[entryID]bool // devices that were left out
 	when   []dated          // directories, whose times are set at the end
 
 	// The directory of the last entry: files come many to one.
@@ -137,7 +138,6 @@ var (
 	errUp      = errors.New("has .. in its name, which would lead out of the directory")
 	errLong    = errors.New("its name is longer than 4095 bytes")
 	errMarker  = errors.New("is not the name of a whiteout")
-	errDevice  = errors.New("is a device, and an image has none")
 	errRoot    = errors.New("would replace the root directory")
 	errLink    = errors.New("is a hard link to itself")
 	errNegSize = errors.New("has a negative size")
@@ -193,11 +193,7 @@ func (u *unpacker) put(name string, h *tar.Header, body io.Reader) error {
 	case tar.TypeFifo:
 		return u.fifo(name, h)
 	case tar.TypeChar, tar.TypeBlock:
-		if !strings.HasPrefix(name, "dev/") {
-			return errDevice
-		}
-		u.done.Devices = append(u.done.Devices, name)
-		return nil
+		return u.device(name)
 	}
 	return fmt.Errorf("is of the unknown type %q", h.Typeflag)
 }

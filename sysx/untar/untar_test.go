@@ -280,6 +280,19 @@ func TestAttributesThatTheFileSystemRefuses(t *testing.T) {
 	}
 }
 
+// Devices are left out wherever they are, with the hard links to them; a file of
+// a layer below that had the name is gone.
+func TestDevicesAreLeftOut(t *testing.T) {
+	null := tar.Header{Typeflag: tar.TypeChar, Name: "var/jail/null", Devmajor: 1, Devminor: 3}
+	disk := tar.Header{Typeflag: tar.TypeBlock, Name: "dev/sda", Devmajor: 8}
+	link := tar.Header{Typeflag: tar.TypeLink, Name: "dev/hard", Linkname: "var/jail/null"}
+	dir, done, err := apply(t, generous, archive(t, file("var/jail/null", "a file")), archive(t, null, disk, link, file("x", "")))
+	must(t, err)
+	if got, told := files(t, dir), strings.Join(done.Devices, " "); got != "x" || told != "var/jail/null dev/sda dev/hard" {
+		t.Errorf("there are %s, left out are %s", got, told)
+	}
+}
+
 // files lists all that is no directory.
 func files(t *testing.T, dir string) string {
 	t.Helper()
