@@ -9,6 +9,7 @@ import (
 
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/readiness"
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 )
@@ -52,7 +53,7 @@ type Kernel struct {
 	// PeekNotice waits, until a time, for what it sends to a socket, where that
 	// stays until DropNotice.
 	AwaitNotice func(*os.File) error
-	PeekNotice  func(*os.File, time.Time) (spawn.Notice, error)
+	PeekNotice  func(*os.File, time.Time) (readiness.Message, error)
 	DropNotice  func(*os.File) error
 	TakeNotice  func(pid int, pidfd *os.File, created *records.Created) (*os.File, error)
 	// AppendLine appends to a log of programs' output, where PID 1 itself

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,10 +18,6 @@ import (
 	"lithos/sysx/inroot"
 	"lithos/sysx/proc"
 )
-
-// removePatience is how long a removal waits for the kernel to notice that the
-// last process of a cgroup is gone.
-const removePatience = 5 * time.Second
 
 // Remove takes away what a dead container leaves: its state dir, its interface
 // on a bridge, and with all
@@ -33,7 +28,7 @@ const removePatience = 5 * time.Second
 // Preconditions: PID 1 was waited for, and no start of the same name is under
 // way.
 func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
-	errs := []error{s.dropMounts(name, all), s.removeNetwork(name, record, all)}
+	errs := []error{s.mounts.drop(name, all), s.networks.remove(name, record, all)}
 	if record != "" {
 		if err := os.Remove(notifySocket(record, name)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			errs = append(errs, fmt.Errorf("cannot remove the socket for the readiness of %q: %w", name, err))
@@ -44,9 +39,8 @@ func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
 			errs = append(errs, fmt.Errorf("cannot remove the state dir of %q: %w", name, err))
 		}
 	}
-	if all && s.c.Cgroups != nil {
-		s.groups.Delete(name)
-		errs = append(errs, s.c.Cgroups.Group(scope(name)).Remove(removePatience))
+	if all {
+		errs = append(errs, s.groups.remove(name))
 	}
 	if all && record != "" {
 		if err := os.Remove(record); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -107,13 +101,6 @@ func (s *Spawner) leftovers(recordsDir, stateDir string, wanted func(name string
 	slices.SortFunc(left.Containers, func(a, b Leftover) int { return strings.Compare(a.Name, b.Name) })
 	return left, errors.Join(f.errs...)
 }
-
-// commandPattern is a container of lithos_cmd, which is the process of that pid.
-var commandPattern = regexp.MustCompile(`^[^/]+/cmd\.[^/]+\.([0-9]+)$`)
-
-// IsCommand tells a command's container from a daemon's, by its name. The
-// process `cmd.x` of a daemon can't be: names of processes have no dots.
-func IsCommand(name string) bool { return commandPattern.MatchString(name) }
 
 // ofLivingCommand says that lithos_cmd is still there to clean up after itself.
 // Where the container lives it has to be its child, so that another lithos_cmd

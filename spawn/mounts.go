@@ -4,49 +4,54 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lithos/spawn/wire"
 	"lithos/sysx/proc"
 )
 
-// holdMounts keeps the mounts of a container for after its death. Who ends as
-// the last in a mount namespace takes all its mounts down before anybody is told
-// of the death, and has to wait for all processors in that: a tenth of a
-// millisecond on an idle host, several on a busy one. With one more holder the
-// death is told at once, and the mounts go while the next container is made,
-// see [Spawner.dropMounts].
-//
-// What is in a tmpfs counts for the memory limit until it is gone: a container
-// with one is not held, or its successor would begin with that much less.
-func (s *Spawner) holdMounts(spec *Spec, child *Child) {
-	if slices.ContainsFunc(spec.Volumes, func(v Volume) bool { return v.Kind == Tmpfs }) {
+// mounts keeps the mount namespaces of containers beyond their death. The last
+// process of a mount namespace takes its mounts down before anyone is told of the
+// death, and waits for all processors in that: a tenth of a millisecond on an idle
+// host, several on a busy one. With one more holder the death is told at once, and
+// the mounts go while the next container is made, see [mounts.drop].
+type mounts struct {
+	held sync.Map // of int, a descriptor, by the containers' names
+}
+
+// hold holds those of a container. The content of a tmpfs counts for the memory
+// limit until it is gone, so a container with one is not held: its successor
+// would begin with that much less.
+func (s *mounts) hold(spec *wire.Spec, child *Child) {
+	if slices.ContainsFunc(spec.Volumes, func(v wire.Volume) bool { return v.Kind == wire.Tmpfs }) {
 		return
 	}
 	fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/mnt", child.PID), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return // it takes longer then, no more
+		return // the death takes longer, no more
 	}
-	// Whoever has the pid now is the child only if that was not reaped yet.
+	// The pid is still the child's only if that was not reaped yet.
 	if proc.Signal(child.PIDFD, 0) != nil {
 		unix.Close(fd)
 		return
 	}
-	if before, ok := s.mounts.Swap(spec.Name, fd); ok {
+	if before, ok := s.held.Swap(spec.Name, fd); ok {
 		unix.Close(before.(int))
 	}
 }
 
 // linger is how long the mounts and the network of a dead container stay where
-// another follows: what takes them down would be in the way of its start.
+// another follows: their removal would be in the way of its start.
 const linger = 20 * time.Millisecond
 
-// dropMounts has the mounts of a dead container taken down, and waits for it
-// where nothing follows: who is told that a container is gone may use what was
-// mounted in it. A file system that hangs is not waited for for ever.
-func (s *Spawner) dropMounts(name string, wait bool) error {
-	fd, ok := s.mounts.LoadAndDelete(name)
+// drop takes the mounts of a dead container down. With wait it waits for that,
+// since whoever hears that a container is gone may use what was mounted in it, but
+// not for ever: a file system may hang.
+func (s *mounts) drop(name string, wait bool) error {
+	fd, ok := s.held.LoadAndDelete(name)
 	if !ok {
 		return nil
 	}

@@ -43,7 +43,7 @@ type Request struct {
 	// Network is the bridged network of the program, nil = the host's.
 	Network *Network
 	// Limits are the limits of the container's cgroup.
-	Limits Limits
+	Limits cgroup.Limits
 	// Standby is what was prepared for this start, or the place for it; nil = nothing.
 	Standby *Standby
 	// Stdio is 0, 1, 2 of an interactive container; nil entries are /dev/null.
@@ -102,20 +102,6 @@ type Network struct {
 	Prefix  netip.Prefix
 	Gateway netip.Addr // invalid = no default route
 }
-
-// Limits are what a container's cgroup is to enforce.
-type Limits struct {
-	Memory    int64  // bytes, swap included; 0 = none
-	CPUShares uint64 // 1024 is the default share
-	CPUQuota  int64  // thousandths of a processor; 0 = none
-	CPUs      string // processors as the kernel lists them; "" = all
-	PIDs      int64  // processes and threads; 0 = none
-	Devices   []DeviceLimit
-}
-
-// DeviceLimit is the most that a container may do to a block device, a second;
-// 0 = no limit.
-type DeviceLimit = cgroup.DeviceLimit
 
 // Child is a PID 1 that was started.
 type Child struct {

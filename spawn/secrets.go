@@ -14,8 +14,8 @@ import (
 // Postconditions: after wipe the result must not be used, nor the secrets.
 func (l *launch) encode() (parts [][]byte, wipe func()) {
 	env := l.spec.Env
-	hidden := make([][]byte, 0, len(l.r.Secrets))
-	for _, s := range l.r.Secrets {
+	hidden := make([][]byte, 0, len(l.request.Secrets))
+	for _, s := range l.request.Secrets {
 		b := make([]byte, 0, len(s.Name)+1+len(s.Value))
 		b = append(append(append(b, s.Name...), '='), s.Value...)
 		hidden = append(hidden, b)
@@ -23,7 +23,7 @@ func (l *launch) encode() (parts [][]byte, wipe func()) {
 		l.spec.Env = append(l.spec.Env[:len(l.spec.Env):len(l.spec.Env)], unsafe.String(unsafe.SliceData(b), len(b)))
 	}
 	spec, list := wire.Encode(&l.spec), (*knot.List)(nil)
-	if !l.general {
+	if !l.config.General {
 		list = knot.Compile(&l.spec)
 	}
 	parts = wire.Wrap(spec, list.Bytes())
@@ -35,7 +35,7 @@ func (l *launch) encode() (parts [][]byte, wipe func()) {
 		for _, b := range hidden {
 			clear(b)
 		}
-		l.r.Wipe()
+		l.request.Wipe()
 		clear(spec)
 		list.Free()
 	}

@@ -19,7 +19,7 @@ func TestJ_E11_EncodeAndWipeSecrets(t *testing.T) {
 	if text := fmt.Sprintf("%v %+v %#v %s", r.Secrets, r.Secrets, r.Secrets, r.Secrets); strings.Contains(text, "hunter") {
 		t.Errorf("it is printed: %s", text)
 	}
-	l := &launch{r: r, spec: *r.Spec}
+	l := &launch{request: r, spec: *r.Spec}
 	parts, wipe := l.encode()
 	if all := string(slices.Concat(parts...)); runtime.GOARCH == "amd64" && strings.Count(all, "hunter2") != 2 {
 		t.Errorf("it is there %d times", strings.Count(all, "hunter2"))

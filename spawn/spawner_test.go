@@ -18,6 +18,7 @@ import (
 
 	"lithos/spawn/records"
 	"lithos/spawn/wire"
+	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
 	"lithos/sysx/sock"
 )
@@ -185,7 +186,7 @@ func TestStart_CrashIsInTheRecord(t *testing.T) {
 func TestM1_M3_M7_StartInTheCgroup(t *testing.T) {
 	h := newHost(t, realTree(t, "name", "cpu", "memory"))
 	r := h.request("web/app.0", "/report")
-	r.Limits = Limits{Memory: 64 << 20, CPUShares: 2048}
+	r.Limits = cgroup.Limits{Memory: 64 << 20, CPUShares: 2048}
 	r.Sockets, r.Spec.Sockets = []*os.File{listener(t, false)}, []int{3}
 	spec := *r.Spec
 	c := h.start(r)
@@ -232,7 +233,7 @@ func TestM1_M3_M7_StartInTheCgroup(t *testing.T) {
 func TestM3_MissingLimitsMakeItDegraded(t *testing.T) {
 	h := newHost(t, realTree(t, "name"))
 	r := h.request("web/app.0", "/exit")
-	r.Limits = Limits{Memory: 64 << 20, CPUShares: 2048}
+	r.Limits = cgroup.Limits{Memory: 64 << 20, CPUShares: 2048}
 	c := h.start(r)
 	c.PIDFD.Close()
 	reap(t, c.PID)

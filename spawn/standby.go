@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +17,6 @@ import (
 	"lithos/spawn/wire"
 	"lithos/sysx/inroot"
 	"lithos/sysx/patient"
-	"lithos/sysx/proc"
 )
 
 // Standby is the next container of a name, built beside the one that runs: its
@@ -48,7 +44,7 @@ type Standby struct {
 // built is what waits.
 type built struct {
 	child            *Child
-	socket           *os.File // its PID 1 waits at the other end
+	socket, peer     *os.File // ours, and that at which its PID 1 waits
 	key              uint64
 	sockets          []*os.File
 	head             records.Created // the inodes of what tells readiness
@@ -60,20 +56,6 @@ type built struct {
 // ErrDiscarded is that there is no standby, and is to be none: it was discarded, or
 // has become the container.
 var ErrDiscarded = errors.New("the standby was discarded")
-
-// standbyOf is the path, or the name, of a standby beside that of its container.
-// A daemon takes it for a container that nobody wants.
-func standbyOf(path string) string {
-	return filepath.Join(filepath.Dir(path), standbyPrefix+filepath.Base(path))
-}
-
-const standbyPrefix = "standby."
-
-// IsStandby tells the name of a standby; names of processes have no dots.
-func IsStandby(name string) bool {
-	_, instance, _ := strings.Cut(name, "/")
-	return strings.HasPrefix(instance, standbyPrefix)
-}
 
 // stamp is a file or directory of the host, as it is known by a path. The content
 // of a directory may change; that of a file is copied.
@@ -136,93 +118,6 @@ func (h *Standby) Survey(spec *Spec) error {
 	return nil
 }
 
-// Inspect discards a standby if something that it was built from is another by
-// now, or can't be looked at, and says what. It is for any goroutine.
-func (s *Spawner) Inspect(h *Standby) error {
-	h.mu.Lock()
-	stamps := h.stamps
-	h.mu.Unlock()
-	for _, before := range stamps {
-		now, ok := stampOf(before.path, before.changed != unix.Timespec{})
-		if ok && now == before {
-			continue
-		}
-		s.Discard(h)
-		if !ok {
-			return fmt.Errorf("%s does not answer", before.path)
-		}
-		return fmt.Errorf("%s is another by now", before.path)
-	}
-	return nil
-}
-
-// Prepare builds the container of a request into its Standby. There, the record
-// is none yet: what of it is known at the start only is not looked at.
-//
-// Preconditions: as for [Spawner.Start].
-func (s *Spawner) Prepare(r *Request) error {
-	if err := check(r); err != nil {
-		return err
-	}
-	if r.Network != nil {
-		return errors.New("two containers can't have one address")
-	}
-	h := r.Standby
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.over {
-		return ErrDiscarded
-	}
-	b := &built{key: keyOf(r), sockets: slices.Clone(r.Sockets), record: standbyOf(r.Record), stateDir: standbyOf(r.Spec.StateDir)}
-	asStandby := *r
-	asStandby.Record, asStandby.Argv = b.record, slices.Clone(r.Argv)
-	for i, arg := range asStandby.Argv {
-		if arg == wire.FlagName {
-			asStandby.Argv[i] = wire.FlagNext
-			break
-		}
-	}
-	l := &launch{r: &asStandby, spec: *r.Spec, knot: s.c.Knot, head: r.RecordHead, general: s.c.General, standby: b}
-	defer l.close()
-	l.spec.StateDir, l.spec.Standby = b.stateDir, true
-	// A daemon that was killed may have left it.
-	if err := inroot.RemoveAll(b.stateDir); err != nil {
-		return err
-	}
-	l.joinCgroup(s)
-	child, err := l.run()
-	if err != nil {
-		if b.socket != nil {
-			b.socket.Close()
-		}
-		return errors.Join(err, b.remove())
-	}
-	b.child, b.head, b.forked = child, l.head, l.forked
-	h.built = b
-	s.standbys.Store(child.PID, b)
-	return nil
-}
-
-// addStandby gives PID 1 its end of the socket.
-func (l *launch) addStandby() error {
-	if l.standby == nil {
-		return nil
-	}
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("cannot make its socket: %w", err)
-	}
-	l.peer = os.NewFile(uintptr(ends[1]), "standby")
-	l.opened = append(l.opened, l.peer)
-	// Ours is waited at by a goroutine, PID 1's by all of PID 1.
-	if err := unix.SetNonblock(ends[0], true); err != nil {
-		unix.Close(ends[0])
-		return err
-	}
-	l.standby.socket = os.NewFile(uintptr(ends[0]), "standby of "+l.spec.Name)
-	return nil
-}
-
 // seed is for keys, which nobody outside can guess.
 var seed = maphash.MakeSeed()
 
@@ -243,34 +138,21 @@ func keyOf(r *Request) uint64 {
 	return h.Sum64()
 }
 
-// promote has the standby of a request become its container; nil = there is none
-// that is the same, and will be none.
-func (s *Spawner) promote(r *Request) *Child {
-	h := r.Standby
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	b := h.built
-	if h.over, h.built = true, nil; b == nil {
-		return nil
+// connect makes the socket at which PID 1 waits.
+func (b *built) connect(name string) error {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("cannot make its socket: %w", err)
 	}
-	if b.key != keyOf(r) || !slices.Equal(b.sockets, r.Sockets) || b.become(r) != nil {
-		go s.dismiss(b)
-		return nil
+	b.peer = os.NewFile(uintptr(ends[1]), "standby")
+	// A goroutine waits at ours, all of PID 1 at the other.
+	if err := unix.SetNonblock(ends[0], true); err != nil {
+		unix.Close(ends[0])
+		b.peer.Close()
+		return err
 	}
-	child := b.child
-	child.Started, child.Waited = time.Now(), true
-	s.standbys.Delete(child.PID)
-	b.socket.Close()
-	// As with any other start, but afterwards.
-	l := &launch{r: r, spec: *r.Spec}
-	defer l.close()
-	l.joinCgroup(s)
-	if l.renew != nil {
-		l.renew()
-	}
-	child.Degraded = l.degraded
-	s.holdMounts(r.Spec, child)
-	return child
+	b.socket = os.NewFile(uintptr(ends[0]), "standby of "+name)
+	return nil
 }
 
 // become gives it the place of the container, and says the word.
@@ -280,7 +162,7 @@ func (b *built) become(r *Request) error {
 	head.Identity = identity(r)
 	text := records.CreatedLine(&head) + records.ForkedLine(b.forked)
 	const flags = unix.O_WRONLY | unix.O_TRUNC | unix.O_APPEND | unix.O_NOFOLLOW
-	f, err := openHeld(b.record, flags)
+	f, err := open(b.record, flags)
 	if err != nil {
 		return err
 	}
@@ -302,30 +184,6 @@ func (b *built) become(r *Request) error {
 	return unix.Sendto(rawFD(b.socket), []byte{1}, unix.MSG_NOSIGNAL, nil)
 }
 
-// Discard ends and removes the standby, if there is one, and sees to it that there
-// will be none. It waits until that is done.
-func (s *Spawner) Discard(h *Standby) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.over = true
-	if b := h.built; b != nil {
-		h.built = nil
-		s.dismiss(b)
-	}
-}
-
-func (s *Spawner) dismiss(b *built) {
-	defer s.standbys.Delete(b.child.PID)
-	_ = proc.Signal(b.child.PIDFD, syscall.SIGKILL)
-	b.socket.Close()
-	_, _ = proc.AwaitEnd(b.child.PIDFD, removePatience)
-	b.child.PIDFD.Close()
-	if b.child.Notice != nil {
-		b.child.Notice.Close()
-	}
-	_ = b.remove()
-}
-
 // remove takes away what it had on disk.
 func (b *built) remove() error {
 	errs := []error{inroot.RemoveAll(b.stateDir)}
@@ -335,27 +193,6 @@ func (b *built) remove() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// DiscardAll is for who is about to become another program, which would find
-// children that it does not know. Nothing may be prepared any more.
-func (s *Spawner) DiscardAll() {
-	var all sync.WaitGroup
-	s.standbys.Range(func(_, b any) bool {
-		all.Go(func() {
-			_ = proc.Signal(b.(*built).child.PIDFD, syscall.SIGKILL)
-			_, _ = proc.AwaitEnd(b.(*built).child.PIDFD, removePatience)
-			_ = b.(*built).remove()
-		})
-		return true
-	})
-	all.Wait()
-}
-
-// IsStandby tells whether a child waits, or has not ended yet.
-func (s *Spawner) IsStandby(pid int) bool {
-	_, ok := s.standbys.Load(pid)
-	return ok
 }
 
 // Hear waits, the first time, until the standby is built and waits, and then until

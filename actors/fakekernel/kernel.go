@@ -14,6 +14,7 @@ import (
 	"lithos/actors"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/readiness"
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 )
@@ -157,8 +158,8 @@ func (k *Kernel) Actors() *actors.Kernel {
 		NoteEnd:     k.noteEnd,
 		Check:       k.check,
 		AwaitNotice: func(*os.File) error { return errors.New("fake: there are no pipes") },
-		PeekNotice: func(*os.File, time.Time) (spawn.Notice, error) {
-			return spawn.Notice{}, errors.New("fake: there are no sockets")
+		PeekNotice: func(*os.File, time.Time) (readiness.Message, error) {
+			return readiness.Message{}, errors.New("fake: there are no sockets")
 		},
 		DropNotice: func(*os.File) error { return nil },
 		TakeNotice: func(int, *os.File, *records.Created) (*os.File, error) {

@@ -12,6 +12,7 @@ import (
 	"lithos/actors"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/readiness"
 )
 
 // told is what a program has sent to its socket since it was started, or since
@@ -31,7 +32,7 @@ func (t told) words() string {
 	return t.status
 }
 
-func (t told) with(n spawn.Notice) told {
+func (t told) with(n readiness.Message) told {
 	t.ready = t.ready || n.Ready
 	t.stopping = t.stopping || n.Stopping
 	t.trigger = t.trigger || n.Trigger

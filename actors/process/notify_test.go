@@ -14,20 +14,21 @@ import (
 	"lithos/actors/spawner"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/readiness"
 )
 
 // sends is a stage whose program sends to its socket.
 type sends struct {
 	*checked
-	messages chan spawn.Notice
-	peeked   *spawn.Notice // not dropped yet
+	messages chan readiness.Message
+	peeked   *readiness.Message // not dropped yet
 	dropped  int
 	closed   int
 }
 
 func newSends(t *testing.T) *sends {
-	s := &sends{checked: newChecked(t), messages: make(chan spawn.Notice, 100000)}
-	s.env.Kernel.PeekNotice = func(_ *os.File, until time.Time) (spawn.Notice, error) {
+	s := &sends{checked: newChecked(t), messages: make(chan readiness.Message, 100000)}
+	s.env.Kernel.PeekNotice = func(_ *os.File, until time.Time) (readiness.Message, error) {
 		var late <-chan time.Time
 		if !until.IsZero() {
 			late = time.After(time.Until(until))
@@ -40,7 +41,7 @@ func newSends(t *testing.T) *sends {
 			s.peeked = &m
 			return m, nil
 		case <-late:
-			return spawn.Notice{}, os.ErrDeadlineExceeded
+			return readiness.Message{}, os.ErrDeadlineExceeded
 		}
 	}
 	s.env.Kernel.DropNotice = func(*os.File) error {
@@ -59,7 +60,7 @@ func notifying() *configs.Instance {
 	return withChecks("1", &configs.Ready{Check: configs.Check{Kind: configs.CheckNotify, Path: "/run/notify"}}, nil)
 }
 
-func says(text string) spawn.Notice { return spawn.Notice{Status: &text} }
+func says(text string) readiness.Message { return readiness.Message{Status: &text} }
 
 func (s *sends) starts() (gen uint32) {
 	s.t.Helper()
@@ -92,13 +93,13 @@ func TestProgramNotifies(t *testing.T) {
 		if in := s.after(time.Hour); !in.NotReady() || in.Says != "warming up" {
 			t.Errorf("before: %+v, %+v", in, in.Ready)
 		}
-		s.messages <- spawn.Notice{Ready: true}
+		s.messages <- readiness.Message{Ready: true}
 		if in := s.after(time.Second); in.NotReady() || in.Says != "warming up" || len(s.appended) != 1 || s.closed != 0 {
 			t.Errorf("ready: %+v, %+v, noted %q, closed %d", in, in.Ready, s.appended, s.closed)
 		}
 		// It is heard on.
 		s.messages <- says("")
-		s.messages <- spawn.Notice{Ready: true, Stopping: true}
+		s.messages <- readiness.Message{Ready: true, Stopping: true}
 		if in := s.after(time.Second); in.NotReady() || in.Says != "stopping" || len(s.appended) != 1 || s.dropped != 4 {
 			t.Errorf("stopping: %+v, %+v, noted %q, %d dropped", in, in.Ready, s.appended, s.dropped)
 		}
@@ -126,7 +127,7 @@ func TestNoticeStaysUntilItIsNoted(t *testing.T) {
 			return nil
 		}
 		s.starts()
-		s.messages <- spawn.Notice{Ready: true}
+		s.messages <- readiness.Message{Ready: true}
 		if s.after(time.Second); noted != 1 || s.dropped != 1 {
 			t.Errorf("noted %d, dropped %d", noted, s.dropped)
 		}
@@ -137,7 +138,7 @@ func TestNoticeStaysUntilItIsNoted(t *testing.T) {
 // is.
 func TestNoticesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		messages := make(chan spawn.Notice, 100000)
+		messages := make(chan readiness.Message, 100000)
 		kernel := newSends(t)
 		kernel.messages = messages
 		var passed []told
@@ -153,7 +154,7 @@ func TestNoticesAreBounded(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- h.run() }()
 		time.Sleep(time.Minute)
-		messages <- spawn.Notice{Ready: true}
+		messages <- readiness.Message{Ready: true}
 		time.Sleep(time.Millisecond)
 		close(messages)
 		if err := <-done; err == nil {
@@ -175,7 +176,7 @@ func TestAdoptedProgramNotifies(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newSends(t)
 			defer close(s.messages)
-			s.messages <- spawn.Notice{Ready: true}
+			s.messages <- readiness.Message{Ready: true}
 			s.messages <- says("here")
 			s.tell(&AdoptInstance{Instance: notifying(), Env: s.env, Adopted: &Adopted{
 				Name: "web/app.0", Fingerprint: "1", Created: time.Now(), Ready: ready,
@@ -215,13 +216,13 @@ func TestWatchdog(t *testing.T) {
 				if in := s.after(time.Hour); in.State != status.Running {
 					t.Fatalf("while it starts: %+v", in)
 				}
-				s.messages <- spawn.Notice{Ready: true}
+				s.messages <- readiness.Message{Ready: true}
 			}
 			for range 100 {
 				if in := s.after(9 * time.Second); in.State != status.Running {
 					t.Fatalf("it sends and is ended: %+v", in)
 				}
-				s.messages <- spawn.Notice{Alive: true}
+				s.messages <- readiness.Message{Alive: true}
 			}
 			if in := s.after(10*time.Second + watchdogGrace/2); in.State != status.Running {
 				t.Errorf("ended too early: %+v", in)
@@ -242,9 +243,9 @@ func TestWatchdogOfAStoppedDaemon(t *testing.T) {
 		s := newSends(t)
 		defer close(s.messages)
 		s.startsAs(watched(), "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=10000000")
-		s.messages <- spawn.Notice{Ready: true}
+		s.messages <- readiness.Message{Ready: true}
 		s.after(10*time.Second + watchdogGrace/2)
-		s.messages <- spawn.Notice{Alive: true} // the timer was first
+		s.messages <- readiness.Message{Alive: true} // the timer was first
 		if in := s.after(9 * time.Second); in.State != status.Running {
 			t.Errorf("%+v", in)
 		}
@@ -264,7 +265,7 @@ func TestWatchdogTrigger(t *testing.T) {
 			s := newSends(t)
 			defer close(s.messages)
 			s.startsAs(c.in, c.env...)
-			s.messages <- spawn.Notice{Ready: true, Trigger: true}
+			s.messages <- readiness.Message{Ready: true, Trigger: true}
 			if in := s.after(time.Second); in.State != c.want {
 				t.Errorf("%+v", in)
 			}
@@ -277,7 +278,7 @@ func TestWatchdogIsOffWhereNothingIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSends(t)
 		s.startsAs(watched(), "NOTIFY_SOCKET=/run/notify", "WATCHDOG_USEC=10000000")
-		s.messages <- spawn.Notice{Ready: true}
+		s.messages <- readiness.Message{Ready: true}
 		s.after(time.Second)
 		close(s.messages)
 		if in := s.after(time.Hour); in.State != status.Running {

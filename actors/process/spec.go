@@ -13,6 +13,7 @@ import (
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"
+	"lithos/sysx/cgroup"
 )
 
 // Sockets are the listening sockets of the host's network that a container
@@ -189,12 +190,12 @@ func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
 	return spec, nil
 }
 
-func buildLimits(c *configs.Container) spawn.Limits {
-	limits := spawn.Limits{
+func buildLimits(c *configs.Container) cgroup.Limits {
+	limits := cgroup.Limits{
 		Memory: c.MemoryLimit, CPUShares: c.CPUShares, CPUQuota: c.CPUQuota, CPUs: c.CPUSet, PIDs: c.PIDsLimit,
 	}
 	for _, l := range c.IOLimits {
-		limits.Devices = append(limits.Devices, spawn.DeviceLimit(l))
+		limits.IO = append(limits.IO, cgroup.DeviceLimit(l))
 	}
 	return limits
 }

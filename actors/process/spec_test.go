@@ -16,6 +16,7 @@ import (
 	"lithos/configs/secrets"
 	"lithos/spawn"
 	"lithos/spawn/records"
+	"lithos/sysx/cgroup"
 )
 
 var testEnv = &Env{Paths: Paths{
@@ -97,9 +98,9 @@ func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
 		Record:     "/run/lithos/containers/web/app.2",
 		RecordHead: records.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Restarts: 6, KillTimeout: 7},
 		Sockets:    sockets,
-		Limits: spawn.Limits{
+		Limits: cgroup.Limits{
 			Memory: 1 << 26, CPUShares: 512, CPUQuota: 1500, CPUs: "0-1", PIDs: 50,
-			Devices: []spawn.DeviceLimit{{Device: "/dev/sda", ReadBytes: 1, WriteBytes: 2, ReadOps: 3, WriteOps: 4}},
+			IO: []cgroup.DeviceLimit{{Device: "/dev/sda", ReadBytes: 1, WriteBytes: 2, ReadOps: 3, WriteOps: 4}},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {

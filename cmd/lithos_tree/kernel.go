@@ -16,6 +16,7 @@ import (
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/spawn/readiness"
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
@@ -97,10 +98,10 @@ func (k *kernel) functions() *actors.Kernel {
 		OpenSecrets: (*configs.Container).OpenSecrets,
 		Spent:       k.spawner.Spent,
 		Check:       k.check,
-		AwaitNotice: spawn.AwaitNotice,
-		PeekNotice:  spawn.PeekNotice,
-		DropNotice:  spawn.DropNotice,
-		TakeNotice:  spawn.TakeNotice,
+		AwaitNotice: readiness.AwaitLine,
+		PeekNotice:  readiness.Peek,
+		DropNotice:  readiness.Drop,
+		TakeNotice:  readiness.Take,
 		AppendLine:  appendLine,
 		NoteEnd:     k.noteEnd,
 		Listen:      listen,

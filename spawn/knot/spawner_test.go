@@ -27,7 +27,7 @@ func TestK2_M7_P8_UnderTheRealSpawner(t *testing.T) {
 	req := &spawn.Request{
 		Spec: b.spec, Argv: []string{"lithos_knot", "--name", b.spec.Name, "--master", "m.yaml", "--config", "{}"},
 		Record: b.dir + "/run/web/app.0", RecordHead: records.Created{Name: b.spec.Name}, Sockets: b.sockets,
-		Limits: spawn.Limits{Memory: 64 << 20, CPUShares: 512},
+		Limits: cgroup.Limits{Memory: 64 << 20, CPUShares: 512},
 	}
 	runtime.LockOSThread() // and never unlocked, as Start wants it
 	child, err := s.Start(req)

@@ -39,7 +39,7 @@ func newHost(t *testing.T, change func(*wire.Spec)) *host {
 	h.req = &spawn.Request{
 		Spec: b.spec, Argv: []string{"lithos_knot", "--name", b.spec.Name},
 		Record: b.dir + "/run/containers/web/app.0", RecordHead: records.Created{Name: b.spec.Name, Restarts: 1}, Sockets: b.sockets,
-		Limits: spawn.Limits{Memory: 64 << 20},
+		Limits: cgroup.Limits{Memory: 64 << 20},
 	}
 	runtime.LockOSThread() // and never unlocked, as Start wants it
 	t.Cleanup(func() {

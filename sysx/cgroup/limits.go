@@ -31,6 +31,12 @@ type Limits struct {
 	IO []DeviceLimit
 }
 
+// Equal tells whether both are the same limits.
+func (l *Limits) Equal(o *Limits) bool {
+	return l.Memory == o.Memory && l.CPUShares == o.CPUShares && l.CPUQuota == o.CPUQuota &&
+		l.CPUs == o.CPUs && l.PIDs == o.PIDs && slices.Equal(l.IO, o.IO)
+}
+
 // DefaultCPUShares is what the kernel gives a new group of version 1.
 const DefaultCPUShares = 1024
 

@@ -1,4 +1,4 @@
-package spawn
+package readiness
 
 import (
 	"errors"
@@ -9,25 +9,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"lithos/spawn/wire"
 )
 
-// newNotify is a socket as a start makes it, and where it is sent to.
-func newNotify(t *testing.T) (l *launch, heard *os.File, path string) {
+// newSocket is a socket, and its path, which is longer than an address may be.
+func newSocket(t *testing.T) (*Channel, string) {
 	t.Helper()
-	dir := t.TempDir()
-	// Longer than the address of a socket may be.
-	name := "box/" + strings.Repeat("long", 40) + ".0"
-	l = &launch{r: &Request{NotifyPath: "/run/notify", Record: filepath.Join(dir, "containers", name)}, spec: Spec{Name: name, Sockets: []int{3}}}
-	if err := l.makeNotify(); err != nil {
+	path := filepath.Join(t.TempDir(), "notify", "box:"+strings.Repeat("long", 40)+".0")
+	c, err := Socket(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	l.addNotice()
-	heard = l.keepNotice()
-	l.close()
-	t.Cleanup(func() { heard.Close() })
-	return l, heard, filepath.Join(dir, "notify", "box:"+strings.TrimPrefix(name, "box/"))
+	t.Cleanup(func() { c.Heard.Close() })
+	return c, path
 }
 
 // send sends with a file that comes along.
@@ -58,12 +51,11 @@ func open() int {
 	return len(entries)
 }
 
-func TestNotify(t *testing.T) {
-	l, heard, path := newNotify(t)
-	v := l.spec.Volumes
-	if len(l.spec.Sockets) != 2 || l.spec.Sockets[1] != wire.KeptByPID1 || l.head.Notify == 0 || len(v) != 1 ||
-		v[0].Source != path || v[0].MountPoint != "/run/notify" || v[0].Kind != Readonly {
-		t.Errorf("sockets %v, inode %d, volumes %+v", l.spec.Sockets, l.head.Notify, v)
+func TestSocket(t *testing.T) {
+	channel, path := newSocket(t)
+	heard := channel.Heard
+	if channel.Inode == 0 || channel.Told != heard {
+		t.Errorf("%+v", channel)
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode() != 0o666|os.ModeSocket {
@@ -88,11 +80,11 @@ func TestNotify(t *testing.T) {
 		{"\x00\xff=\n\n=", false, false, "-"},
 		{"STATUS=\x1b[31mred\x9b\xff\u2028\t", false, false, "?[31mred??\u2028?"},
 		{"STATUS=" + long, false, false, long[:maxStatus] + "…"},
-		{"READY=1\n" + strings.Repeat("x", maxNotify), false, false, "-"},
+		{"READY=1\n" + strings.Repeat("x", maxMessage), false, false, "-"},
 	} {
 		send(t, path, c.sent)
 		for range 2 { // it stays
-			n, err := PeekNotice(heard, time.Time{})
+			n, err := Peek(heard, time.Time{})
 			status := "-"
 			if n.Status != nil {
 				status = *n.Status
@@ -101,28 +93,28 @@ func TestNotify(t *testing.T) {
 				t.Errorf("%.40q: %+v, %q, %v", c.sent, n, status, err)
 			}
 		}
-		if err := DropNotice(heard); err != nil {
+		if err := Drop(heard); err != nil {
 			t.Error(err)
 		}
 	}
 	if after := open(); after != before {
 		t.Errorf("%d files are open, before there were %d", after, before)
 	}
-	if _, err := PeekNotice(heard, time.Now().Add(10*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := Peek(heard, time.Now().Add(10*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("nothing more: %v", err)
 	}
 	// One is dropped also when its time is over.
 	send(t, path, "READY=1")
-	if n, err := PeekNotice(heard, time.Now().Add(time.Minute)); err != nil || !n.Ready {
+	if n, err := Peek(heard, time.Now().Add(time.Minute)); err != nil || !n.Ready {
 		t.Errorf("%+v, %v", n, err)
 	}
 	_ = heard.SetReadDeadline(time.Now().Add(-time.Hour))
-	if err := DropNotice(heard); err != nil {
+	if err := Drop(heard); err != nil {
 		t.Error(err)
 	}
 	done := make(chan error)
 	go func() {
-		_, err := PeekNotice(heard, time.Time{})
+		_, err := Peek(heard, time.Time{})
 		done <- err
 	}()
 	time.Sleep(10 * time.Millisecond)
@@ -132,22 +124,19 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// A socket that a container left before does not matter, and goes with it.
-func TestNotify_OfBefore(t *testing.T) {
-	l, _, path := newNotify(t)
-	if err := l.makeNotify(); err != nil {
+// A socket of the container before is replaced.
+func TestSocketReplacesTheOneBefore(t *testing.T) {
+	_, path := newSocket(t)
+	channel, err := Socket(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	heard := l.keepNotice()
-	defer heard.Close()
+	defer channel.Heard.Close()
 	send(t, path, "READY=1")
-	if n, err := PeekNotice(heard, time.Now().Add(time.Minute)); err != nil || !n.Ready {
+	if n, err := Peek(channel.Heard, time.Now().Add(time.Minute)); err != nil || !n.Ready {
 		t.Errorf("%+v, %v", n, err)
 	}
-	if err := NewSpawner(Config{}).Remove(l.spec.Name, "", l.r.Record, false); err != nil {
-		t.Fatal(err)
-	}
-	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
+	if there, err := os.ReadDir(filepath.Dir(path)); err != nil || len(there) != 1 {
+		t.Errorf("there: %v, %v", there, err)
 	}
 }

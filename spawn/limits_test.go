@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"lithos/sysx/cgroup"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func newLimited(t *testing.T) *limited {
 	t.Helper()
 	h := newHost(t, realTree(t, "name", "cpu", "memory"))
 	l := &limited{h, h.request("web/app.0", "/exit")}
-	l.r.Limits = Limits{Memory: 64 << 20, CPUShares: 2048}
+	l.r.Limits = cgroup.Limits{Memory: 64 << 20, CPUShares: 2048}
 	t.Cleanup(func() {
 		if err := h.spawner.Remove("web/app.0", "", "", true); err != nil {
 			t.Error(err)
@@ -81,8 +82,8 @@ func TestM3_LimitsThatHoldAreNotSetAnew(t *testing.T) {
 	if got := l.share(); got != changed {
 		t.Errorf("the group was not taken as it was: its share is %s", got)
 	}
-	known, _ := l.spawner.groups.Load("web/app.0")
-	known.(*group).at = time.Now().Add(-limitsHold - time.Second)
+	stored, _ := l.spawner.groups.known.Load("web/app.0")
+	stored.(*known).at = time.Now().Add(-limitsHold - time.Second)
 	l.restart()
 	if got := l.share(); got != wanted {
 		t.Errorf("a while later the share is %s, not %s", got, wanted)
@@ -122,7 +123,7 @@ func TestM3_AnotherGroupOfTheNameGetsTheLimits(t *testing.T) {
 func TestM3_LimitsThatFailedAreTriedAgain(t *testing.T) {
 	h := newHost(t, realTree(t, "name"))
 	r := h.request("web/app.0", "/exit")
-	r.Limits = Limits{Memory: 64 << 20}
+	r.Limits = cgroup.Limits{Memory: 64 << 20}
 	for range 2 {
 		c := h.start(r)
 		h.end(c, syscall.SIGKILL)
