@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-func TestN3_BackoffWaits(t *testing.T) {
+// Covers: N3
+func TestBackoffDelays(t *testing.T) {
 	const s = time.Second
 	b := RestartBackoff{Factor: 2, Cap: 60 * s, Reset: 10 * s}
 	shaky := b
@@ -41,6 +42,7 @@ func TestN3_BackoffWaits(t *testing.T) {
 	equal(t, "off", RestartBackoff{}.Count(3, true, time.Hour), 4)
 }
 
+// Covers: E18
 func TestRestartBackoffIsRead(t *testing.T) {
 	const s = time.Second
 	for yaml, want := range map[string]RestartBackoff{

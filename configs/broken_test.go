@@ -10,12 +10,14 @@ import (
 
 var update = flag.Bool("update", false, "write what is told of testdata/broken into the files there")
 
-// TestA5_D12_BrokenCorpus loads each host in testdata/broken. A file there
+// TestBrokenHostsGiveTheExpectedProblems loads each host in testdata/broken. A file there
 // says what it is about, then has the files of the host, each after a line
 // `-- NAME --`, and at last what is told, one problem a line; HOST is the
 // directory of the host. `-- NAME -> TARGET --` is a symlink, `-- NAME | --` a
 // FIFO.
-func TestA5_D12_BrokenCorpus(t *testing.T) {
+//
+// Covers: A5, D12
+func TestBrokenHostsGiveTheExpectedProblems(t *testing.T) {
 	files, err := filepath.Glob("testdata/broken/*.txt")
 	if err != nil || len(files) < 200 {
 		t.Fatalf("%d files, %v", len(files), err)

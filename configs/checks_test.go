@@ -54,7 +54,8 @@ func TestChecksAreRead(t *testing.T) {
 	}
 }
 
-func TestF5_ChecksHaveVariables(t *testing.T) {
+// Covers: F5
+func TestChecksSubstituteVariables(t *testing.T) {
 	h := hostConfig{
 		entry:     "variables: {p: 8080, way: up}\n",
 		container: "variables:\n  p: !TcpPort\n  way: !Name\nready: {tcp: '@{p}'}\nhealthcheck: {command: [/bin/check, '--port=@{p}', '@{way}']}\n",
@@ -66,7 +67,8 @@ func TestF5_ChecksHaveVariables(t *testing.T) {
 	equal(t, "path", h.app(t).Healthcheck.What(), "GET http://127.0.0.1:8080/up")
 }
 
-func TestC23_ChecksAreNoReasonToReplace(t *testing.T) {
+// Covers: C23
+func TestChangedChecksReplaceNothing(t *testing.T) {
 	a, b := full(), full()
 	b.Ready, b.Healthcheck = nil, nil
 	equal(t, "the fingerprint", instanceOf(a).Fingerprint, instanceOf(b).Fingerprint)
@@ -81,6 +83,7 @@ func TestC23_ChecksAreNoReasonToReplace(t *testing.T) {
 	equal(t, "its other options", instanceOf(a).Fingerprint, instanceOf(b).Fingerprint)
 }
 
+// Covers: E5, E10, E11, E18, F7, F9, G1
 func TestChecksThatMakeNoSense(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "nothing to ask", host: hostConfig{container: "ready: {interval: 1}\n"},

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-func TestE1_E3_E4_E5_E6_E7_E9_E10_E12_E13_E14_E16_E17_E18_E19_E22_DefaultsOfAContainer(t *testing.T) {
+// Covers: E1, E3, E4, E5, E6, E7, E9, E10, E12, E13, E14, E16, E17, E18, E19, E22
+func TestContainerDefaults(t *testing.T) {
 	plan, dir := hostConfig{}.good(t)
 	in := plan.Sandboxes[0].Processes[0].Instances[0]
 	equal(t, "defaults", *in.Container, Container{
@@ -23,6 +24,7 @@ func TestE1_E3_E4_E5_E6_E7_E9_E10_E12_E13_E14_E16_E17_E18_E19_E22_DefaultsOfACon
 	})
 }
 
+// Covers: E1, E2, E3, E4, E5, E6, E7, E9, E10, E12, E13, E14, E16, E17, E18, E21, E22, I2, I3, I4, I5, I6, I7
 func TestContainerOptions(t *testing.T) {
 	boolean := func(b bool) *bool { return &b }
 	for _, c := range []struct {
@@ -70,6 +72,7 @@ func TestContainerOptions(t *testing.T) {
 	}
 }
 
+// Covers: C10, C12, C16, E1, E2, E3, E4, E5, E6, E7, E8, E9, E10, E12, E13, E15, E16, E22
 func TestContainerMistakes(t *testing.T) {
 	maps := "uid-map: [{inside: 0, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\n"
 	runProblems(t, []problemCase{
@@ -122,7 +125,8 @@ func TestContainerMistakes(t *testing.T) {
 	})
 }
 
-func TestE15_C10_AMapOfTheContainerFreesItsInsideIDs(t *testing.T) {
+// Covers: C10, E15
+func TestContainerMapLimitsOutsideIDs(t *testing.T) {
 	c := hostConfig{container: `
 uid-map: [{inside: 0, outside: 100, count: 3000}, {inside: 5000, outside: 1, count: 1}]
 gid-map: [{inside: 0, outside: 100, count: 2}]
@@ -133,7 +137,8 @@ user-id: 2000
 	equal(t, "group map", c.GIDMap, []IDMap{{0, 100, 2}})
 }
 
-func TestC10_C16_AMapOfTheSandboxIsLimitedInside(t *testing.T) {
+// Covers: C10, C16
+func TestSandboxMapLimitsInsideIDs(t *testing.T) {
 	sandbox := "uid-map: [{inside: 0, outside: 100000, count: 65536}]\ngid-map: [{inside: 0, outside: 100000, count: 65536}]\nallow-users: [1-65535]\n"
 	c := hostConfig{sandbox: sandbox}.app(t)
 	equal(t, "map", c.UIDMap, []IDMap{{0, 100000, 65536}})
@@ -143,7 +148,9 @@ func TestC10_C16_AMapOfTheSandboxIsLimitedInside(t *testing.T) {
 
 // A container that makes containers of its own needs ids for them: more lines,
 // as large as one likes.
-func TestK14_MapsForContainersInside(t *testing.T) {
+//
+// Covers: K14
+func TestMapsForNestedContainers(t *testing.T) {
 	const ids = "[{inside: 0, outside: 100000, count: 1000}, {inside: 1000, outside: 1000000, count: 4000000000}]\n"
 	c := hostConfig{
 		sandbox:   "uid-map: " + ids + "gid-map: " + ids + "allow-users: [0-4294967294]\n",

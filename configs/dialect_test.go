@@ -10,7 +10,8 @@ import (
 	"lithos/configs/document"
 )
 
-func TestA3_KebabAndSnakeCase(t *testing.T) {
+// Covers: A3
+func TestKebabAndSnakeCase(t *testing.T) {
 	plan, _ := hostConfig{
 		master:    "default_log_dir: /logs\ncgroup-name: null\nstdio_log-dir: /out\n",
 		sandbox:   "image_dir_levels: 1\nallow_tcp_ports: [80]\ndefault_user: 7\n",
@@ -27,7 +28,8 @@ func TestA3_KebabAndSnakeCase(t *testing.T) {
 	equal(t, "copy_from_host", c.ResolvConf.CopyFromHost, false)
 }
 
-func TestA4_A5_UnknownKeysAndPositions(t *testing.T) {
+// Covers: A4, A5
+func TestUnknownKeysHavePositions(t *testing.T) {
 	runProblems(t, []problemCase{
 		{
 			name: "A4 unknown keys are errors, all of them, with a suggestion",
@@ -84,7 +86,8 @@ func TestA4_A5_UnknownKeysAndPositions(t *testing.T) {
 	})
 }
 
-func TestA6_Integers(t *testing.T) {
+// Covers: A6
+func TestIntegers(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want int64
@@ -130,7 +133,8 @@ func TestA6_Integers(t *testing.T) {
 	})
 }
 
-func TestA7_Booleans(t *testing.T) {
+// Covers: A7
+func TestBooleans(t *testing.T) {
 	c := hostConfig{container: "interactive: true\nrestart-process-only: false\nhosts-file: {mount: 'true'}\n"}.app(t)
 	equal(t, "interactive", c.Interactive, true)
 	equal(t, "mount", *c.HostsFile.Mount, true)
@@ -140,7 +144,8 @@ func TestA7_Booleans(t *testing.T) {
 	}
 }
 
-func TestA8_Nulls(t *testing.T) {
+// Covers: A8
+func TestNulls(t *testing.T) {
 	for _, null := range []string{"null", "~", "", "Null", "NULL"} {
 		plan, _ := hostConfig{
 			master:    fmt.Sprintf("cgroup-name: %s\nconfig-log-dir: %s\nlog-level: %s\n", null, null, null),
@@ -169,7 +174,8 @@ func TestA8_Nulls(t *testing.T) {
 	})
 }
 
-func TestA9_AnchorsAndMergeKeys(t *testing.T) {
+// Covers: A9
+func TestAnchorsAndMergeKeys(t *testing.T) {
 	plan, _ := hostConfig{process: `
 _defaults: &defaults
   image: v1
@@ -220,7 +226,8 @@ func (h hostConfig) load2(t testing.TB) (*Plan, string) {
 	return plan, dir
 }
 
-func TestA10_Tags(t *testing.T) {
+// Covers: A10
+func TestTags(t *testing.T) {
 	c := hostConfig{
 		sandbox: "readonly-paths: {/ro: /srv/ro}\nwritable-paths: {/db: /srv/db}\n",
 		container: `
@@ -269,7 +276,8 @@ volumes:
 	})
 }
 
-func TestA11_WorkDir(t *testing.T) {
+// Covers: A11
+func TestWorkDirHasTwoSpellings(t *testing.T) {
 	for _, key := range []string{"workdir", "work-dir", "work_dir"} {
 		equal(t, "A11 "+key, hostConfig{container: key + ": /app/\n"}.app(t).Workdir, "/app")
 	}
@@ -277,7 +285,8 @@ func TestA11_WorkDir(t *testing.T) {
 	wantProblems(t, problems, "app.yaml:2:1: error: work-dir: the same as `workdir`, which is given too")
 }
 
-func TestA13_Ranges(t *testing.T) {
+// Covers: A13
+func TestRanges(t *testing.T) {
 	plan, _ := hostConfig{sandbox: "allow-users: [1, 99, 1000-2000, ' 5 - 7 ', '0-4294967295']\n"}.good(t)
 	equal(t, "allow-users", plan.Sandboxes[0].Config.AllowUsers,
 		[]Range{{First: 1, Last: 1}, {First: 99, Last: 99}, {First: 1000, Last: 2000}, {First: 5, Last: 7}, {First: 0, Last: math.MaxUint32}})

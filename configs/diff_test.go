@@ -69,7 +69,9 @@ func alter(v reflect.Value) {
 
 // What tells two containers apart has a reason that can be shown, and a reason
 // to replace a container is one exactly if the fingerprint says so.
-func TestC23_O9_DiffNamesEveryField(t *testing.T) {
+//
+// Covers: C23, O9
+func TestDiffNamesEveryField(t *testing.T) {
 	container := reflect.TypeFor[Container]()
 	for i := range container.NumField() {
 		for _, once := range []bool{false, true} { // restart-process-only
@@ -107,7 +109,8 @@ func describe(steps []Step) string {
 	return b.String()
 }
 
-func TestO9_Compare(t *testing.T) {
+// Covers: C23, D12, O9
+func TestCompareNamesSteps(t *testing.T) {
 	const entry = "{image: v1, config: /config/app.yaml"
 	load := func(h hostConfig) *Sandbox {
 		files := h.files()

@@ -6,7 +6,9 @@ import (
 )
 
 // Each kind of file is quoted, and only on request.
-func TestR4_Excerpts(t *testing.T) {
+//
+// Covers: R4
+func TestExcerpts(t *testing.T) {
 	h := hostConfig{
 		master:    "# m\ncolour: red\n",
 		sandbox:   "default-gruop: 1\n",
@@ -38,7 +40,9 @@ func TestR4_Excerpts(t *testing.T) {
 }
 
 // What was read is what is checked, whatever is in the file by now.
-func TestO9_AlternateText(t *testing.T) {
+//
+// Covers: O9
+func TestAlternateTextIsRead(t *testing.T) {
 	h := hostConfig{}
 	dir := writeTree(t, h.files())
 	file := filepath.Join(dir, "new.yaml")

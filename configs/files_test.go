@@ -15,7 +15,9 @@ import (
 // A2: the developer owns all that is in the image and may be hostile; whatever
 // is there in the place of a container config costs an error, bounded in time
 // and memory, and shows nothing of the host.
-func TestA2_E8_HostileContainerConfigs(t *testing.T) {
+//
+// Covers: A2, E8
+func TestHostileContainerConfigs(t *testing.T) {
 	need := func(t *testing.T, err error) {
 		t.Helper()
 		if err != nil {
@@ -121,7 +123,9 @@ func TestA2_E8_HostileContainerConfigs(t *testing.T) {
 }
 
 // A link that is absolute inside the image is as the container sees it.
-func TestD5_LinksInsideTheImageAreFollowed(t *testing.T) {
+//
+// Covers: D5
+func TestLinksInsideTheImageAreFollowed(t *testing.T) {
 	dir := writeTree(t, hostConfig{process: "app: {image: v1, config: /etc/link.yaml}\nup: {image: v1, config: /../../config/./app.yaml}\n"}.files())
 	if err := os.Mkdir(dir+"/images/v1/etc", 0o755); err != nil {
 		t.Fatal(err)
@@ -135,7 +139,8 @@ func TestD5_LinksInsideTheImageAreFollowed(t *testing.T) {
 	equal(t, "up stays inside", plan.Sandboxes[0].Processes[1].Broken, false)
 }
 
-func TestC5_C3_ImagesAreRealDirectoriesBelowImageDir(t *testing.T) {
+// Covers: C3, C5
+func TestImagesAreRealDirectoriesBelowImageDir(t *testing.T) {
 	dir := writeTree(t, hostConfig{process: `
 link: {image: link, config: /config/app.yaml}
 out: {image: out, config: /config/app.yaml}
@@ -172,7 +177,8 @@ fine: {image: v1, config: /config/app.yaml}
 	load()
 }
 
-func TestD12_HostFilesAreRegularFilesToo(t *testing.T) {
+// Covers: D12
+func TestHostFilesMustBeRegular(t *testing.T) {
 	dir := writeTree(t, hostConfig{}.files())
 	for _, name := range []string{"processes/web.yaml", "sandboxes/web.yaml", "master.yaml"} {
 		if err := os.Remove(dir + "/" + name); err != nil {

@@ -10,7 +10,9 @@ import (
 )
 
 // The original's own examples of the command line (its child_config tests).
-func TestD1_CanonicalJSON(t *testing.T) {
+//
+// Covers: D1
+func TestCanonicalJSON(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
 		config     ProcessConfig
@@ -43,7 +45,8 @@ var supervisorOnly = map[string]bool{
 	"SecretEnvironFile": true, "SecretsPrivateKey": true, "SecretsNamespaces": true,
 }
 
-func TestC23_EveryFieldOfTheContainerCountsButTheSupervisors(t *testing.T) {
+// Covers: C23
+func TestFingerprintCoversEveryContainerField(t *testing.T) {
 	base := Container{Environ: []EnvVar{{"A", "b"}}, Volumes: []Volume{{MountPoint: "/a"}}}
 	m := &Master{DevfsDir: "/dev"}
 	before := fingerprint(&base, m)
@@ -89,7 +92,8 @@ func change(t *testing.T, v reflect.Value) {
 	}
 }
 
-func TestC23_O4_WhatChangesTheEffectiveContainer(t *testing.T) {
+// Covers: C23, O4
+func TestEffectiveContainerChanges(t *testing.T) {
 	base := hostConfig{
 		sandbox:   "writable-paths: {/db: /srv/db}\nallow-users: [1-10]\n",
 		entry:     "variables: {v: a}\n",
@@ -153,7 +157,9 @@ func TestC23_O4_WhatChangesTheEffectiveContainer(t *testing.T) {
 }
 
 // What is hashed must not change: an upgrade would replace all containers.
-func TestO2_WhatIsHashedStaysTheSame(t *testing.T) {
+//
+// Covers: O2
+func TestFingerprintsAreStable(t *testing.T) {
 	yes := true
 	for _, c := range []struct {
 		value any

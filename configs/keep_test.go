@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-func TestO6_APlanIsKeptForTheNextDaemon(t *testing.T) {
+// Covers: O6
+func TestPlanIsKeptForTheNextDaemon(t *testing.T) {
 	in := instanceOf(full())
 	in.recipe = nil
 	plan := &Plan{Master: &Master{File: "/m"}, Sandboxes: []*Sandbox{{
@@ -41,7 +42,9 @@ func TestO6_APlanIsKeptForTheNextDaemon(t *testing.T) {
 }
 
 // The plan in testdata was kept by that release.
-func TestO2_APlanThatAnEarlierReleaseKept(t *testing.T) {
+//
+// Covers: O2
+func TestPlanOfAnEarlierReleaseIsRead(t *testing.T) {
 	text, err := os.ReadFile("testdata/kept/670e6da.json")
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +105,8 @@ func lost(at string, want, got any) (list []string) {
 	return list
 }
 
-func TestO6_AKeptPlanThatIsDamagedIsRefused(t *testing.T) {
+// Covers: O6
+func TestDamagedPlanIsRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "{", "{}", `{"Version":2,"Plan":{"Master":{}}}`, `{"Version":1}`, `{"Version":1,"Plan":{}}`,
 		`{"Version":1,"Plan":{"Master":{},"Sandboxes":[null]}}`, `{"Version":1,"Plan":{"Master":{},"Sandboxes":[{"Name":"a"}]}}`,
@@ -115,7 +119,9 @@ func TestO6_AKeptPlanThatIsDamagedIsRefused(t *testing.T) {
 }
 
 // An upgrade must not replace containers that use nothing new.
-func TestO2_ANewOptionThatIsNotUsedChangesNoFingerprint(t *testing.T) {
+//
+// Covers: O2
+func TestUnusedOptionChangesNoFingerprint(t *testing.T) {
 	now := appendSet(nil, reflect.ValueOf(struct {
 		A string
 		B []int

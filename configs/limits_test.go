@@ -23,7 +23,9 @@ func TestLimitsOfTheSandboxAndOfTheContainer(t *testing.T) {
 }
 
 // Hardening is loosened by who runs the host, not by who is to be held.
-func TestK10_AContainerLoosensNothing(t *testing.T) {
+//
+// Covers: K10
+func TestContainerCannotLoosenLimits(t *testing.T) {
 	for _, option := range []string{"allow-new-privileges: true", "add-capabilities: [ALL]", "writable-proc-sys: true",
 		"unmask-kernel-files: true", "seccomp: off", "cpuset: 0", "io-limits: {/dev/sda: {read-bytes: 1}}"} {
 		runProblems(t, []problemCase{{name: option, host: hostConfig{container: option + "\n"}, want: []string{"unknown key"}}})

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-func TestB1_B2_B3_B4_B5_B6_B7_B8_B10_B11_B12_B13_B14_B15_B16_EmptyMasterIsAllDefaults(t *testing.T) {
+// Covers: B1, B2, B3, B4, B5, B6, B7, B8, B10, B11, B12, B13, B14, B15, B16
+func TestEmptyMasterIsAllDefaults(t *testing.T) {
 	plan, dir := hostConfig{}.good(t)
 	equal(t, "defaults", *plan.Master, Master{
 		File:         dir + "/master.yaml",
@@ -32,6 +33,7 @@ func TestB1_B2_B3_B4_B5_B6_B7_B8_B10_B11_B12_B13_B14_B15_B16_EmptyMasterIsAllDef
 	})
 }
 
+// Covers: A12, B1, B2, B3, B4, B5, B6, B7, B8, B9, B10, B11, B12, B13, B14, B15, B16, M3
 func TestMasterOptions(t *testing.T) {
 	for _, c := range []struct {
 		name, yaml string
@@ -99,6 +101,7 @@ func TestMasterOptions(t *testing.T) {
 	}
 }
 
+// Covers: B1, B3, B6, B7, B8, B10, B11, B12, B14, B15, B16
 func TestMasterMistakes(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "B3 runtime-dir must be absolute", host: hostConfig{master: "runtime-dir: run\n"},
@@ -129,7 +132,8 @@ func TestMasterMistakes(t *testing.T) {
 	})
 }
 
-func TestA1_A12_FourConfigsByPathOfTheMaster(t *testing.T) {
+// Covers: A1, A12
+func TestFourConfigsByPathOfTheMaster(t *testing.T) {
 	files := hostConfig{master: "sandboxes-dir: s\nprocesses-dir: ../p\n"}.files()
 	dir := writeTree(t, map[string]string{
 		"etc/master.yaml":           files["master.yaml"],

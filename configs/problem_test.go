@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestA5_ProblemsAsText(t *testing.T) {
+// Covers: A5
+func TestProblemsAsText(t *testing.T) {
 	for _, c := range []struct {
 		want    string
 		problem Problem

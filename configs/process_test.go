@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-func TestD1_D2_D3_D4_D5_D8_EntriesOfAProcessConfig(t *testing.T) {
+// Covers: D1, D2, D3, D4, D5, D8
+func TestProcessConfigEntries(t *testing.T) {
 	plan, dir := hostConfig{process: `
 small: {image: v1, config: /config/app.yaml}
 full:
@@ -38,7 +39,8 @@ none: {image: v1, config: /config/app.yaml, instances: 0}
 	equal(t, "D5 config", processes[0].Instances[0].Container.ConfigFile, "/config//app.yaml")
 }
 
-func TestD2_D10_NamesOfInstancesAndCommands(t *testing.T) {
+// Covers: D2, D10
+func TestNamesOfInstancesAndCommands(t *testing.T) {
 	plan, _ := hostConfig{process: `
 app: {image: v1, config: /config/app.yaml, instances: 3}
 job: {image: v1, config: /config/app.yaml, kind: Command, instances: 3}
@@ -65,6 +67,7 @@ func env(c *Container, name string) string {
 	return "(none)"
 }
 
+// Covers: D1, D2, D3, D5, D6, D7, D8, D11, E1, L6
 func TestProcessMistakes(t *testing.T) {
 	bridged := "bridged-network: {bridge: br0, network: 10.0.0.0/24}\n"
 	runProblems(t, []problemCase{
@@ -119,7 +122,8 @@ func TestProcessMistakes(t *testing.T) {
 	})
 }
 
-func TestC5_D4_ImageNames(t *testing.T) {
+// Covers: C5, D4
+func TestImageNames(t *testing.T) {
 	for _, c := range []struct {
 		image  string
 		levels int
@@ -142,7 +146,8 @@ func TestC5_D4_ImageNames(t *testing.T) {
 	wantProblems(t, problems, `web.yaml:1:14: error: app.image: "../v1": each component of an image name must be`)
 }
 
-func TestC4_D4_ImagesSomeLevelsDown(t *testing.T) {
+// Covers: C4, D4
+func TestImageDirLevels(t *testing.T) {
 	h := hostConfig{sandbox: "image-dir-levels: 3\n", process: "app: {image: a/b/v1, config: /config/app.yaml}\n"}
 	files := h.files()
 	files["images/a/b/v1/config/app.yaml"] = "executable: /x\n"
@@ -170,7 +175,9 @@ func TestAlternateProcessConfig(t *testing.T) {
 
 // A text is parsed once, but what is wrong with it is told for each file and
 // for each process that uses it.
-func TestD12_TheSameMistakeInTwoImages(t *testing.T) {
+//
+// Covers: D12
+func TestSameMistakeInTwoImages(t *testing.T) {
 	files := hostConfig{process: `
 a: {image: v1, config: /config/app.yaml}
 b: {image: v1, config: /config/app.yaml}

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-func TestC1_OnlyYAMLFilesAreSandboxes(t *testing.T) {
+// Covers: C1
+func TestOnlyYAMLFilesAreSandboxes(t *testing.T) {
 	files := hostConfig{}.files()
 	sandbox := files["sandboxes/web.yaml"]
 	for _, name := range []string{"b-2.yaml", "c.d.yaml", ".hidden.yaml", ".#web.yaml", "web.yaml~", "web.yml", "README", "dir.yaml/x"} {
@@ -36,7 +37,8 @@ func TestC1_OnlyYAMLFilesAreSandboxes(t *testing.T) {
 	checkBreakage(t, plan, problems)
 }
 
-func TestC2_C3_C4_C6_C7_C8_C9_C13_C14_C15_C16_C17_C18_C19_C20_C21_C22_DefaultsOfASandbox(t *testing.T) {
+// Covers: C2, C3, C4, C6, C7, C8, C9, C13, C14, C15, C16, C17, C18, C19, C20, C21, C22
+func TestSandboxDefaults(t *testing.T) {
 	dir := writeTree(t, map[string]string{
 		"master.yaml":        "log-level: info\ndefault-log-dir: /logs\n",
 		"sandboxes/web.yaml": "allow-users: [1]\nallow-groups: [0]\n",
@@ -63,6 +65,7 @@ func TestC2_C3_C4_C6_C7_C8_C9_C13_C14_C15_C16_C17_C18_C19_C20_C21_C22_DefaultsOf
 	})
 }
 
+// Covers: C4, C6, C7, C8, C9, C13, C15, C16, C17, C18, C19, C20, C21, C22, J2, K10, L8
 func TestSandboxOptions(t *testing.T) {
 	for _, c := range []struct {
 		name, yaml string
@@ -126,7 +129,8 @@ func TestSandboxOptions(t *testing.T) {
 	}
 }
 
-func TestC2_ConfigFile(t *testing.T) {
+// Covers: C2
+func TestConfigFileIsRelativeToProcessesDir(t *testing.T) {
 	for _, file := range []string{"other.yaml", "HOST/processes/other.yaml"} {
 		files := hostConfig{sandbox: "config-file: " + file + "\n"}.files()
 		files["processes/other.yaml"] = files["processes/web.yaml"]
@@ -139,6 +143,7 @@ func TestC2_ConfigFile(t *testing.T) {
 	}
 }
 
+// Covers: C2, C3, C4, C7, C8, C9, C10, C11, C12, C13, C14, C15, C16, C21, C22, J2, K10, L4
 func TestSandboxMistakes(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "C3 image-dir must be absolute", host: hostConfig{sandbox: "image-dir: images\n"},
@@ -256,7 +261,8 @@ bridged-network:
 	})
 }
 
-func TestL4_AfterSetupCommand(t *testing.T) {
+// Covers: L4
+func TestAfterSetupCommandSubstitution(t *testing.T) {
 	for arg, want := range map[string]string{
 		"@{container_ip}": "10.0.0.1", "{@container_ip}": "10.0.0.1", "x{@ container_ip }y@{ container_ip}": "x10.0.0.1y10.0.0.1",
 		"plain": "plain", "@": "@", "{": "{", "@{": "@{", "{a}": "{a}", "a@b.c": "a@b.c", "{@container_ip": "{@container_ip",
@@ -268,7 +274,9 @@ func TestL4_AfterSetupCommand(t *testing.T) {
 }
 
 // What is wrong with one sandbox leaves the others as they are.
-func TestC23_D12_OneBrokenObjectBreaksNoOther(t *testing.T) {
+//
+// Covers: C23, D12
+func TestBrokenObjectBreaksNoOther(t *testing.T) {
 	files := hostConfig{}.files()
 	files["sandboxes/bad.yaml"] = "image-dri: /x\n"
 	files["sandboxes/noproc.yaml"] = files["sandboxes/web.yaml"]
@@ -293,7 +301,8 @@ func TestC23_D12_OneBrokenObjectBreaksNoOther(t *testing.T) {
 	equal(t, "third", web.Processes[2].Broken, true)
 }
 
-func TestD12_AMissingProcessFileIsAnErrorButAnEmptyOneIsNot(t *testing.T) {
+// Covers: D12
+func TestMissingProcessFileIsAnError(t *testing.T) {
 	for _, text := range []string{"", "{}", "# nothing\n", "null\n"} {
 		files := hostConfig{}.files()
 		files["processes/web.yaml"] = text

@@ -13,6 +13,7 @@ import (
 // sealed is of the right form, for a key that nobody here has.
 const sealed = "v2:ROit92I5:82HdsExJ:Gd3ocJsr:Hp3pngQZUos5b8ioKVUx40kegM1uDsYWwsWqC1cJ1/1KmQPQQWJZe86xg11EOIxbuLj6PU1BH8yz5qCnWp//Ofbc"
 
+// Covers: C22, E10, E11, J1, J4, J7
 func TestSecretProblems(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "E11 both kinds of secrets", host: hostConfig{container: "secret-environ: {A: '" + sealed + "'}\nsecret-environ-file: app.yaml\n"},
@@ -93,7 +94,8 @@ func secretsOf(t *testing.T, c *Container) map[string]string {
 	return got
 }
 
-func TestE11_J2_J3_J6_SecretsAreOpened(t *testing.T) {
+// Covers: E11, J2, J3, J6
+func TestSecretsAreDecrypted(t *testing.T) {
 	a, b := newSealer(t), newSealer(t)
 	h := hostConfig{
 		sandbox: "secrets-private-key: " + b.file + "\nsecrets-namespaces: [two]\n",
@@ -125,7 +127,8 @@ func TestE11_J2_J3_J6_SecretsAreOpened(t *testing.T) {
 	}
 }
 
-func TestJ2_SecretsOfOtherNamespacesStayShut(t *testing.T) {
+// Covers: J2
+func TestSecretsOfOtherNamespacesStaySealed(t *testing.T) {
 	s := newSealer(t)
 	_, problems, _ := hostConfig{
 		sandbox:   "secrets-private-key: " + s.file + "\nsecrets-namespaces: [a.b]\n",
@@ -139,7 +142,8 @@ func TestJ2_SecretsOfOtherNamespacesStayShut(t *testing.T) {
 	}
 }
 
-func TestJ7_SecretEnvironFile(t *testing.T) {
+// Covers: J7
+func TestSecretEnvironFileIsRead(t *testing.T) {
 	s := newSealer(t)
 	outside := filepath.Join(t.TempDir(), "outside")
 	writeFile(t, outside, "A: '"+s.seal("", "outside")+"'\n")
@@ -174,7 +178,9 @@ func TestJ7_SecretEnvironFile(t *testing.T) {
 }
 
 // A secret must not send elsewhere what a program tells of itself.
-func TestE11_J7_SecretsDoNotTurnOffTheWatchdog(t *testing.T) {
+//
+// Covers: E11, J7
+func TestSecretsDoNotTurnOffTheWatchdog(t *testing.T) {
 	s := newSealer(t)
 	for variable, secret := range map[string]string{"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "0"} {
 		h := hostConfig{
@@ -189,7 +195,8 @@ func TestE11_J7_SecretsDoNotTurnOffTheWatchdog(t *testing.T) {
 	}
 }
 
-func TestJ7_ProblemsAreToldOfTheFile(t *testing.T) {
+// Covers: J7
+func TestSecretProblemsNameTheirFile(t *testing.T) {
 	s := newSealer(t)
 	h := hostConfig{
 		sandbox:   "secrets-private-key: " + s.file + "\n",
@@ -214,7 +221,9 @@ func TestJ7_ProblemsAreToldOfTheFile(t *testing.T) {
 }
 
 // The fingerprint tells secrets apart, not the ways to seal them.
-func TestC23_J_ASecretChangesTheFingerprint(t *testing.T) {
+//
+// Covers: C23
+func TestSecretChangesTheFingerprint(t *testing.T) {
 	a, b := newSealer(t), newSealer(t)
 	load := func(key, namespaces, value string) *Instance {
 		h := hostConfig{sandbox: "secrets-private-key: " + key + "\nsecrets-namespaces: " + namespaces + "\n", container: "secret-environ: {A: " + value + "}\n"}
@@ -252,7 +261,9 @@ func TestC23_J_ASecretChangesTheFingerprint(t *testing.T) {
 }
 
 // What is no more than environ, in bytes, has room beside it.
-func TestE10_E11_SecretsCountAgainstTheEnvironment(t *testing.T) {
+//
+// Covers: E10, E11
+func TestSecretsCountAgainstTheEnvironment(t *testing.T) {
 	s := newSealer(t)
 	long := s.seal("", strings.Repeat("x", 100000))
 	h := hostConfig{sandbox: "secrets-private-key: " + s.file + "\n", container: "secret-environ-file: s\n"}

@@ -8,6 +8,7 @@ func TestStandbyIsRead(t *testing.T) {
 	}
 }
 
+// Covers: E18, G6, L2
 func TestStandbyIsRefusedWhereItCanNotBe(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "a word", host: hostConfig{container: "standby: yes\n"}, want: []string{`app.yaml:1:10: error: standby: expected true or false, got "yes"`}},

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestE20_G2_G3_G4_G5_G6_G7_G8_PortOptions(t *testing.T) {
+// Covers: E20, G2, G3, G4, G5, G6, G7, G8
+func TestTCPPortOptions(t *testing.T) {
 	c := hostConfig{container: `
 tcp-ports:
   80: {fd: 3}
@@ -23,6 +24,7 @@ tcp-ports:
 	equal(t, "G8 external in a bridge", []bool{bridged.TCPPorts[0].External, bridged.TCPPorts[1].External}, []bool{true, false})
 }
 
+// Covers: C14, E5, F4, F5, G2, G3, G4, G10, G11
 func TestPortMistakes(t *testing.T) {
 	bridge := "bridged-network: {bridge: br0, network: 10.0.0.0/24}\nallow-tcp-ports: [80]\n"
 	runProblems(t, []problemCase{

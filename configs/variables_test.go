@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestE23_F1_F2_F3_F4_ValuesOfVariables(t *testing.T) {
+// Covers: E23, F1, F2, F3, F4
+func TestVariableValuesAreChecked(t *testing.T) {
 	sandbox := &SandboxConfig{AllowTCPPorts: []Range{{First: 80, Last: 80}, {First: 8000, Last: 8999}}}
 	long := strings.Repeat("a", 10000)
 	for _, c := range []struct {
@@ -38,6 +39,7 @@ func TestE23_F1_F2_F3_F4_ValuesOfVariables(t *testing.T) {
 	equal(t, "F4 bridged, 0", d.check("0", bridged) != "", true)
 }
 
+// Covers: C14, F1, F5, F7, F8, F9
 func TestVariableMistakes(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "F1 types", host: hostConfig{container: "variables:\n  a: !TcpProt\n  b: x\n  c: !Choice\n  d: !Choice []\n  e: !Name x\n  f: !TcpPort {activation: sytemd}\n  g: !TcpPort 80\n  h: !Choice [[]]\n"},
@@ -100,7 +102,8 @@ func TestVariableMistakes(t *testing.T) {
 	})
 }
 
-func TestF5_F6_F8_Substitution(t *testing.T) {
+// Covers: F5, F6, F8
+func TestVariablesAreSubstituted(t *testing.T) {
 	c := hostConfig{container: `
 variables: {port: !TcpPort , name: !Name }
 arguments:
@@ -132,7 +135,8 @@ tcp-ports:
 	equal(t, "once", d.Arguments[0], "@{x}")
 }
 
-func TestF9_SystemdActivation(t *testing.T) {
+// Covers: F9
+func TestSystemdActivationSetsEnvironment(t *testing.T) {
 	c := hostConfig{container: `
 variables:
   zeta: !TcpPort {activation: systemd}

@@ -2,7 +2,8 @@ package configs
 
 import "testing"
 
-func TestH2_H3_H4_H5_H6_E19_Volumes(t *testing.T) {
+// Covers: E19, H2, H3, H4, H5, H6
+func TestVolumeOptions(t *testing.T) {
 	c := hostConfig{
 		sandbox: "readonly-paths: {/ro: /srv/ro}\nwritable-paths: {/rw: /srv/rw}\n",
 		container: `
@@ -26,7 +27,8 @@ volumes:
 	})
 }
 
-func TestH7_LongestPrefixOfComponentsWins(t *testing.T) {
+// Covers: H7
+func TestLongestVirtualPrefixWins(t *testing.T) {
 	table := map[string]string{"/": "/root", "/a": "/A", "/a/b": "/AB", "/a/bc/d": "/ABCD"}
 	for _, c := range []struct{ virtual, source, rest string }{
 		{"/", "/root", ""}, {"/x/y", "/root", "x/y"}, {"/a", "/A", ""}, {"/ab", "/root", "ab"}, {"/a/x", "/A", "x"},
@@ -46,6 +48,7 @@ func TestH7_LongestPrefixOfComponentsWins(t *testing.T) {
 	equal(t, "what is writable comes from writable-paths only", c.Volumes[1].Source+":"+c.Volumes[1].SubPath, "/rwq:r")
 }
 
+// Covers: C8, C9, E19, H2, H3, H4, H5, H8, H9
 func TestVolumeMistakes(t *testing.T) {
 	maps := "uid-map: [{inside: 1, outside: 10, count: 5}]\ngid-map: [{inside: 0, outside: 10, count: 5}]\n"
 	runProblems(t, []problemCase{

@@ -6,7 +6,9 @@ import (
 )
 
 // The record tells a program that joins the container later what it may do.
-func TestR10_IdentityInTheRecord(t *testing.T) {
+//
+// Covers: R10
+func TestRecordHoldsTheIdentity(t *testing.T) {
 	r := &Request{
 		Spec: &Spec{UserID: 7, GroupID: 8, AddCapabilities: 1 << 13, NewPrivileges: true, Seccomp: "program", Workdir: "/w", FilenoLimit: 99},
 	}

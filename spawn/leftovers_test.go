@@ -27,7 +27,9 @@ func mkdirs(t *testing.T, dirs ...string) {
 }
 
 // The state dir is a hostile program's.
-func TestI1_RemoveNeverLeavesTheStateDir(t *testing.T) {
+//
+// Covers: I1
+func TestRemoveNeverLeavesTheStateDir(t *testing.T) {
 	h := newHost(t, nil)
 	state, outside := h.path("state/web/app.0"), h.path("outside")
 	mkdirs(t, state, outside)
@@ -76,7 +78,8 @@ func TestI1_RemoveNeverLeavesTheStateDir(t *testing.T) {
 	}
 }
 
-func TestM6_Leftovers(t *testing.T) {
+// Covers: M6
+func TestLeftoversAreFound(t *testing.T) {
 	h := newHost(t, realTree(t, "name", "memory"))
 	// Alive, with its record.
 	alive := h.request("web/alive.0", "/wait")
@@ -170,7 +173,9 @@ func TestM6_Leftovers(t *testing.T) {
 
 // Its runtime directory was emptied under a container: the processes in its
 // cgroup tell who its PID 1 is.
-func TestM6_LeftoverWithoutARecord(t *testing.T) {
+//
+// Covers: M6
+func TestLeftoverWithoutARecord(t *testing.T) {
 	h := newHost(t, realTree(t, "name", "memory"))
 	r := h.request("web/app.0", "/wait")
 	c := h.start(r)

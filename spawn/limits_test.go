@@ -73,7 +73,8 @@ func (l *limited) byHand() string {
 	return "99"
 }
 
-func TestM3_LimitsThatHoldAreNotSetAnew(t *testing.T) {
+// Covers: M3
+func TestUnchangedLimitsAreNotRewritten(t *testing.T) {
 	l := newLimited(t)
 	l.restart()
 	wanted := l.share()
@@ -96,7 +97,8 @@ func TestM3_LimitsThatHoldAreNotSetAnew(t *testing.T) {
 	}
 }
 
-func TestM3_AnotherGroupOfTheNameGetsTheLimits(t *testing.T) {
+// Covers: M3
+func TestRecreatedGroupGetsItsLimits(t *testing.T) {
 	l := newLimited(t)
 	l.restart()
 	wanted := l.share()
@@ -120,7 +122,8 @@ func TestM3_AnotherGroupOfTheNameGetsTheLimits(t *testing.T) {
 	}
 }
 
-func TestM3_LimitsThatFailedAreTriedAgain(t *testing.T) {
+// Covers: M3
+func TestFailedLimitsAreRetried(t *testing.T) {
 	h := newHost(t, realTree(t, "name"))
 	r := h.request("web/app.0", "/exit")
 	r.Limits = cgroup.Limits{Memory: 64 << 20}

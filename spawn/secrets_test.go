@@ -10,7 +10,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestJ_E11_EncodeAndWipeSecrets(t *testing.T) {
+// Covers: E11
+func TestSecretsAreEncodedAndWiped(t *testing.T) {
 	secret := []byte("hunter2")
 	env := make([]string, 1, 8) // with room: the caller's list must not be written to
 	env[0] = "A=1"

@@ -42,7 +42,8 @@ func inode(t *testing.T, f *os.File) string {
 	return fmt.Sprintf("socket:[%d]", st.Ino)
 }
 
-func TestK1_N15_G1_Start(t *testing.T) {
+// Covers: G1, K1, N15
+func TestStartMakesTheNamespaces(t *testing.T) {
 	t.Setenv("TERM", "vt100")
 	t.Setenv("SECRET", "of the daemon")
 	h := newHost(t, nil)
@@ -124,7 +125,8 @@ func checkRecord(t *testing.T, r *Request, c *Child, rec *records.Record) {
 	}
 }
 
-func TestE17_InteractiveKeepsTheStandardDescriptors(t *testing.T) {
+// Covers: E17
+func TestInteractiveKeepsTheStandardDescriptors(t *testing.T) {
 	h := newHost(t, nil)
 	r := h.request("web/cmd.shell.1", "/report")
 	r.Spec.Interactive = true
@@ -153,7 +155,8 @@ func TestE17_InteractiveKeepsTheStandardDescriptors(t *testing.T) {
 	}
 }
 
-func TestN15_TermIsDumbWithoutOne(t *testing.T) {
+// Covers: N15
+func TestTermIsDumbWithoutOne(t *testing.T) {
 	t.Setenv("TERM", "")
 	if got := term(); got != "dumb" {
 		t.Errorf("TERM is %q", got)
@@ -183,7 +186,8 @@ func TestStart_CrashIsInTheRecord(t *testing.T) {
 	}
 }
 
-func TestM1_M3_M7_StartInTheCgroup(t *testing.T) {
+// Covers: M1, M3, M7
+func TestProgramStartsInTheCgroup(t *testing.T) {
 	h := newHost(t, realTree(t, "name", "cpu", "memory"))
 	r := h.request("web/app.0", "/report")
 	r.Limits = cgroup.Limits{Memory: 64 << 20, CPUShares: 2048}
@@ -230,7 +234,8 @@ func TestM1_M3_M7_StartInTheCgroup(t *testing.T) {
 	}
 }
 
-func TestM3_MissingLimitsMakeItDegraded(t *testing.T) {
+// Covers: M3
+func TestMissingLimitsDegradeTheContainer(t *testing.T) {
 	h := newHost(t, realTree(t, "name"))
 	r := h.request("web/app.0", "/exit")
 	r.Limits = cgroup.Limits{Memory: 64 << 20, CPUShares: 2048}

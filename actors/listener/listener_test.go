@@ -85,7 +85,8 @@ func at(port uint16) actors.Socket {
 	return actors.Socket{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), port)}
 }
 
-func TestG13_CountedLeases(t *testing.T) {
+// Covers: G13
+func TestSocketClosesWithItsLastLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		a := s.lease("a", at(80), at(443)).(*SocketsLeased)
@@ -105,7 +106,8 @@ func TestG13_CountedLeases(t *testing.T) {
 	})
 }
 
-func TestG6_G9_OwnAndShared(t *testing.T) {
+// Covers: G6, G9
+func TestSharedAndOwnSockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		own := at(80)
@@ -130,7 +132,8 @@ func TestG6_G9_OwnAndShared(t *testing.T) {
 	})
 }
 
-func TestG14_AFailureLeasesNothing(t *testing.T) {
+// Covers: G14
+func TestFailedListenLeasesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		s.lease("b", at(80))

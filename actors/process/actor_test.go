@@ -163,7 +163,8 @@ func (s *stage) fork(pid int) uint32 {
 	return 0
 }
 
-func TestN9_Q2_Counters(t *testing.T) {
+// Covers: N9, Q2
+func TestStartsDeathsAndFailuresAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		want := func(when string, started, deaths, failures, running int64) {
@@ -200,7 +201,8 @@ func TestN9_Q2_Counters(t *testing.T) {
 	})
 }
 
-func TestP2_TheDeathThatPID1CouldNotWriteDown(t *testing.T) {
+// Covers: P2
+func TestActorLogsTheDeathOfAKilledPID1(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.env.StdioLog, s.env.RecordsDir = "web.log", "/records"
@@ -316,7 +318,9 @@ func TestABadSpecIsAFailedStart(t *testing.T) {
 }
 
 // A fork that waits behind others isn't begun for nothing.
-func TestN4_AStartThatNobodyWantsAnyMoreIsCancelled(t *testing.T) {
+//
+// Covers: N4
+func TestUnwantedStartIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.tell(&RunInstance{Instance: instance("1"), Env: s.env})
@@ -344,7 +348,8 @@ func TestN4_AStartThatNobodyWantsAnyMoreIsCancelled(t *testing.T) {
 	})
 }
 
-func TestM5_OnlyARetiredOneLosesItsCgroup(t *testing.T) {
+// Covers: M5
+func TestOnlyRetirementRemovesTheCgroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		gen := s.run(7)

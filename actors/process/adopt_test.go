@@ -18,7 +18,9 @@ import (
 )
 
 // The last words of what died while no daemon was there are kept as well.
-func TestK12_TheOutputOfWhatIsAdoptedBeginsWithItsStart(t *testing.T) {
+//
+// Covers: K12
+func TestAdoptedOutputBeginsWithItsStart(t *testing.T) {
 	dir := t.TempDir()
 	log := filepath.Join(dir, "web.log")
 	const before = "of another container\n"

@@ -57,7 +57,8 @@ func wantWait(t *testing.T, when string, got, want time.Duration) {
 	}
 }
 
-func TestN3_N9_BackoffSlowsFailuresOnly(t *testing.T) {
+// Covers: N3, N9
+func TestBackoffSlowsFailuresOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
@@ -84,7 +85,9 @@ func TestN3_N9_BackoffSlowsFailuresOnly(t *testing.T) {
 }
 
 // What could not even be started is a failure, too.
-func TestN3_BackoffOfFailedStarts(t *testing.T) {
+//
+// Covers: N3
+func TestBackoffAppliesToFailedStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
@@ -107,7 +110,8 @@ func TestN3_BackoffOfFailedStarts(t *testing.T) {
 	})
 }
 
-func TestN3_BackoffDoesNotHoldUpANewConfig(t *testing.T) {
+// Covers: N3
+func TestBackoffDoesNotDelayANewConfig(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})
@@ -136,7 +140,8 @@ func TestN3_BackoffDoesNotHoldUpANewConfig(t *testing.T) {
 	})
 }
 
-func TestN3_BackoffInWords(t *testing.T) {
+// Covers: N3
+func TestBackoffIsExplained(t *testing.T) {
 	p := New("web/app.0", nil)
 	p.desired, p.row, p.chance, p.attempt = slowed("1"), 3, 0.5, time.Unix(100, 0)
 	p.desired.Container.RestartBackoff.Jitter = 0.5
@@ -152,7 +157,9 @@ func TestN3_BackoffInWords(t *testing.T) {
 }
 
 // A daemon that is killed leaves the row as it is, and the next one goes on.
-func TestN3_N9_TheRowGoesOnWithTheNextDaemon(t *testing.T) {
+//
+// Covers: N3, N9
+func TestFailureRowSurvivesTheDaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.tell(&RunInstance{Instance: slowed("1"), Env: s.env})

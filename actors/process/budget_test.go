@@ -35,7 +35,8 @@ func (s *stage) waiting(want int) {
 	}
 }
 
-func TestN3_RestartsWaitForTheBudget(t *testing.T) {
+// Covers: N3
+func TestRestartsWaitForTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, gen, spent := bounded(t, instance("1"))
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: exited2, At: time.Now()}})
@@ -57,7 +58,9 @@ func TestN3_RestartsWaitForTheBudget(t *testing.T) {
 }
 
 // A restart that is due at once, since the container ran for long, asks too.
-func TestN2_LongLivedContainersAskTheBudget(t *testing.T) {
+//
+// Covers: N2
+func TestLongLivedContainersUseTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, gen, spent := bounded(t, instance("1"))
 		gen, wait := s.fails(gen, 5*time.Second)

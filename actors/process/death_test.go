@@ -23,7 +23,8 @@ const (
 	killed15 = syscall.WaitStatus(15)
 )
 
-func TestN6_N9_E22_Failed(t *testing.T) {
+// Covers: E22, N6, N9
+func TestExitCodesThatAreFailures(t *testing.T) {
 	tests := []struct {
 		name   string
 		status syscall.WaitStatus
@@ -52,7 +53,8 @@ func TestN6_N9_E22_Failed(t *testing.T) {
 	}
 }
 
-func TestP3_P8_DeathInWords(t *testing.T) {
+// Covers: P3, P8
+func TestDeathLogLine(t *testing.T) {
 	tests := []struct {
 		name   string
 		status syscall.WaitStatus
@@ -78,7 +80,8 @@ func TestP3_P8_DeathInWords(t *testing.T) {
 	}
 }
 
-func TestP2_OwesDeathLine(t *testing.T) {
+// Covers: P2
+func TestMissingDeathLineIsDetected(t *testing.T) {
 	at := time.Unix(1700000000, 0)
 	tests := []struct {
 		name   string
@@ -113,7 +116,9 @@ func TestFirstLines(t *testing.T) {
 }
 
 // A start that fails while another version is wanted already was the old one's.
-func TestO9_N3_WhichVersionEnded(t *testing.T) {
+//
+// Covers: N3, O9
+func TestDeathNamesItsVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.env.Board = status.New()

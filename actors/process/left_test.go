@@ -15,7 +15,9 @@ import (
 )
 
 // How what nobody wants any more ended is told as well, once.
-func TestN10_K12_TheEndOfWhatIsNotAdoptedIsTold(t *testing.T) {
+//
+// Covers: K12, N10
+func TestDeathOfAnUnadoptedContainerIsReported(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	lived := records.Record{
 		Created: records.Created{Name: "web/app.3", At: began, Restarts: 2},

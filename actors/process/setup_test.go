@@ -15,7 +15,8 @@ import (
 	"lithos/spawn/records"
 )
 
-func TestN3_ASetUpThatHangsIsEndedAndTriedAgain(t *testing.T) {
+// Covers: N3
+func TestHangingSetUpIsKilledAndRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChecked(t)
 		c.settingUp = true

@@ -61,7 +61,8 @@ func full() *configs.Instance {
 	}
 }
 
-func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
+// Covers: E4, E5, E7, E9, E12, E16
+func TestRequestCarriesTheContainerConfig(t *testing.T) {
 	sockets := []*os.File{new(os.File), new(os.File)}
 	before := time.Now()
 	got, err := BuildRequest(full(), testEnv, sockets, 6)
@@ -108,7 +109,8 @@ func TestE4_E5_E7_E9_E12_E16_BuildRequest(t *testing.T) {
 	}
 }
 
-func TestG2_G4_G5_G7_G15_SocketsInTheOrderOfPorts(t *testing.T) {
+// Covers: G2, G4, G5, G7, G15
+func TestSocketsAreOrderedByPort(t *testing.T) {
 	got := Sockets(full().Container)
 	want := []actors.Socket{
 		{Addr: netip.MustParseAddrPort("0.0.0.0:80"), Backlog: 128, ReuseAddr: true, ReusePort: true, UID: 1000, GID: 2000},
@@ -128,7 +130,8 @@ func TestG2_G4_G5_G7_G15_SocketsInTheOrderOfPorts(t *testing.T) {
 	}
 }
 
-func TestG8_G18_L7_SocketsOfABridgedContainer(t *testing.T) {
+// Covers: G8, G18, L7
+func TestBridgedContainerOpensItsOwnSockets(t *testing.T) {
 	inst := full()
 	c := inst.Container
 	c.UIDMap = []configs.IDMap{{Inside: 1000, Outside: 70000, Count: 5}}
@@ -171,7 +174,8 @@ func TestG8_G18_L7_SocketsOfABridgedContainer(t *testing.T) {
 	}
 }
 
-func TestE10_Term(t *testing.T) {
+// Covers: E10
+func TestTermIsPassedOn(t *testing.T) {
 	env := func(pairs ...string) (vars []configs.EnvVar) {
 		for i := 0; i < len(pairs); i += 2 {
 			vars = append(vars, configs.EnvVar{Name: pairs[i], Value: pairs[i+1]})
@@ -197,7 +201,8 @@ func TestE10_Term(t *testing.T) {
 	}
 }
 
-func TestE11_Secrets(t *testing.T) {
+// Covers: E11
+func TestSecretsOverrideEnviron(t *testing.T) {
 	inst, env := full(), *testEnv
 	inst.Container.SecretEnviron = []configs.SecretVar{{Name: "PASSWORD"}, {Name: "TERM"}}
 	inst.Container.TCPPorts = nil
@@ -224,7 +229,8 @@ func TestE11_Secrets(t *testing.T) {
 	}
 }
 
-func TestE13_E14_I_WithoutTheHostsFiles(t *testing.T) {
+// Covers: E13, E14
+func TestEtcFilesWithoutTheHosts(t *testing.T) {
 	inst := full()
 	inst.Container.ResolvConf = configs.ResolvConf{Source: "/etc/resolv.conf"}
 	inst.Container.HostsFile = configs.HostsFile{Source: "/etc/hosts", Mount: yes()}

@@ -28,7 +28,9 @@ func orphan(k *fakekernel.Kernel, name, version string, b fakekernel.Behaviour, 
 }
 
 // What an earlier daemon left is not touched; its death is seen.
-func TestK12_AdoptedContainersGoOnRunning(t *testing.T) {
+//
+// Covers: K12
+func TestAdoptedContainersKeepRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)
@@ -54,7 +56,9 @@ func TestK12_AdoptedContainersGoOnRunning(t *testing.T) {
 }
 
 // restart-timeout counts from the start by the earlier daemon.
-func TestN3_AdoptedRestartTimeoutGoesOn(t *testing.T) {
+//
+// Covers: N3
+func TestAdoptionKeepsTheRestartTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{})
@@ -71,7 +75,8 @@ func TestN3_AdoptedRestartTimeoutGoesOn(t *testing.T) {
 	})
 }
 
-func TestO3_AdoptedIsReplacedWhenItsConfigChanged(t *testing.T) {
+// Covers: O3
+func TestAdoptedContainerWithAChangedConfigIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{TermTime: time.Second}, 8080)
@@ -88,7 +93,9 @@ func TestO3_AdoptedIsReplacedWhenItsConfigChanged(t *testing.T) {
 
 // What ended while there was no daemon is noted once, and restarted when its
 // restart-timeout is over.
-func TestK12_N3_DeathsInTheGapAreNotedOnce(t *testing.T) {
+//
+// Covers: K12, N3
+func TestDeathsBetweenDaemonsAreRecordedOnce(t *testing.T) {
 	forked := &records.Forked{PID: 77}
 	for name, c := range map[string]struct {
 		left actors.Leftover // without its name and Created
@@ -124,7 +131,9 @@ func TestK12_N3_DeathsInTheGapAreNotedOnce(t *testing.T) {
 
 // A first plan that can't be used at all leaves everything as the daemon before
 // had it; one that is broken in part has that part of the daemon before.
-func TestK12_C23_FirstPlanHasTheGoodVersionsOfTheDaemonBefore(t *testing.T) {
+//
+// Covers: C23, K12
+func TestFirstPlanKeepsLastGoodConfigs(t *testing.T) {
 	kept := plan(sb("old", proc("app", 1, "1")), sb("web", proc("app", 1, "1")))
 	broken := sb("web")
 	broken.Broken = true
@@ -153,7 +162,8 @@ func TestK12_C23_FirstPlanHasTheGoodVersionsOfTheDaemonBefore(t *testing.T) {
 	}
 }
 
-func TestK12_StopEndsAdopted(t *testing.T) {
+// Covers: K12
+func TestStopEndsAdoptedContainers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		orphan(k, "web/app.0", "1", fakekernel.Behaviour{IgnoreTerm: true}, 8080)
@@ -165,7 +175,9 @@ func TestK12_StopEndsAdopted(t *testing.T) {
 // A daemon that is killed between a fork and the line about it leaves a container
 // that is found by other means, as long as it lives: whoever adopts it writes down
 // its pid, so that its death is one of that pid, whoever learns of it.
-func TestK12_N10_WhatTheLastDaemonDidNotWriteDownIsWritten(t *testing.T) {
+//
+// Covers: K12, N10
+func TestMissingDeathLinesAreWrittenAtAdoption(t *testing.T) {
 	written := ""
 	kernel := &actors.Kernel{
 		OpenProcess: func(int, uint64) (*os.File, error) { return os.Open(os.DevNull) },
@@ -198,7 +210,9 @@ func TestK12_N10_WhatTheLastDaemonDidNotWriteDownIsWritten(t *testing.T) {
 
 // What goes on running does not wait for what is being ended: its end is told, it
 // is started again, and its socket is there. What is new does.
-func TestK12_AdoptionDoesNotWaitForWhatIsEnded(t *testing.T) {
+//
+// Covers: K12
+func TestAdoptionDoesNotWaitForStoppingContainers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		began := time.Now()
@@ -228,7 +242,9 @@ func TestK12_AdoptionDoesNotWaitForWhatIsEnded(t *testing.T) {
 
 // A stop that comes while something is ended also ends what was adopted, and
 // waits for both.
-func TestK12_N4_StopWhileLeftoversEnd(t *testing.T) {
+//
+// Covers: K12, N4
+func TestStopWhileLeftoversEnd(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Millisecond, 2 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()
@@ -246,7 +262,9 @@ func TestK12_N4_StopWhileLeftoversEnd(t *testing.T) {
 }
 
 // Nor is it forgotten when the stop comes while nothing but files is removed.
-func TestK12_N4_StopWhileLeftoversAreRemoved(t *testing.T) {
+//
+// Covers: K12, N4
+func TestStopWhileLeftoversAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		gone := k.AddOrphan("web/gone.0", fakekernel.Behaviour{RemoveTime: 3 * time.Second}, records.Created{Fingerprint: "1", At: time.Now()})

@@ -9,7 +9,8 @@ import (
 	"lithos/actors/fakekernel"
 )
 
-func TestN7_UnidentifiedChildrenAreEnded(t *testing.T) {
+// Covers: N7
+func TestUnidentifiedChildrenAreEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		tame := k.AddStray("sleep", fakekernel.Behaviour{})
@@ -37,7 +38,8 @@ func TestN7_UnidentifiedChildrenAreEnded(t *testing.T) {
 	})
 }
 
-func TestN7_AReloadLooksForThemBesideForks(t *testing.T) {
+// Covers: N7
+func TestReloadFindsUnidentifiedChildrenBesideForks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{ForkTime: time.Second})
@@ -60,7 +62,8 @@ func TestN7_AReloadLooksForThemBesideForks(t *testing.T) {
 	})
 }
 
-func TestN7_AStopWaitsForThem(t *testing.T) {
+// Covers: N7
+func TestStopWaitsForUnidentifiedChildren(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.AddStray("nohup", fakekernel.Behaviour{IgnoreTerm: true})
@@ -69,7 +72,8 @@ func TestN7_AStopWaitsForThem(t *testing.T) {
 	})
 }
 
-func TestN10_EveryDeadChildIsReaped(t *testing.T) {
+// Covers: N10
+func TestEveryDeadChildIsReaped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
@@ -86,7 +90,8 @@ func TestN10_EveryDeadChildIsReaped(t *testing.T) {
 	})
 }
 
-func TestN10_AnExitBeforeTheForkIsKnown(t *testing.T) {
+// Covers: N10
+func TestExitReportedBeforeItsFork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = func(_ string, n int) fakekernel.Behaviour {
@@ -104,7 +109,8 @@ func TestN10_AnExitBeforeTheForkIsKnown(t *testing.T) {
 	})
 }
 
-func TestN10_APidThatIsUsedAgain(t *testing.T) {
+// Covers: N10
+func TestReusedPid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan())
@@ -121,7 +127,8 @@ func TestN10_APidThatIsUsedAgain(t *testing.T) {
 	})
 }
 
-func TestM6_LeftoversGoBeforeAnythingStarts(t *testing.T) {
+// Covers: M6
+func TestLeftoversAreRemovedBeforeTheFirstStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		began := time.Now()
@@ -145,7 +152,8 @@ func TestM6_LeftoversGoBeforeAnythingStarts(t *testing.T) {
 	})
 }
 
-func TestM6_AStopMeanwhileStartsNothing(t *testing.T) {
+// Covers: M6
+func TestStopDuringCleanUpStartsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.AddLeftover("web/app.0", fakekernel.Behaviour{TermTime: 3 * time.Second}, 5*time.Second)

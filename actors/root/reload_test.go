@@ -48,7 +48,8 @@ func (h *host) wantVersions(want map[string]string) {
 	}
 }
 
-func TestO1_C23_OnlyWhatChangedIsReplaced(t *testing.T) {
+// Covers: C23, O1
+func TestReloadReplacesOnlyChangedContainers(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2} {
 		t.Run(sig.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -66,7 +67,8 @@ func TestO1_C23_OnlyWhatChangedIsReplaced(t *testing.T) {
 	}
 }
 
-func TestO1_UnchangedConfigsChangeNothing(t *testing.T) {
+// Covers: O1
+func TestReloadOfTheSameConfigsChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 3, "1", port(80)))))
@@ -78,7 +80,8 @@ func TestO1_UnchangedConfigsChangeNothing(t *testing.T) {
 	})
 }
 
-func TestO1_TheSupervisorsOptionsApplyWithoutARestart(t *testing.T) {
+// Covers: O1
+func TestSupervisorOptionsApplyWithoutARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(time.Hour)))))
@@ -91,7 +94,8 @@ func TestO1_TheSupervisorsOptionsApplyWithoutARestart(t *testing.T) {
 	})
 }
 
-func TestO1_C23_ADeadOneStartsWithTheNewConfigAtOnce(t *testing.T) {
+// Covers: C23, O1
+func TestDeadContainerStartsWithTheNewConfigAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(time.Hour)))))
@@ -104,7 +108,8 @@ func TestO1_C23_ADeadOneStartsWithTheNewConfigAtOnce(t *testing.T) {
 	})
 }
 
-func TestO1_BackAndForthWhileItEnds(t *testing.T) {
+// Covers: O1
+func TestConfigRevertedWhileTheContainerStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{TermTime: 3 * time.Second})
@@ -126,7 +131,8 @@ func TestO1_BackAndForthWhileItEnds(t *testing.T) {
 	})
 }
 
-func TestO1_ASandboxGoesAndComesBack(t *testing.T) {
+// Covers: O1
+func TestRemovedSandboxIsAddedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{TermTime: 2 * time.Second, RemoveTime: 10 * time.Millisecond})
@@ -152,9 +158,11 @@ func TestO1_ASandboxGoesAndComesBack(t *testing.T) {
 	})
 }
 
-// TestO1_BackBetweenLeaveAndItsEnd has a sandbox come back in the very turn
+// TestSandboxAddedAgainBeforeItsActorStops has a sandbox come back in the very turn
 // after the one in which the root told its actor to leave.
-func TestO1_BackBetweenLeaveAndItsEnd(t *testing.T) {
+//
+// Covers: O1
+func TestSandboxAddedAgainBeforeItsActorStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = func(name string, _ int) fakekernel.Behaviour {
@@ -184,7 +192,8 @@ func TestO1_BackBetweenLeaveAndItsEnd(t *testing.T) {
 	})
 }
 
-func TestO1_AQuitWhileLoadingIsNotLost(t *testing.T) {
+// Covers: O1
+func TestQuitDuringALoadIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "0"))))
@@ -213,7 +222,8 @@ func TestO1_AQuitWhileLoadingIsNotLost(t *testing.T) {
 	})
 }
 
-func TestO1_APanicOfTheReaderIsARefusedReload(t *testing.T) {
+// Covers: O1
+func TestReaderPanicRefusesTheReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
@@ -229,7 +239,9 @@ func TestO1_APanicOfTheReaderIsARefusedReload(t *testing.T) {
 
 // A config on a file server that is dead: the log says so, the containers run
 // on, and the edits made meanwhile count when it is back.
-func TestO1_AReaderThatHangsIsSaid(t *testing.T) {
+//
+// Covers: O1
+func TestHangingReaderIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1"))))
@@ -254,7 +266,8 @@ func TestO1_AReaderThatHangsIsSaid(t *testing.T) {
 	})
 }
 
-func TestD12_O6_ABrokenFileNeverEndsAContainer(t *testing.T) {
+// Covers: D12, O6
+func TestBrokenFileNeverStopsAContainer(t *testing.T) {
 	good := func() *configs.Plan {
 		return plan(sb("db", proc("pg", 1, "1")), sb("web", proc("app", 2, "1"), proc("job", 1, "1")))
 	}
@@ -317,7 +330,8 @@ func TestD12_O6_ABrokenFileNeverEndsAContainer(t *testing.T) {
 	}
 }
 
-func TestD12_BrokenAtTheStart(t *testing.T) {
+// Covers: D12
+func TestBrokenConfigAtTheDaemonsStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(brokenSandbox("a"), brokenProcesses("b"), sb("c", brokenProcess("bad"), proc("good", 1, "1"))))
@@ -328,9 +342,11 @@ func TestD12_BrokenAtTheStart(t *testing.T) {
 	})
 }
 
-// TestD12_O6_AnySequenceOfEdits makes random edits, good and broken ones, and
+// TestRandomEditsConverge makes random edits, good and broken ones, and
 // compares with what each object's last good version asks for.
-func TestD12_O6_AnySequenceOfEdits(t *testing.T) {
+//
+// Covers: D12, O6
+func TestRandomEditsConverge(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
@@ -439,7 +455,8 @@ func TestFixedOptionsAreNamed(t *testing.T) {
 	})
 }
 
-func TestP7_B11_ALineInTheConfigLogEachLoad(t *testing.T) {
+// Covers: B11, P7
+func TestEachLoadWritesAConfigLogLine(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

@@ -38,7 +38,8 @@ func gaps(k *fakekernel.Kernel, name string) (list []time.Duration) {
 	return list
 }
 
-func TestN1_N8_StartByAddingStopByRemovingRestartByKilling(t *testing.T) {
+// Covers: N1, N8
+func TestStartByAddingStopByRemovingRestartByKilling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 2, "1"))))
@@ -64,7 +65,8 @@ func TestN1_N8_StartByAddingStopByRemovingRestartByKilling(t *testing.T) {
 	})
 }
 
-func TestN2_E6_ADayOfCrashes(t *testing.T) {
+// Covers: E6, N2
+func TestCrashesRestartForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = func(_ string, n int) fakekernel.Behaviour {
@@ -85,7 +87,8 @@ func TestN2_E6_ADayOfCrashes(t *testing.T) {
 	})
 }
 
-func TestE6_N3_TimerRunsFromStartToStart(t *testing.T) {
+// Covers: E6, N3
+func TestRestartTimeoutRunsFromStartToStart(t *testing.T) {
 	tests := []struct {
 		name     string
 		lifetime time.Duration
@@ -118,7 +121,8 @@ func TestE6_N3_TimerRunsFromStartToStart(t *testing.T) {
 	}
 }
 
-func TestN3_SpawnErrorsWaitForRestartTimeout(t *testing.T) {
+// Covers: N3
+func TestSpawnErrorsWaitForRestartTimeout(t *testing.T) {
 	tests := []struct {
 		name    string
 		failing fakekernel.Behaviour
@@ -152,7 +156,8 @@ func TestN3_SpawnErrorsWaitForRestartTimeout(t *testing.T) {
 	}
 }
 
-func TestN13_AllInstancesAtOnceAndOldBeforeNew(t *testing.T) {
+// Covers: N13
+func TestOldInstanceStopsBeforeTheNewOneStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{TermTime: 3 * time.Second})
@@ -180,7 +185,8 @@ func TestN13_AllInstancesAtOnceAndOldBeforeNew(t *testing.T) {
 	})
 }
 
-func TestD2_N14_CommandsAreNotStarted(t *testing.T) {
+// Covers: D2, N14
+func TestDaemonStartsNoCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		command := proc("shell", 1, "1")
@@ -193,7 +199,8 @@ func TestD2_N14_CommandsAreNotStarted(t *testing.T) {
 	})
 }
 
-func TestD3_InstancesFromNoneToMany(t *testing.T) {
+// Covers: D3
+func TestInstancesScaleFromZero(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 0, "1"))))
@@ -206,7 +213,8 @@ func TestD3_InstancesFromNoneToMany(t *testing.T) {
 	})
 }
 
-func TestN16_NothingWaitsForAnything(t *testing.T) {
+// Covers: N16
+func TestProcessesStartIndependently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = behave(map[string]fakekernel.Behaviour{"a/first.0": {ForkError: errors.New("never")}})
@@ -220,7 +228,8 @@ func TestN16_NothingWaitsForAnything(t *testing.T) {
 	})
 }
 
-func TestN9_Q2_Q5_WhatCountsAsFailure(t *testing.T) {
+// Covers: N9, Q2, Q5
+func TestFailuresAreCounted(t *testing.T) {
 	// The counters are the sandbox's; here they are seen through the log of
 	// process_test. What the root adds is that a stop's deaths are asked for.
 	synctest.Test(t, func(t *testing.T) {
@@ -232,7 +241,8 @@ func TestN9_Q2_Q5_WhatCountsAsFailure(t *testing.T) {
 	})
 }
 
-func TestM5_CgroupsStayOverARestart(t *testing.T) {
+// Covers: M5
+func TestCgroupSurvivesARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", restartTimeout(time.Minute)))))
@@ -249,7 +259,8 @@ func TestM5_CgroupsStayOverARestart(t *testing.T) {
 	})
 }
 
-func TestM3_DegradedIsSaid(t *testing.T) {
+// Covers: M3
+func TestDegradedContainerIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{Degraded: []string{"memory-limit is not enforced: no controller"}})
@@ -259,7 +270,8 @@ func TestM3_DegradedIsSaid(t *testing.T) {
 	})
 }
 
-func TestP3_P8_StartsAtWarnDeathsAtError(t *testing.T) {
+// Covers: P3, P8
+func TestStartsLogAtWarnDeathsAtError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = behave(map[string]fakekernel.Behaviour{

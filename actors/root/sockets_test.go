@@ -31,7 +31,8 @@ func backlog(n int) func(*configs.Container) {
 
 func reusePort(c *configs.Container) { c.TCPPorts[len(c.TCPPorts)-1].ReusePort = true }
 
-func TestG1_InstancesShareOneSocket(t *testing.T) {
+// Covers: G1
+func TestInstancesShareOneSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 3, "1", port(80), port(443))), sb("web2", proc("app", 1, "1", port(80)))))
@@ -50,7 +51,8 @@ func TestG1_InstancesShareOneSocket(t *testing.T) {
 	})
 }
 
-func TestG1_NeverClosedWhileOneOfThemLives(t *testing.T) {
+// Covers: G1
+func TestSocketStaysOpenWhileAnInstanceLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		made := 0
@@ -70,7 +72,8 @@ func TestG1_NeverClosedWhileOneOfThemLives(t *testing.T) {
 	})
 }
 
-func TestG6_ReusePortIsASocketOfEachStart(t *testing.T) {
+// Covers: G6
+func TestReusePortOpensASocketEachStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 2, "1", port(80), reusePort))))
@@ -84,7 +87,8 @@ func TestG6_ReusePortIsASocketOfEachStart(t *testing.T) {
 	})
 }
 
-func TestG9_OptionsStayWhileBound(t *testing.T) {
+// Covers: G9
+func TestSocketOptionsStayWhileBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 2, "1", port(80), backlog(128)))))
@@ -105,7 +109,8 @@ func TestG9_OptionsStayWhileBound(t *testing.T) {
 	})
 }
 
-func TestG12_ReplacingAllUsersOfAPortKeepsItsSocket(t *testing.T) {
+// Covers: G12
+func TestReplacingAllUsersOfAPortKeepsTheSocket(t *testing.T) {
 	for _, instances := range []int{1, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()
@@ -137,7 +142,8 @@ func TestG12_ReplacingAllUsersOfAPortKeepsItsSocket(t *testing.T) {
 	}
 }
 
-func TestG12_G9_AReplacedSocketThatChangedIsMadeAnew(t *testing.T) {
+// Covers: G9, G12
+func TestChangedSocketIsOpenedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80), backlog(128)))))
@@ -153,7 +159,8 @@ func TestG12_G9_AReplacedSocketThatChangedIsMadeAnew(t *testing.T) {
 	})
 }
 
-func TestG13_ClosedAsSoonAsNobodyLives(t *testing.T) {
+// Covers: G13
+func TestSocketClosesWithItsLastUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		// The clean-up takes long: the socket does not wait for it.
@@ -171,7 +178,8 @@ func TestG13_ClosedAsSoonAsNobodyLives(t *testing.T) {
 	})
 }
 
-func TestG13_PortsThatComeAndGo(t *testing.T) {
+// Covers: G13
+func TestPortsAreAddedAndRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80)))))
@@ -191,7 +199,8 @@ func TestG13_PortsThatComeAndGo(t *testing.T) {
 	})
 }
 
-func TestG13_ClosedDuringAStopThatTakesLong(t *testing.T) {
+// Covers: G13
+func TestSocketClosesDuringALongStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = behave(map[string]fakekernel.Behaviour{"web/slow.0": {TermTime: 50 * time.Second}})
@@ -202,7 +211,8 @@ func TestG13_ClosedDuringAStopThatTakesLong(t *testing.T) {
 	})
 }
 
-func TestG14_AFailedListenIsTriedAgain(t *testing.T) {
+// Covers: G14
+func TestFailedListenIsRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		var tries []time.Time
@@ -235,7 +245,8 @@ func TestG14_AFailedListenIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestG14_APanicOfTheListenerIsAFailedListen(t *testing.T) {
+// Covers: G14
+func TestListenerPanicIsAFailedListen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		panics := 3
@@ -252,7 +263,8 @@ func TestG14_APanicOfTheListenerIsAFailedListen(t *testing.T) {
 	})
 }
 
-func TestG1_APortThatIsTakenByAnotherKind(t *testing.T) {
+// Covers: G1
+func TestPortHeldByAnotherKindOfSocket(t *testing.T) {
 	// One with reuse-port and one without can't be had at one address: the
 	// second one waits and gets it when the first is gone.
 	synctest.Test(t, func(t *testing.T) {
@@ -268,7 +280,8 @@ func TestG1_APortThatIsTakenByAnotherKind(t *testing.T) {
 	})
 }
 
-func TestG14_ATakenPortIsNotTriedWithoutEnd(t *testing.T) {
+// Covers: G14
+func TestTakenPortIsNotRetriedWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		var tries atomic.Int32

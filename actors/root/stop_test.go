@@ -15,7 +15,8 @@ import (
 	"lithos/spawn/records"
 )
 
-func TestN4_TermEndsEverything(t *testing.T) {
+// Covers: N4
+func TestTermEndsEverything(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -45,7 +46,8 @@ func TestN4_TermEndsEverything(t *testing.T) {
 	}
 }
 
-func TestN4_TheStopHasADeadline(t *testing.T) {
+// Covers: N4
+func TestStopHasADeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = behave(map[string]fakekernel.Behaviour{
@@ -65,7 +67,8 @@ func TestN4_TheStopHasADeadline(t *testing.T) {
 	})
 }
 
-func TestN4_ASecondTermIsPassedOn(t *testing.T) {
+// Covers: N4
+func TestSecondTermIsForwarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{IgnoreTerm: true})
@@ -92,7 +95,8 @@ func TestN4_ASecondTermIsPassedOn(t *testing.T) {
 	})
 }
 
-func TestN4_WhatCannotBeKilledIsNamed(t *testing.T) {
+// Covers: N4
+func TestUnkillableContainersAreNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = behave(map[string]fakekernel.Behaviour{"web/stuck.0": {IgnoreTerm: true, IgnoreKill: true}})
@@ -107,7 +111,8 @@ func TestN4_WhatCannotBeKilledIsNamed(t *testing.T) {
 	})
 }
 
-func TestN4_StopAtAnyMoment(t *testing.T) {
+// Covers: N4
+func TestStopAtAnyMoment(t *testing.T) {
 	// Forks that take long, deaths, replacements and clean-ups are under way.
 	for at := time.Duration(0); at < 6*time.Second; at += 137 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
@@ -131,7 +136,8 @@ func TestN4_StopAtAnyMoment(t *testing.T) {
 	}
 }
 
-func TestN8_RetiredOnesGetTheirOwnKillTimeout(t *testing.T) {
+// Covers: N8
+func TestRetiredContainersKeepTheirKillTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{IgnoreTerm: true})
@@ -156,7 +162,8 @@ func TestN8_RetiredOnesGetTheirOwnKillTimeout(t *testing.T) {
 	})
 }
 
-func TestN8_O7_TheKillTimeoutIsTheOneThatPID1Has(t *testing.T) {
+// Covers: N8, O7
+func TestKillTimeoutIsTheOneThatPID1Has(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = func(_ string, n int) fakekernel.Behaviour { return fakekernel.Behaviour{IgnoreTerm: n == 0} }
@@ -177,7 +184,8 @@ func TestN8_O7_TheKillTimeoutIsTheOneThatPID1Has(t *testing.T) {
 	})
 }
 
-func TestN4_AForkUnderWayGetsItsKillTimeout(t *testing.T) {
+// Covers: N4
+func TestStopDuringAForkUsesItsKillTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{ForkTime: 2 * time.Second, TermTime: 20 * time.Second})
@@ -191,7 +199,8 @@ func TestN4_AForkUnderWayGetsItsKillTimeout(t *testing.T) {
 	})
 }
 
-func TestN4_AForkThatTakesLongerThanTheStop(t *testing.T) {
+// Covers: N4
+func TestForkLongerThanTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{ForkTime: 12 * time.Second, IgnoreTerm: true})
@@ -205,7 +214,9 @@ func TestN4_AForkThatTakesLongerThanTheStop(t *testing.T) {
 }
 
 // Whether it is wanted or not: nothing is handed on when the daemon is to stop.
-func TestN4_M6_AStopWaitsForWhatADeadDaemonLeft(t *testing.T) {
+//
+// Covers: M6, N4
+func TestStopWaitsForLeftovers(t *testing.T) {
 	for _, name := range []string{"web/old.0", "web/app.0"} {
 		synctest.Test(t, func(t *testing.T) {
 			k := fakekernel.New()

@@ -13,7 +13,8 @@ import (
 	"lithos/configs"
 )
 
-func TestP7_TheFormOfALine(t *testing.T) {
+// Covers: P7
+func TestConfigLogLineFormat(t *testing.T) {
 	dir := t.TempDir()
 	sb := &configs.Sandbox{Name: "web", Processes: []*configs.Process{
 		{Name: "app", Kind: configs.KindDaemon, Config: &configs.ProcessConfig{
@@ -49,7 +50,8 @@ func TestP7_TheFormOfALine(t *testing.T) {
 	}
 }
 
-func TestP7_Rotation(t *testing.T) {
+// Covers: P7
+func TestConfigLogRotates(t *testing.T) {
 	dir := t.TempDir()
 	sb := &configs.Sandbox{Name: "web"}
 	path := filepath.Join(dir, "web.log")
@@ -97,7 +99,8 @@ func TestP7_Rotation(t *testing.T) {
 	}
 }
 
-func TestP7_Errors(t *testing.T) {
+// Covers: P7
+func TestConfigLogErrors(t *testing.T) {
 	if err := logConfig(filepath.Join(t.TempDir(), "missing"), &configs.Sandbox{Name: "web"}); err == nil {
 		t.Error("no error for a directory that is missing")
 	}

@@ -72,7 +72,9 @@ func many(t *testing.T, first uint64, seeds, steps int, until time.Time) (ran in
 }
 
 // TestSimulation is the part that CI runs.
-func TestN3_N8_D12_G12_O1_Simulation(t *testing.T) {
+//
+// Covers: D12, G12, N3, N8, O1
+func TestSimulatedDaemonKeepsItsInvariants(t *testing.T) {
 	many(t, 1, 12, 150, time.Time{})
 }
 

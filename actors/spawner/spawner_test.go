@@ -103,7 +103,8 @@ func TestAllForksAreOnOneThreadAndNobodyWaits(t *testing.T) {
 	}
 }
 
-func TestN4_CancelledStartsAreNotBegun(t *testing.T) {
+// Covers: N4
+func TestCancelledStartIsNotForked(t *testing.T) {
 	begun, slow := make(chan string, 10), make(chan struct{})
 	kernel := &actors.Kernel{Start: func(r *spawn.Request) (*spawn.Child, error) {
 		begun <- r.Spec.Name

@@ -35,7 +35,9 @@ func (h *host) killDaemon() {
 
 // A daemon that was killed takes no container with it; the next one goes on
 // with them, and ends what nobody wants any more.
-func TestM6_K12_KilledDaemonLeavesContainersAliveAndTheNextOneAdoptsThem(t *testing.T) {
+//
+// Covers: K12, M6
+func TestNextDaemonAdoptsContainersOfAKilledOne(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.processes("box", strings.Replace(app, "image:", "instances: 3\n  image:", 1))
@@ -89,7 +91,9 @@ func TestM6_K12_KilledDaemonLeavesContainersAliveAndTheNextOneAdoptsThem(t *test
 
 // However often the daemon is killed: on a port with a living container nobody
 // is refused, and the containers go on.
-func TestK12_G12_KillsOfTheDaemonRefuseNobody(t *testing.T) {
+//
+// Covers: G12, K12
+func TestKilledDaemonRefusesNoConnection(t *testing.T) {
 	t.Parallel()
 	h, entry, before, connect := versionsOnAPort(t, 3)
 	for round := range 8 {
@@ -122,7 +126,9 @@ func TestK12_G12_KillsOfTheDaemonRefuseNobody(t *testing.T) {
 
 // What ends while there is no daemon is learnt of by the next one, and does not
 // start sooner for that; also what had ended before.
-func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
+//
+// Covers: K12, N3, N9
+func TestExitsBetweenDaemonsAreRecorded(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 6\n"+dataVolume, "run", "3000", "3", "/out/starts"))
 	h.start()
@@ -173,7 +179,9 @@ func TestK12_N3_N9_ExitsWhileNobodyLooksAreLearnt(t *testing.T) {
 
 // A daemon is killed after it told of a death and before it could note that in the
 // record: the next one tells nothing twice, and goes on from there.
-func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
+//
+// Covers: K12, N10
+func TestDeathIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 3600", "run", "100", "3"))
 	client := h.control()
@@ -237,7 +245,9 @@ func TestN10_K12_ADeathIsToldOnce(t *testing.T) {
 
 // A program that fails again and again is not started sooner, nor is it forgotten
 // how often it failed, because the daemon was killed.
-func TestK12_N3_N9_FailuresInARowOutliveTheDaemon(t *testing.T) {
+//
+// Covers: K12, N3, N9
+func TestFailureRowSurvivesTheDaemon(t *testing.T) {
 	t.Parallel()
 	// The waits are 0.02 s, 2 s, and 200 s.
 	h := one(t, simple("restart-timeout: 0.02\nrestart-backoff: {factor: 100, cap: 3600}\n", "says", "no such table", "3"))
@@ -270,7 +280,9 @@ func TestK12_N3_N9_FailuresInARowOutliveTheDaemon(t *testing.T) {
 
 // What is broken in the files while the daemon is dead, or stopped, runs on as
 // it was.
-func TestK12_C23_BrokenFilesDoNotCountForTheNextDaemon(t *testing.T) {
+//
+// Covers: C23, K12
+func TestNextDaemonKeepsLastGoodConfigs(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("", "wait")})

@@ -17,7 +17,9 @@ import (
 
 // Three nginx share the accept queue of one socket: while one of them is
 // killed, not one connection is refused.
-func TestG1_G7_G16_NginxInstancesShareOneSocketUnderLoad(t *testing.T) {
+//
+// Covers: G1, G7, G16
+func TestNginxInstancesShareOneSocketUnderLoad(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -174,7 +176,9 @@ func get(url string) (string, error) {
 
 // redis keeps its data on a Persistent volume while its container is killed,
 // and while the daemon is stopped and started.
-func TestH3_N1_RedisDataSurvivesItsContainer(t *testing.T) {
+//
+// Covers: H3, N1
+func TestRedisDataSurvivesItsContainer(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -229,7 +233,9 @@ func redis(t *testing.T, port int, command, want string) {
 
 // The activation protocol as asyncio and node take it; LISTEN_PID is compared
 // with the program's pid by the program itself, as libsystemd does it.
-func TestF9_G16_PythonAsyncioBySystemdActivation(t *testing.T) {
+//
+// Covers: F9, G16
+func TestPythonAsyncioBySystemdActivation(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -257,7 +263,8 @@ func TestF9_G16_PythonAsyncioBySystemdActivation(t *testing.T) {
 	}
 }
 
-func TestF9_G16_NodeBySystemdActivation(t *testing.T) {
+// Covers: F9, G16
+func TestNodeBySystemdActivation(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()

@@ -225,7 +225,9 @@ func bridgeOf(network, more string) string {
 
 // Two containers of each family, with and without a user namespace, and the
 // host reach each other as soon as their programs run; they listen at port 80.
-func TestL1_L2_L3_L5_D6_K9_BridgedContainersReachEachOther(t *testing.T) {
+//
+// Covers: D6, K9, L1, L2, L3, L5
+func TestBridgedContainersReachEachOther(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	n := newNetwork(h)
@@ -322,7 +324,8 @@ func (n *network) knows(a netip.Addr) error {
 	return fmt.Errorf("%v is not known", a)
 }
 
-func TestG8_G18_L7_SocketsInsideAndOutside(t *testing.T) {
+// Covers: G8, G18, L7
+func TestSocketsInsideAndOutside(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	n := newNetwork(h)
@@ -340,7 +343,8 @@ func TestG8_G18_L7_SocketsInsideAndOutside(t *testing.T) {
 	}
 }
 
-func TestL4_AfterSetupCommand(t *testing.T) {
+// Covers: L4
+func TestAfterSetupCommand(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	n := newNetwork(h)
@@ -379,7 +383,9 @@ func TestL4_AfterSetupCommand(t *testing.T) {
 
 // What is wrong with the network fails the start, with a sentence, is tried
 // again, and leaves no interface.
-func TestL2_N3_MistakesOfTheNetwork(t *testing.T) {
+//
+// Covers: L2, N3
+func TestNetworkErrorsAreReported(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	n := newNetwork(h)
@@ -439,7 +445,9 @@ func TestL2_N3_MistakesOfTheNetwork(t *testing.T) {
 }
 
 // LITHOS_E2E_BRIDGED says how many, by hand 100.
-func TestL2_ManyBridgedContainers(t *testing.T) {
+//
+// Covers: L2
+func TestManyBridgedContainers(t *testing.T) {
 	t.Parallel()
 	count := 16
 	if s := os.Getenv("LITHOS_E2E_BRIDGED"); s != "" {

@@ -21,7 +21,9 @@ import (
 // that runs: sandbox "web" with its processes and images, and the lines of the
 // master config. Sandbox "box" is never touched by that, whatever it is, nor is
 // what ran of "web" while that is frozen.
-func TestA5_D12_O6_BrokenHostsDoNotTouchWhatRuns(t *testing.T) {
+//
+// Covers: A5, D12, O6
+func TestBrokenConfigStopsNoContainer(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../configs/testdata/broken/*.txt")
 	if err != nil || len(files) < 200 {

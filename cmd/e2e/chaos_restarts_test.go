@@ -16,7 +16,9 @@ import (
 // has as many descriptors, threads and goroutines as at the beginning, as much
 // memory, and the host as many mounts, cgroups and interfaces. How often says
 // LITHOS_E2E_RESTARTS.
-func TestN2_N10_K9_L5_RestartsLeaveNothing(t *testing.T) {
+//
+// Covers: K9, L5, N2, N10
+func TestRestartsLeakNothing(t *testing.T) {
 	t.Parallel()
 	restarts := 160
 	_, _ = fmt.Sscan(os.Getenv("LITHOS_E2E_RESTARTS"), &restarts)

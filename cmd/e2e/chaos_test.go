@@ -445,7 +445,9 @@ func environment(pid int) []string {
 // Whatever is done to the daemon, to PID 1s, programs and files, in whatever
 // order: nobody is replaced but whom it was done to, nobody is refused, every
 // death is told, with what was its cause, and nothing is left.
-func TestN2_K12_G12_O2_C23_Chaos(t *testing.T) {
+//
+// Covers: C23, G12, K12, N2, O2
+func TestChaos(t *testing.T) {
 	t.Parallel()
 	o := chaosAsked(t)
 	t.Logf("seed %d", o.seed)

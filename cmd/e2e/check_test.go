@@ -65,7 +65,9 @@ func (r result) expect(t *testing.T, what string, code int, texts ...string) {
 }
 
 // A file that every container gets a copy of is looked for on the host.
-func TestR4_I1_CheckFindsMissingFilesOfTheHost(t *testing.T) {
+//
+// Covers: I1, R4
+func TestCheckFindsMissingFilesOfTheHost(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	must(t, os.Remove(h.path("etc/hosts")))
@@ -77,7 +79,8 @@ func TestR4_I1_CheckFindsMissingFilesOfTheHost(t *testing.T) {
 	h.check().expect(t, "none is copied", 0)
 }
 
-func TestR4_F8_O10_CheckOfARightHost(t *testing.T) {
+// Covers: F8, O10, R4
+func TestCheckAcceptsAValidHost(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("environ: {ME: '@{lithos:name}', CONFIG: 'at @{lithos:config_filename}', PID: '@{lithos:pid}'}", "wait"))
 	if r := h.check(); r.code != 0 || r.stdout != "" || strings.Contains(r.stderr, h.dir) {
@@ -97,7 +100,9 @@ func TestR4_F8_O10_CheckOfARightHost(t *testing.T) {
 }
 
 // Each kind of mistake: exit code 1, with the place, the line and a caret.
-func TestR4_D12_O10_CheckTellsWhereAMistakeIs(t *testing.T) {
+//
+// Covers: B6, B17, D12, O10, R4
+func TestCheckNamesFileAndLine(t *testing.T) {
 	t.Parallel()
 	const entry = "app: {image: app, config: /config/app.yaml}\n"
 	for _, tt := range []struct {
@@ -134,7 +139,8 @@ func TestR4_D12_O10_CheckTellsWhereAMistakeIs(t *testing.T) {
 	}
 }
 
-func TestR4_CheckAlternateConfig(t *testing.T) {
+// Covers: R4
+func TestCheckReadsAnAlternateConfig(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.write("good.yaml", "other: {image: app, config: /config/app.yaml}\n")
@@ -151,7 +157,9 @@ func TestR4_CheckAlternateConfig(t *testing.T) {
 
 // --check-container is for the machine where images are built: nobody's user,
 // a directory with nothing in it but the static program.
-func TestR4_U_CheckContainerWorksAnywhere(t *testing.T) {
+//
+// Covers: R4
+func TestCheckContainerWorksAnywhere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	must(t, mkdir(h.path("alone")))
@@ -181,7 +189,8 @@ func TestR4_U_CheckContainerWorksAnywhere(t *testing.T) {
 	run("--check-container", h.path("alone/none.yaml")).expect(t, "R4 missing", 1, "no such file")
 }
 
-func TestR4_CheckJSON(t *testing.T) {
+// Covers: R4
+func TestCheckPrintsJSON(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.processes("box", "app: {imaeg: app, image: app, config: /config/app.yaml}\n")
@@ -215,7 +224,8 @@ func TestR4_CheckJSON(t *testing.T) {
 	}
 }
 
-func TestR4_N11_CheckLooksForTheDaemonsPrograms(t *testing.T) {
+// Covers: N11, R4
+func TestCheckFindsTheDaemonsPrograms(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	must(t, mkdir(h.path("alone")))
@@ -226,7 +236,9 @@ func TestR4_N11_CheckLooksForTheDaemonsPrograms(t *testing.T) {
 
 // What the checker calls an error of an image is what does not start, and the
 // rest starts.
-func TestR4_K4_H1_WhatTheCheckFindsIsWhatFails(t *testing.T) {
+//
+// Covers: H1, K4, R4
+func TestCheckFindsEachFailingStart(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -297,7 +309,9 @@ func executable(dir, text string) error {
 }
 
 // On a terminal there is colour, and lines are clipped to its width.
-func TestR4_CheckOnATerminal(t *testing.T) {
+//
+// Covers: R4
+func TestCheckOnATerminal(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.write("c.yaml", "executable: /bin/x\nwrkdir: "+strings.Repeat("long ", 100)+"\n")

@@ -83,7 +83,8 @@ func (h *host) becomes(image string) {
 	}
 }
 
-func TestR6_S1_S2_P7_CleanAfterAHistoryOfVersions(t *testing.T) {
+// Covers: P7, R6, S1, S2
+func TestCleanKeepsVersionsByTheRules(t *testing.T) {
 	h := versioned(t, simple("", "wait"), "v1", "v2", "v3", "v4")
 	must(t, os.Symlink("v1", h.path("images/current")))
 	h.start()
@@ -112,7 +113,9 @@ func TestR6_S1_S2_P7_CleanAfterAHistoryOfVersions(t *testing.T) {
 
 // What a container runs from stays, whatever the files on the disk say: also
 // while it waits for its restart, and when the daemon is dead.
-func TestS2_CleanKeepsWhatRuns(t *testing.T) {
+//
+// Covers: S2
+func TestCleanKeepsImagesInUse(t *testing.T) {
 	h := versioned(t, simple("restart-timeout: 4", "wait"), "v1", "v2")
 	h.start()
 	before := h.running("box/app.0")["box/app.0"]
@@ -154,7 +157,8 @@ func TestS2_CleanKeepsWhatRuns(t *testing.T) {
 	h.imagesLeft("v2")
 }
 
-func TestS4_S5_CleanSkipsWhatIsNotCertain(t *testing.T) {
+// Covers: S4, S5
+func TestCleanSkipsUncertainDirectories(t *testing.T) {
 	h := versioned(t, simple("", "wait"), "v1", "v2")
 	h.start()
 	before := h.running("box/app.0")
@@ -186,7 +190,9 @@ func TestS4_S5_CleanSkipsWhatIsNotCertain(t *testing.T) {
 // A switch back to an image that is just being cleaned: either the image is
 // gone, then the switch says so and changes nothing, or it is there, then it
 // stays and runs.
-func TestS2_O9_CleanBesideSwitches(t *testing.T) {
+//
+// Covers: O9, S2
+func TestCleanBesideSwitches(t *testing.T) {
 	t.Parallel()
 	h := versioned(t, simple("", "wait"), "a", "b")
 	h.start()

@@ -81,7 +81,8 @@ func (h *host) removeShared() {
 	})
 }
 
-func TestR3_D2_D10_E1_E9_N14_CommandEndsWithItsExitCode(t *testing.T) {
+// Covers: D2, D10, E1, E9, N14, R3
+func TestCommandEndsWithItsExitCode(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -120,7 +121,8 @@ func TestR3_D2_D10_E1_E9_N14_CommandEndsWithItsExitCode(t *testing.T) {
 	h.nothingLeft()
 }
 
-func TestE17_CommandThatIsNotInteractiveWritesToTheLog(t *testing.T) {
+// Covers: E17
+func TestCommandThatIsNotInteractiveWritesToTheLog(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -135,7 +137,8 @@ func TestE17_CommandThatIsNotInteractiveWritesToTheLog(t *testing.T) {
 	h.nothingLeft()
 }
 
-func TestE17_R3_CommandInAPipeline(t *testing.T) {
+// Covers: E17, R3
+func TestCommandInAPipeline(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -197,7 +200,8 @@ func (h *host) ready(line string) *exec.Cmd {
 	return cmd
 }
 
-func TestN14_E7_N5_SignalsAreForwardedToACommand(t *testing.T) {
+// Covers: E7, N5, N14
+func TestSignalsAreForwardedToACommand(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -216,7 +220,8 @@ func TestN14_E7_N5_SignalsAreForwardedToACommand(t *testing.T) {
 	h.nothingLeft()
 }
 
-func TestN14_M6_CommandsSurviveADaemonAndAreClearedAfterAKill(t *testing.T) {
+// Covers: M6, N14
+func TestCommandsSurviveADaemonAndAreClearedAfterAKill(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -243,7 +248,8 @@ func TestN14_M6_CommandsSurviveADaemonAndAreClearedAfterAKill(t *testing.T) {
 	h.nothingLeft()
 }
 
-func TestR3_E17_CommandOnATerminal(t *testing.T) {
+// Covers: E17, R3
+func TestCommandOnATerminal(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -266,7 +272,8 @@ func TestR3_E17_CommandOnATerminal(t *testing.T) {
 	h.nothingLeft()
 }
 
-func TestR3_CtrlZStopsACommandAndItGoesOn(t *testing.T) {
+// Covers: R3
+func TestCtrlZStopsACommandAndItGoesOn(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -287,7 +294,9 @@ func TestR3_CtrlZStopsACommandAndItGoesOn(t *testing.T) {
 }
 
 // A program can't put input into the terminal of who called it.
-func TestR3_K8_CommandCannotTypeIntoTheCallersTerminal(t *testing.T) {
+//
+// Covers: K8, R3
+func TestCommandCannotTypeIntoTheCallersTerminal(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()
@@ -309,7 +318,9 @@ func typesNothing(t *testing.T, cmd *exec.Cmd) {
 
 // A command of a bridged sandbox has only loopback unless it is given an
 // address, and lithos_cmd makes its user namespace as the daemon does.
-func TestL6_R3_C16_CommandsInAUserNamespaceOnABridge(t *testing.T) {
+//
+// Covers: C16, L6, R3
+func TestCommandsInAUserNamespaceOnABridge(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
 	h.removeShared()

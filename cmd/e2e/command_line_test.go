@@ -30,7 +30,8 @@ func lithosTree(t *testing.T, bin string, args ...string) (code int, stdout, std
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-func TestN11_R1_B6_DaemonThatCannotStartSaysWhy(t *testing.T) {
+// Covers: B6, N11, R1
+func TestDaemonThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
 	alone := t.TempDir()
 	install(t, filepath.Join(binDir, "lithos_tree"), filepath.Join(alone, "lithos_tree"))
@@ -61,7 +62,9 @@ func TestN11_R1_B6_DaemonThatCannotStartSaysWhy(t *testing.T) {
 
 // The command line's level wins over the config's, and --log-stderr puts the
 // log where the operator sees it.
-func TestR1_B13_B14_LogOptions(t *testing.T) {
+//
+// Covers: B13, B14, R1
+func TestLogOptionsOverrideTheConfig(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"), "log-level: error", "log-file: other.log")
 	h.start()
@@ -80,7 +83,9 @@ func TestR1_B13_B14_LogOptions(t *testing.T) {
 
 // The command line of the daemon changes nothing about which containers are
 // its own (checklist O5).
-func TestO5_ReloadWithFlagsKeepsContainers(t *testing.T) {
+//
+// Covers: O5
+func TestReloadWithFlagsKeepsContainers(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.start("--log-stderr", "--log-level", "debug")

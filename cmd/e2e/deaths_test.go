@@ -183,7 +183,9 @@ func logLine(log, name, words string) string {
 }
 
 // A start that fails before there is a process is a death, too.
-func TestG14_AStartThatFailsIsKept(t *testing.T) {
+//
+// Covers: G14
+func TestFailedStartIsRecorded(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()

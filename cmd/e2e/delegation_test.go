@@ -15,7 +15,9 @@ import (
 // group that is delegated to it, moves to a leaf below it, and makes the
 // containers' groups there. Where version 1 has the controllers, containers
 // are in its hierarchies as ever, and the daemon stays where it is.
-func TestM1_M2_M3_DelegatedGroup(t *testing.T) {
+//
+// Covers: M1, M2, M3
+func TestDaemonUsesADelegatedCgroup(t *testing.T) {
 	t.Parallel()
 	mount, pure := version2(t)
 	name := fmt.Sprintf("lithos-e2e-%d-delegated.service", os.Getpid())
@@ -63,7 +65,9 @@ func TestM1_M2_M3_DelegatedGroup(t *testing.T) {
 // The packaged unit is in the slice that has the name of the containers' group.
 // The daemon stays in its group there and takes it for no container's, and the
 // next one can be started in it, as systemd does it, while a container runs.
-func TestM1_M6_ServiceInTheSliceOfThatName(t *testing.T) {
+//
+// Covers: M1, M6
+func TestDaemonRunsInItsOwnSlice(t *testing.T) {
 	t.Parallel()
 	mount, pure := version2(t)
 	h := one(t, simple("memory-limit: 64Mi", "wait"))

@@ -90,7 +90,9 @@ func bothAnswer(_ *host, t *testing.T, name string, port int) {
 
 // Each example runs, in an image of Debian's packages, with its own configs; the
 // ports are those that are free here.
-func TestG16_Examples(t *testing.T) {
+//
+// Covers: G16
+func TestExamplesRun(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	image := h.path("images", "debian")

@@ -54,7 +54,9 @@ func status(text string) (lines []string) {
 
 // What lithos_exec starts is to be told from the container's own program by
 // its pid and session only.
-func TestR10_ExecHasAllThatTheContainersProgramHas(t *testing.T) {
+//
+// Covers: R10
+func TestExecHasTheProgramsSurroundings(t *testing.T) {
 	t.Parallel()
 	const volumes = "environ: {PATH: /bin, MARK: 'a b=c'}\nvolumes: {/out: !Persistent /data}\nworkdir: /scratch\nfileno-limit: 777\n"
 	config := simple(volumes, "report", "/out/seen")
@@ -115,7 +117,9 @@ func (h *host) compare(cmd *exec.Cmd, run func(*testing.T, *exec.Cmd) result) {
 }
 
 // With a user namespace and a network of its own.
-func TestR10_L1_ExecInABridgedContainer(t *testing.T) {
+//
+// Covers: L1, R10
+func TestExecJoinsTheBridgedNetwork(t *testing.T) {
 	t.Parallel()
 	h := joined(t, mapsOfNet+bridgeOf("10.77.0.0/24", ""), "")
 	h.processes("box", "app: {image: app, config: /config/app.yaml, ip-addresses: [10.77.0.9]}")
@@ -130,7 +134,8 @@ func TestR10_L1_ExecInABridgedContainer(t *testing.T) {
 	}
 }
 
-func TestR10_ExecEndsAsItsProgram(t *testing.T) {
+// Covers: R10
+func TestExecExitsAsItsProgram(t *testing.T) {
 	t.Parallel()
 	h := joined(t, "", simple("environ: {PATH: /bin}\n", "wait"))
 	h.processes("box", strings.Replace(app, "image:", "instances: 2\n  image:", 1))
@@ -181,7 +186,8 @@ func TestR10_ExecEndsAsItsProgram(t *testing.T) {
 	})
 }
 
-func TestR10_ExecInAPipeline(t *testing.T) {
+// Covers: R10
+func TestExecInAPipeline(t *testing.T) {
 	t.Parallel()
 	h := joined(t, "", simple("environ: {PATH: /bin}\n", "wait"))
 	h.start()
@@ -230,7 +236,8 @@ func TestR10_ExecInAPipeline(t *testing.T) {
 	h.endsWith(cmd, 128+int(syscall.SIGPIPE))
 }
 
-func TestR10_N14_ExecForwardsSignals(t *testing.T) {
+// Covers: N14, R10
+func TestExecForwardsSignals(t *testing.T) {
 	t.Parallel()
 	h := joined(t, "", simple("environ: {PATH: /bin}\n", "wait"))
 	h.start()
@@ -265,7 +272,8 @@ func TestR10_N14_ExecForwardsSignals(t *testing.T) {
 	h.endsWith(cmd, 128+int(syscall.SIGKILL))
 }
 
-func TestR10_ExecOnATerminal(t *testing.T) {
+// Covers: R10
+func TestExecOnATerminal(t *testing.T) {
 	t.Parallel()
 	h := joined(t, mapsOfNet, simple("environ: {PATH: /bin}\n", "wait"))
 	h.start()
@@ -296,7 +304,9 @@ func TestR10_ExecOnATerminal(t *testing.T) {
 
 // A container that has lithos_exec run itself (/proc/self/exe as a command or
 // as an interpreter) must not get a file of the host that it can write to.
-func TestR10_K10_ExecGivesNoFileOfTheHostAway(t *testing.T) {
+//
+// Covers: K10, R10
+func TestExecLeaksNoHostFile(t *testing.T) {
 	t.Parallel()
 	config := strings.NewReplacer("user-id: 1000", "user-id: 0").Replace(simple("environ: {PATH: /bin}\n", "wait"))
 	h := joined(t, "", config)

@@ -26,7 +26,8 @@ func setClock(t *testing.T, by time.Duration) {
 	must(t, unix.ClockSettime(unix.CLOCK_REALTIME, &now))
 }
 
-func TestN3_TheClockIsSet(t *testing.T) {
+// Covers: N3
+func TestClockChangeDoesNotDisturbRestarts(t *testing.T) {
 	const day = 24 * time.Hour
 	h, steady := troubleHost(t)
 	begin := time.Now()
@@ -80,7 +81,9 @@ func limit(t *testing.T, file, value string) (undo func()) {
 }
 
 // The host has no more mounts, or no more cgroups, for anybody.
-func TestN3_M3_TheHostHasNoMoreMountsOrCgroups(t *testing.T) {
+//
+// Covers: M3, N3
+func TestHostWithoutMountsOrCgroups(t *testing.T) {
 	h, steady := troubleHost(t)
 	more := limit(t, "/proc/sys/fs/mount-max", "1")
 	h.says(`Cannot start container "box/flaky\.0": cannot move_mount .* \(a mount namespace .* fs\.mount-max\)`)

@@ -36,7 +36,9 @@ func (h *host) lithosCleanEnds(args ...string) (code int, stdout, stderr string)
 }
 
 // What hangs is named, what does not is done.
-func TestN3_S2_CleanBesideFileSystemsThatHang(t *testing.T) {
+//
+// Covers: N3, S2
+func TestCleanSkipsHangingFileSystems(t *testing.T) {
 	h := versioned(t, simple("", "wait"), "v1", "v2", "v3")
 	h.sandbox("box", "", runs("v1"))
 	// An image is one, the image-dir of another sandbox lies on one, and is one.
@@ -177,7 +179,9 @@ func (h *troubled) stranger(far *fuse) *exec.Cmd {
 }
 
 // Others look at all processes of the host, so nothing runs beside this test.
-func TestS2_CleanBesideProcessesThatCannotBeLookedAt(t *testing.T) {
+//
+// Covers: S2
+func TestCleanWithUninspectableProcesses(t *testing.T) {
 	h, far := becoming(t)
 	stranger := h.stranger(far)
 	h.start()

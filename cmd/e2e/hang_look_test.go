@@ -15,7 +15,9 @@ import (
 // that file hangs: whoever looks at the program in /proc waits. What is known of it
 // is less then; all others are told of, supervised, and adopted. This test's own
 // functions would wait, too, so it asks the daemon; and nothing runs beside it.
-func TestN3_R9_AProgramThatCannotBeLookedAt(t *testing.T) {
+//
+// Covers: N3, R9
+func TestUninspectableProgram(t *testing.T) {
 	h, far := becoming(t)
 	h.start()
 	steady, program := h.runs("steady"), h.becomesSilent(far)

@@ -89,7 +89,8 @@ func (h *troubled) forgetFork(name string) {
 	must(h.t, os.Truncate(h.path("run/containers", name), int64(len(first)+1)))
 }
 
-func TestN3_G9_AFileSystemOfOneImageHangs(t *testing.T) {
+// Covers: G9, N3
+func TestHangingImageBlocksOnlyItsContainers(t *testing.T) {
 	t.Parallel()
 	h, far := hangingHost(t)
 	h.reader(far) // before the containers are there: it is looked at before their PID 1s
@@ -158,7 +159,9 @@ func TestN3_G9_AFileSystemOfOneImageHangs(t *testing.T) {
 
 // A container can't be made: its own file system hangs. Others are not held up
 // by it, however often it is tried, and the daemon's own end does not wait.
-func TestN3_AStartOnAFileSystemThatHangs(t *testing.T) {
+//
+// Covers: N3
+func TestStartOnAHangingFileSystem(t *testing.T) {
 	t.Parallel()
 	h, far := hangingHost(t)
 	far.hang("dev") // all that lithos reads of an image is answered

@@ -67,7 +67,8 @@ func (s seen) status(field string) string {
 	return ""
 }
 
-func TestE2_E5_E9_E10_E12_K1_K2_K10_TheProgramsSurroundings(t *testing.T) {
+// Covers: E2, E5, E9, E10, E12, K1, K2, K10
+func TestProgramSurroundings(t *testing.T) {
 	t.Parallel()
 	h := one(t, dedent(`
 		user-id: 1234
@@ -137,7 +138,8 @@ func TestE2_E5_E9_E10_E12_K1_K2_K10_TheProgramsSurroundings(t *testing.T) {
 	}
 }
 
-func TestH2_H3_H4_H5_K3_K5_K6_MountFlagsAsSeenInside(t *testing.T) {
+// Covers: H2, H3, H4, H5, K3, K5, K6
+func TestMountFlagsAsSeenInside(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple(`
@@ -208,7 +210,8 @@ func TestH2_H3_H4_H5_K3_K5_K6_MountFlagsAsSeenInside(t *testing.T) {
 	}
 }
 
-func TestI1_I2_I3_I4_I5_I6_I8_I10_StateDirHostsAndResolvConf(t *testing.T) {
+// Covers: I1, I2, I3, I4, I5, I6, I8, I10
+func TestStateDirHostsAndResolvConf(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	report := func(name, more string) string {
@@ -280,7 +283,9 @@ func TestI1_I2_I3_I4_I5_I6_I8_I10_StateDirHostsAndResolvConf(t *testing.T) {
 }
 
 // The older scheme: the image's files are links into a Statedir volume.
-func TestI9_LinksIntoTheStateDirWork(t *testing.T) {
+//
+// Covers: I9
+func TestEtcLinksIntoTheStateDir(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple(`
 		volumes:
@@ -303,7 +308,9 @@ func TestI9_LinksIntoTheStateDirWork(t *testing.T) {
 }
 
 // The pattern of the manual's §9.5.1 finds PID 1, and only it.
-func TestO3_PgrepPatternFindsPID1(t *testing.T) {
+//
+// Covers: O3
+func TestPgrepPatternFindsPID1(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.processes("box", strings.Replace(app, "image:", "instances: 11\n  image:", 1))

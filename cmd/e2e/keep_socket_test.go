@@ -10,7 +10,9 @@ import (
 
 // A reload keeps the listening socket itself: every instance, before and
 // after, old version and new, has the same one, and so the same queue.
-func TestG12_O1_ReloadKeepsTheSocket(t *testing.T) {
+//
+// Covers: G12, O1
+func TestReloadKeepsSockets(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -46,7 +48,9 @@ func TestG12_O1_ReloadKeepsTheSocket(t *testing.T) {
 
 // Also if all who listen on the port are replaced at once: whoever connects
 // waits for the next one, and is never refused.
-func TestG12_ReplacingAllWhoListenRefusesNobody(t *testing.T) {
+//
+// Covers: G12
+func TestReplacingAllListenersRefusesNoConnection(t *testing.T) {
 	t.Parallel()
 	h, entry, before, connect := versionsOnAPort(t, 2)
 	for round := range 3 {

@@ -39,7 +39,8 @@ func (h *host) limit(name string, files ...string) (file string, value int64) {
 	return "", 0
 }
 
-func TestM1_M3_E3_E4_CgroupsAreNamedAndTheirLimitsReadBack(t *testing.T) {
+// Covers: E3, E4, M1, M3
+func TestCgroupNamesAndLimits(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -96,7 +97,8 @@ func TestM1_M3_E3_E4_CgroupsAreNamedAndTheirLimitsReadBack(t *testing.T) {
 	}
 }
 
-func TestE3_M7_MemoryHogIsKilledWhileItsNeighbourLives(t *testing.T) {
+// Covers: E3, M7
+func TestMemoryHogDiesAlone(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -136,7 +138,8 @@ func TestE3_M7_MemoryHogIsKilledWhileItsNeighbourLives(t *testing.T) {
 	}
 }
 
-func TestB7_B9_WithoutCgroupsNothingIsLimited(t *testing.T) {
+// Covers: B7, B9
+func TestWithoutCgroupsNothingIsLimited(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("memory-limit: 16Mi", "hold", "48"), "cgroup-name: null")
 	h.start()
@@ -158,7 +161,9 @@ func TestB7_B9_WithoutCgroupsNothingIsLimited(t *testing.T) {
 }
 
 // With [name] alone containers are named and not limited.
-func TestB8_NameAloneLimitsNothing(t *testing.T) {
+//
+// Covers: B8
+func TestNameControllerLimitsNothing(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("memory-limit: 16Mi", "hold", "48"), "cgroup-controllers: [name]")
 	h.start()
@@ -174,7 +179,9 @@ func TestB8_NameAloneLimitsNothing(t *testing.T) {
 
 // Every default controller that is mounted here has the container's group,
 // and keeps it through a restart.
-func TestB8_M5_DefaultControllers(t *testing.T) {
+//
+// Covers: B8, M5
+func TestDefaultControllersLimit(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.start()
@@ -219,7 +226,9 @@ func TestB8_M5_DefaultControllers(t *testing.T) {
 
 // The limits that lithos doesn't have: the lower of the sandbox's and the
 // container's, read back; one that can't be applied makes the container degraded.
-func TestM3_M4_LimitsOfProcessesProcessorsAndTime(t *testing.T) {
+//
+// Covers: M3, M4
+func TestLimitsOfPidsCpusetAndQuota(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{

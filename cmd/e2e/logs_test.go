@@ -14,7 +14,8 @@ import (
 
 const stamp = `\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`
 
-func TestP1_P2_P3_P4_OutputStartsAndDeathsInTheLogs(t *testing.T) {
+// Covers: P1, P2, P3, P4
+func TestOutputStartsAndDeathsInTheLogs(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -61,7 +62,9 @@ func TestP1_P2_P3_P4_OutputStartsAndDeathsInTheLogs(t *testing.T) {
 
 // Where PID 1 was killed it can't write that its program ended; the daemon
 // does.
-func TestP2_DeathByAKilledPID1IsInTheLog(t *testing.T) {
+//
+// Covers: P2
+func TestDeathOfAKilledPID1IsLogged(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 0.2", "wait"))
 	h.start()
@@ -75,7 +78,9 @@ func TestP2_DeathByAKilledPID1IsInTheLog(t *testing.T) {
 }
 
 // Never through a proxy: the program's descriptors are the file itself.
-func TestP1_DescriptorsAreTheFile(t *testing.T) {
+//
+// Covers: P1
+func TestStdioIsTheLogFileItself(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.start()
@@ -98,7 +103,8 @@ func TestP1_DescriptorsAreTheFile(t *testing.T) {
 	})
 }
 
-func TestE16_StdoutStderrFile(t *testing.T) {
+// Covers: E16
+func TestOutputGoesToStdoutStderrFile(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("stdout-stderr-file: /out/app.log\nrestart-timeout: 0.2\nkill-timeout: 0.3\n"+dataVolume, "stubborn"))
 	h.start()
@@ -120,7 +126,8 @@ func (h *host) outputIn(file, want string) error {
 	return nil
 }
 
-func TestP7_B11_ConfigLogHasALineAReload(t *testing.T) {
+// Covers: B11, P7
+func TestConfigLogHasALineForEachReload(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.start()
@@ -145,7 +152,8 @@ func TestP7_B11_ConfigLogHasALineAReload(t *testing.T) {
 	}
 }
 
-func TestB11_ConfigLogCanBeOff(t *testing.T) {
+// Covers: B11
+func TestConfigLogCanBeSwitchedOff(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"), "config-log-dir: null")
 	h.start()

@@ -14,7 +14,9 @@ import (
 // killed once in a random order, all come back, and at the end nothing is
 // left (which newHost's clean-up checks for every test). It runs alone, so
 // that its times mean something.
-func TestN1_N2_N10_TwoHundredContainers(t *testing.T) {
+//
+// Covers: N1, N2, N10
+func TestTwoHundredContainersRun(t *testing.T) {
 	const sandboxes = 10
 	each := max(1, howMany/sandboxes)
 	h := newHost(t)

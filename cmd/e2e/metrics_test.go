@@ -82,7 +82,8 @@ func (h *host) counts(want map[string]int64) {
 	})
 }
 
-func TestQ1_Q2_Q3_Q4_Q5_O8_MetricsOfCantal(t *testing.T) {
+// Covers: O8, Q1, Q2, Q3, Q4, Q5
+func TestCantalMetrics(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("", "wait"), "bad": simple("restart-timeout: 300", "run", "0", "1")})
@@ -128,7 +129,8 @@ func TestQ1_Q2_Q3_Q4_Q5_O8_MetricsOfCantal(t *testing.T) {
 	})
 }
 
-func TestQ6_MetricsForPrometheus(t *testing.T) {
+// Covers: Q6
+func TestPrometheusMetrics(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()

@@ -24,7 +24,9 @@ func dials(args []string) {
 
 // Without a bridge a container shares the host's network: what listens on its
 // localhost can be reached, and so can abstract sockets.
-func TestT5_LocalhostAndAbstractSocketsAreTheHosts(t *testing.T) {
+//
+// Covers: T5
+func TestLocalhostAndAbstractSocketsAreTheHosts(t *testing.T) {
 	t.Parallel()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -43,7 +45,9 @@ func TestT5_LocalhostAndAbstractSocketsAreTheHosts(t *testing.T) {
 
 // The ways into a container that the manual's FAQ tells of, besides a Command
 // with a shell.
-func TestR10_WaysIntoAContainer(t *testing.T) {
+//
+// Covers: R10
+func TestWaysIntoAContainer(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("volumes: {/scratch: !Tmpfs {}}\n", "wait"))
 	h.start()

@@ -45,7 +45,9 @@ func (h *troubled) suspended(want bool) {
 
 // Who stops PID 1 with a signal keeps it from its work: that is shown while it
 // lasts, and TERM works all the same.
-func TestN4_N8_PID1Stopped(t *testing.T) {
+//
+// Covers: N4, N8
+func TestStoppedPID1IsReported(t *testing.T) {
 	t.Parallel()
 	h, i := waiting(t)
 	kill(t, i.knot, unix.SIGSTOP)
@@ -76,7 +78,9 @@ func TestN4_N8_PID1Stopped(t *testing.T) {
 
 // The next daemon says it of what it finds stopped, and the container is its as any
 // other.
-func TestN4_K12_PID1StoppedWhenItIsAdopted(t *testing.T) {
+//
+// Covers: K12, N4
+func TestPID1StoppedBeforeAdoptionIsReported(t *testing.T) {
 	t.Parallel()
 	h, i := waiting(t)
 	h.killDaemon()
@@ -115,7 +119,9 @@ func (h *troubled) lastDeath(name string) (last api.Death) {
 
 // A PID 1 that is killed takes its container along, the neighbour lives, and the
 // kernel's own SIGKILL is told from that of somebody.
-func TestN2_N10_PID1KilledAndOutOfMemory(t *testing.T) {
+//
+// Covers: N2, N10
+func TestKilledPID1EndsItsContainer(t *testing.T) {
 	t.Parallel()
 	h := &troubled{host: newHost(t)}
 	h.client = h.control()

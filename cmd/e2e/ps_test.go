@@ -34,7 +34,9 @@ func (h *host) psShows(args []string, patterns ...string) error {
 
 // Everything that is configured is there, running or not, with a daemon,
 // without one, and after one that was killed.
-func TestR9_PsShowsEveryInstance(t *testing.T) {
+//
+// Covers: R9
+func TestPsShowsEveryInstance(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -159,7 +161,9 @@ func (p *pseudoTerminal) left() {
 
 // The screen is drawn anew each second, at each key and each change of its
 // size, and given back as it was, whatever ends it.
-func TestR9_PsMonitor(t *testing.T) {
+//
+// Covers: R9
+func TestPsMonitorRefreshes(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.start()

@@ -13,7 +13,9 @@ import (
 // PID 1 has no Go runtime (spawn/knot/quick.go) but in containers that need more
 // than that. Where it can't go on, Go's runtime takes over, and so a fault of it
 // would be seen nowhere but here.
-func TestK2_MostContainersHaveAPIDOneWithoutARuntime(t *testing.T) {
+//
+// Covers: K2
+func TestMostContainersRunPID1WithoutARuntime(t *testing.T) {
 	t.Parallel()
 	if runtime.GOARCH != "amd64" {
 		return // there is the general path only

@@ -14,9 +14,11 @@ import (
 	"lithos/actors/services/api"
 )
 
-// TestN3_M3_WhatTheKernelRefusesIsOneContainersTrouble: a cgroup that can't be
+// TestKernelRefusalFailsOneContainer: a cgroup that can't be
 // made, a volume that is gone, a mount point that is not there.
-func TestN3_M3_WhatTheKernelRefusesIsOneContainersTrouble(t *testing.T) {
+//
+// Covers: M3, N3
+func TestKernelRefusalFailsOneContainer(t *testing.T) {
 	t.Parallel()
 	h, steady := troubleHost(t)
 	h.image("other", map[string]string{

@@ -27,7 +27,8 @@ func (h *host) quiet(what string, before map[string]instance) {
 	}
 }
 
-func TestO1_C23_ReloadReplacesOnlyWhatChanged(t *testing.T) {
+// Covers: C23, O1
+func TestReloadReplacesOnlyWhatChanged(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -96,7 +97,9 @@ func TestO1_C23_ReloadReplacesOnlyWhatChanged(t *testing.T) {
 // Each kind of broken file, one after the other, in a running daemon: the
 // containers stay, the position is in a log, and the good version applies
 // when it comes.
-func TestD12_O6_BrokenFilesFreezeTheirObjectOnly(t *testing.T) {
+//
+// Covers: D12, O6
+func TestBrokenFileFreezesOnlyItsObject(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"a": simple("", "wait"), "b": simple("", "wait")})
@@ -152,7 +155,9 @@ func TestD12_O6_BrokenFilesFreezeTheirObjectOnly(t *testing.T) {
 }
 
 // A host that starts with a broken file runs the rest.
-func TestD12_A5_DaemonStartsWithABrokenSandbox(t *testing.T) {
+//
+// Covers: A5, D12
+func TestDaemonStartsWithABrokenSandbox(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"a": simple("", "wait")})
@@ -162,7 +167,8 @@ func TestD12_A5_DaemonStartsWithABrokenSandbox(t *testing.T) {
 	h.running("good/p.0")
 }
 
-func TestD1_D2_D3_CommandsAreNotStartedAndZeroInstancesAreNone(t *testing.T) {
+// Covers: D1, D2, D3
+func TestCommandsAreNotStartedAndZeroInstancesAreNone(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -206,7 +212,9 @@ func port3(more string, port int) string {
 
 // While nobody lives that uses it, a port refuses; it is back with the next
 // start.
-func TestG13_G15_PortIsRefusedWhileNobodyLives(t *testing.T) {
+//
+// Covers: G13, G15
+func TestPortIsRefusedWhileNobodyLives(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -233,7 +241,9 @@ func TestG13_G15_PortIsRefusedWhileNobodyLives(t *testing.T) {
 
 // The first instances of a port that others use keep it open all the time:
 // growing and shrinking never refuses a connection.
-func TestG1_G13_GrowAndShrinkOnOnePort(t *testing.T) {
+//
+// Covers: G1, G13
+func TestInstancesGrowAndShrinkOnOnePort(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -305,7 +315,9 @@ func refused(port int) error {
 
 // A port that another program holds: the start is tried again, and succeeds
 // when the port is free.
-func TestG14_PortThatCannotBeOpenedIsRetried(t *testing.T) {
+//
+// Covers: G14
+func TestPortThatCannotBeOpenedIsRetried(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -328,7 +340,9 @@ func TestG14_PortThatCannotBeOpenedIsRetried(t *testing.T) {
 }
 
 // Each start with reuse-port has a socket of its own, in the host's network.
-func TestG6_ReusePortGivesEachInstanceItsOwnSocket(t *testing.T) {
+//
+// Covers: G6
+func TestReusePortGivesEachInstanceItsOwnSocket(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -350,7 +364,9 @@ func TestG6_ReusePortGivesEachInstanceItsOwnSocket(t *testing.T) {
 
 // Descriptor 0 is a socket when asked for; 1 and 2 are refused, and the rest
 // of the sandbox runs.
-func TestG11_DescriptorZeroWorksOneIsRefused(t *testing.T) {
+//
+// Covers: G11
+func TestSocketAsDescriptorZeroButNotOne(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	zero, bad := h.port(), h.port()

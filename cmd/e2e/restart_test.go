@@ -26,7 +26,8 @@ func (h *host) starts() []time.Time {
 	return all
 }
 
-func TestE6_N2_N3_RestartsAreLimitedFromStartToStart(t *testing.T) {
+// Covers: E6, N2, N3
+func TestRestartTimeoutRunsFromStartToStart(t *testing.T) {
 	t.Parallel()
 	// It lives for 0.3 s of the 0.5 s: counted from its end the distance
 	// would be 0.8 s.
@@ -57,7 +58,9 @@ func TestE6_N2_N3_RestartsAreLimitedFromStartToStart(t *testing.T) {
 }
 
 // One that lived longer than its restart-timeout starts again at once.
-func TestE6_N2_LongLivedProcessStartsAgainAtOnce(t *testing.T) {
+//
+// Covers: E6, N2
+func TestLongLivedProcessRestartsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 1\n"+dataVolume, "run", "1200", "1", "/out/starts"))
 	h.start()
@@ -79,7 +82,9 @@ func TestE6_N2_LongLivedProcessStartsAgainAtOnce(t *testing.T) {
 
 // A container that can't even be built is tried again after restart-timeout,
 // and runs as soon as the reason is gone, without a reload.
-func TestN3_H1_K13_P8_StartErrorIsRetriedAndNamed(t *testing.T) {
+//
+// Covers: H1, K13, N3, P8
+func TestStartErrorIsRetriedAndNamed(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 0.3\nvolumes: {/missing: !Persistent {path: /data}}\n", "wait"))
 	h.start()
@@ -100,7 +105,9 @@ func TestN3_H1_K13_P8_StartErrorIsRetriedAndNamed(t *testing.T) {
 
 // With restart-process-only the container stays: its PID 1, its tmpfs and its
 // stray children.
-func TestE18_RestartProcessOnly(t *testing.T) {
+//
+// Covers: E18
+func TestRestartProcessOnlyKeepsTheContainer(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple(`
 		restart-process-only: true
@@ -136,7 +143,9 @@ func TestE18_RestartProcessOnly(t *testing.T) {
 
 // The waits after the failures in a row are 0.2, 0.8 and then 1.5 s, from start
 // to start.
-func TestE6_N3_BackoffSlowsWhatFailsAgainAndAgain(t *testing.T) {
+//
+// Covers: E6, N3
+func TestBackoffSlowsRepeatedFailures(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 0.2\nrestart-backoff: {factor: 4, cap: 1.5}\n"+dataVolume, "run", "0", "3", "/out/starts"))
 	h.start()
@@ -164,7 +173,9 @@ func TestE6_N3_BackoffSlowsWhatFailsAgainAndAgain(t *testing.T) {
 
 // Six restarts for the whole host, and then none for a quarter of an hour: what
 // flaps uses them up, and what did not is first in the queue.
-func TestN3_RestartBudgetOfTheHost(t *testing.T) {
+//
+// Covers: N3
+func TestRestartBudgetLimitsTheHost(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "restart-budget: {rate: 0.001, burst: 6}")
 	h.image("app", map[string]string{

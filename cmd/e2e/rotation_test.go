@@ -101,7 +101,9 @@ func rotates(path string) {
 
 // Nor does a line get lost, or come twice, when lithos_tree is replaced and told to
 // take over, at whatever step of a rotation it is.
-func TestO2_StdioLogMaxSizeLosesNoLineInUpgrades(t *testing.T) {
+//
+// Covers: O2
+func TestStdioLogMaxSizeLosesNoLineInUpgrades(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("kill-timeout: 10", "shout", "0")})

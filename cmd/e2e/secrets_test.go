@@ -60,7 +60,8 @@ func (s seen) environ(name string) (value string, times int) {
 
 func reporting(more, file string) string { return simple(more+dataVolume, "report", "/out/"+file) }
 
-func TestJ1_J2_J3_J6_J7_E11_SecretsReachTheProgram(t *testing.T) {
+// Covers: E11, J1, J2, J3, J6, J7
+func TestSecretsReachTheProgram(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	must(t, os.Chmod(h.path("data"), 0o777))
@@ -105,7 +106,9 @@ func TestJ1_J2_J3_J6_J7_E11_SecretsReachTheProgram(t *testing.T) {
 // A secret that is sealed anew restarts nothing, another one does; one that
 // can't be opened changes nothing, and a key that is gone fails the next start
 // only, until it is there again.
-func TestC23_J6_D12_AnotherSecretReplacesTheContainer(t *testing.T) {
+//
+// Covers: C23, D12, J6
+func TestChangedSecretReplacesTheContainer(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	must(t, os.Chmod(h.path("data"), 0o777))
@@ -155,7 +158,9 @@ func TestC23_J6_D12_AnotherSecretReplacesTheContainer(t *testing.T) {
 }
 
 // No secret is anywhere but in the environment of its program.
-func TestJ9_NoSecretIsShown(t *testing.T) {
+//
+// Covers: J9
+func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	const secret, pasted = "hunter2-this-is-secret", "pasted-where-a-sealed-one-belongs"
 	h := newHost(t, "log-level: trace")
@@ -263,7 +268,9 @@ func printFile(args []string) {
 
 // The other way: a directory of the host with files that the program's user may
 // read, on a volume that nobody may write.
-func TestJ10_SecretsOnAVolume(t *testing.T) {
+//
+// Covers: J10
+func TestSecretsFromAVolume(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	must(t, os.Mkdir(h.path("secrets"), 0o700))

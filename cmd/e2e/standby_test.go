@@ -83,7 +83,9 @@ func (h *host) alone(name string) {
 const standby = "standby: true\n"
 
 // The one that waited follows, on the same port, and the next one waits again.
-func TestN2_G12_StandbyFollows(t *testing.T) {
+//
+// Covers: G12, N2
+func TestStandbyReplacesADeadProgram(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -117,7 +119,9 @@ func TestN2_G12_StandbyFollows(t *testing.T) {
 }
 
 // A standby of another config is none; the option itself replaces nothing.
-func TestC23_StandbyIsRenewedWithTheConfig(t *testing.T) {
+//
+// Covers: C23
+func TestStandbyFollowsTheConfig(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple(standby, "wait"))
 	h.start()
@@ -176,7 +180,9 @@ func TestC23_StandbyIsRenewedWithTheConfig(t *testing.T) {
 
 // What a container has beside its mounts is the next one's own: what it tells its
 // readiness by, a user namespace. The general path of PID 1 waits as well.
-func TestN2_StandbyOfAllKinds(t *testing.T) {
+//
+// Covers: N2
+func TestStandbyOfEveryKindOfContainer(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	kinds := map[string]string{
@@ -211,7 +217,9 @@ func TestN2_StandbyOfAllKinds(t *testing.T) {
 
 // A daemon that dies leaves none that waits, and what runs is adopted; then there
 // is one again, with the sockets of the adopted one.
-func TestM6_StandbyEndsWithTheDaemon(t *testing.T) {
+//
+// Covers: M6
+func TestStandbyEndsWithTheDaemon(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -247,7 +255,9 @@ func TestM6_StandbyEndsWithTheDaemon(t *testing.T) {
 }
 
 // Nor does one that another program takes over from.
-func TestO2_StandbyEndsWithAnUpgrade(t *testing.T) {
+//
+// Covers: O2
+func TestStandbyEndsWithAnUpgrade(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple(standby, "wait"))
 	tree := h.own()
@@ -272,7 +282,9 @@ func TestO2_StandbyEndsWithAnUpgrade(t *testing.T) {
 }
 
 // What was told to end while one waits leaves nothing: the end of the test looks.
-func TestN4_StandbyIsStopped(t *testing.T) {
+//
+// Covers: N4
+func TestStoppedStandby(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple(standby, "wait"))
 	h.processes("box", strings.Replace(app, "image:", "instances: 5\n  image:", 1))

@@ -39,7 +39,8 @@ const app = `
 	  config: /config/app.yaml
 	`
 
-func TestN4_TermEndsEverythingWithZero(t *testing.T) {
+// Covers: N4
+func TestTermStopsEverythingAndExitsZero(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.processes("box", strings.Replace(app, "image:", "instances: 5\n  image:", 1))
@@ -54,7 +55,8 @@ func TestN4_TermEndsEverythingWithZero(t *testing.T) {
 	}
 }
 
-func TestN4_IntEndsEverythingToo(t *testing.T) {
+// Covers: N4
+func TestIntStopsEverything(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	d := h.start()
@@ -65,7 +67,8 @@ func TestN4_IntEndsEverythingToo(t *testing.T) {
 	}
 }
 
-func TestE7_N5_ProcessThatIgnoresTermIsKilledAfterItsKillTimeout(t *testing.T) {
+// Covers: E7, N5
+func TestKillTimeoutEndsAProgramThatIgnoresTerm(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("kill-timeout: 1", "stubborn"))
 	d := h.start()
@@ -86,7 +89,9 @@ func TestE7_N5_ProcessThatIgnoresTermIsKilledAfterItsKillTimeout(t *testing.T) {
 
 // A second TERM is forwarded again, and moves nothing: the kill-timeout of the
 // first counts (checklist N5: forwarded once by PID 1).
-func TestN4_N5_SecondTermDoesNotStartTheKillTimeoutAgain(t *testing.T) {
+//
+// Covers: N4, N5
+func TestSecondTermKeepsTheKillTimeout(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("kill-timeout: 1.5", "stubborn"))
 	d := h.start()
@@ -109,7 +114,8 @@ func TestN4_N5_SecondTermDoesNotStartTheKillTimeoutAgain(t *testing.T) {
 	}
 }
 
-func TestN10_X1_ZombiesAreReapedAndDaemonisedChildrenDieWithTheirContainer(t *testing.T) {
+// Covers: N10, X1
+func TestZombiesAreReapedAndStrayChildrenKilled(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "litter"))
 	h.start()
@@ -149,7 +155,8 @@ func TestN10_X1_ZombiesAreReapedAndDaemonisedChildrenDieWithTheirContainer(t *te
 	}
 }
 
-func TestN12_SecondDaemonIsRefused(t *testing.T) {
+// Covers: N12
+func TestSecondDaemonIsRefused(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	d := h.start()

@@ -10,7 +10,9 @@ import (
 )
 
 // TERM at any moment of a start ends it with 0 and leaves nothing.
-func TestN4_TermInTheMiddleOfAStart(t *testing.T) {
+//
+// Covers: N4
+func TestTermDuringAStart(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("", "wait")})
@@ -32,7 +34,9 @@ func TestN4_TermInTheMiddleOfAStart(t *testing.T) {
 // Containers that die all the time, configs that change all the time, kills of
 // PID 1s: no name ever runs twice, the last config is what runs at the end,
 // and TERM leaves nothing.
-func TestN1_O1_N4_StormOfRestartsReloadsAndKills(t *testing.T) {
+//
+// Covers: N1, N4, O1
+func TestStormOfReloadsAndKills(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{

@@ -29,7 +29,9 @@ const newProcesses = `
 	`
 
 // The whole way: check, replace, QUIT; the file keeps its mode and owner.
-func TestO9_R5_SwitchPutsAFileToWork(t *testing.T) {
+//
+// Covers: O9, R5
+func TestSwitchAppliesAFile(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	target := h.path("processes/box.yaml")
@@ -76,7 +78,8 @@ func (h *host) onlyFile(dir, name string) {
 	}
 }
 
-func TestO9_D12_SwitchRefusesWhatIsBroken(t *testing.T) {
+// Covers: D12, O9, R4, R5
+func TestSwitchRefusesABrokenFile(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.image("bad", map[string]string{"app": simple("", "wait")})
@@ -120,7 +123,9 @@ func TestO9_D12_SwitchRefusesWhatIsBroken(t *testing.T) {
 }
 
 // An error in another sandbox is not in the way.
-func TestO9_R5_SwitchBesideABrokenSandbox(t *testing.T) {
+//
+// Covers: O9, R5
+func TestSwitchBesideABrokenSandbox(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.sandbox("other", "", "p: {image: app}\n")
@@ -133,7 +138,9 @@ func TestO9_R5_SwitchBesideABrokenSandbox(t *testing.T) {
 
 // Without a daemon the file is put in its place all the same; no process that
 // happens to have the pid in a file that was left is sent a signal.
-func TestO9_R5_SwitchWithoutADaemon(t *testing.T) {
+//
+// Covers: O9, R5
+func TestSwitchWithoutADaemon(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	must(t, mkdir(h.path("run")))
@@ -181,7 +188,9 @@ func isVersion(text string, versions int) int {
 }
 
 // Many at once, all of which end well, and the file is one of theirs.
-func TestO9_SwitchesAreSerialised(t *testing.T) {
+//
+// Covers: O9
+func TestSwitchesAreSerialised(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	const n = 12
@@ -204,7 +213,9 @@ func TestO9_SwitchesAreSerialised(t *testing.T) {
 
 // Killed at any moment, it leaves the old file or the new one, and nothing
 // that is in the way of the next.
-func TestO9_SwitchThatIsKilled(t *testing.T) {
+//
+// Covers: O9
+func TestKilledSwitchLeavesAValidFile(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.write("processes/box.yaml", version(0))
@@ -238,7 +249,9 @@ func TestO9_SwitchThatIsKilled(t *testing.T) {
 }
 
 // What --dry-run says is what happens, and it changes nothing.
-func TestO9_C23_DryRunTellsWhatHappens(t *testing.T) {
+//
+// Covers: C23, O9
+func TestDryRunPredictsTheReload(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{
@@ -327,7 +340,8 @@ box: 2 replaced, 1 started, 4 stopped, 3 staying
 	}
 }
 
-func TestO9_R5_SwitchThatWaits(t *testing.T) {
+// Covers: O9, R5
+func TestSwitchWaitsForTheContainers(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	h.image("new", map[string]string{"app": simple("", "wait")})

@@ -155,7 +155,8 @@ func (h *troubled) wantKnown() {
 	}
 }
 
-func TestN2_N3_NoDescriptorsAndNoProcessesLeft(t *testing.T) {
+// Covers: N2, N3
+func TestDaemonWithoutDescriptorsOrProcesses(t *testing.T) {
 	t.Parallel()
 	h, steady := troubleHost(t)
 	limit := h.limitProcesses()
@@ -233,7 +234,8 @@ func (h *troubled) limitProcesses() (limit func(string)) {
 	}
 }
 
-func TestN2_N3_P5_DisksFullOrReadOnly(t *testing.T) {
+// Covers: N2, N3, P5
+func TestFullAndReadOnlyDisks(t *testing.T) {
 	t.Parallel()
 	h, steady := troubleHost(t, "log", "run")
 	free := h.fill("log", "master.log", "box.log", "stderr/box.log")

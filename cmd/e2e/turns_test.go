@@ -12,7 +12,9 @@ import (
 
 // At no time does more than one instance not serve, and what does not come up stops
 // the change: the others run on as they are, also beyond the daemon's death.
-func TestO1_MaxUnavailableReplacesOneAfterAnother(t *testing.T) {
+//
+// Covers: O1
+func TestMaxUnavailableReplacesOneAtATime(t *testing.T) {
 	t.Parallel()
 	h := &troubled{host: newHost(t)}
 	port := h.port()

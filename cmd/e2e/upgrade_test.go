@@ -114,7 +114,9 @@ func (h *host) ask() (end func() (answers int64, err error)) {
 
 // One that is replaced once more while it is tried is tried again, without another
 // QUIT: the one that came meanwhile meant it.
-func TestO2_G12_ReplacedOnceMoreWhileItIsTried(t *testing.T) {
+//
+// Covers: G12, O2
+func TestProgramReplacedDuringItsTrial(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "wait"))
 	tree := h.own()
@@ -143,7 +145,9 @@ func TestO2_G12_ReplacedOnceMoreWhileItIsTried(t *testing.T) {
 // A lithos_tree that was replaced takes over at QUIT: with the same pid, the
 // same containers, nobody refused on their port or on the control socket, and
 // each death learnt of exactly.
-func TestO2_G12_UpgradeInPlace(t *testing.T) {
+//
+// Covers: G12, O2
+func TestUpgradeInPlaceKeepsContainers(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	port := h.port()
@@ -241,7 +245,9 @@ func notifications(c *net.UnixConn, n int) (texts []string) {
 
 // One that can't start does not take over: the old one says why, goes on, and
 // reads the configs.
-func TestO2_ABrokenUpgradeLeavesTheOldOneRunning(t *testing.T) {
+//
+// Covers: O2
+func TestFailedUpgradeKeepsTheOldDaemon(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("", "wait")})
@@ -301,7 +307,9 @@ func TestO2_ABrokenUpgradeLeavesTheOldOneRunning(t *testing.T) {
 
 // TERM at whatever moment after the QUIT of an upgrade ends everything, whoever
 // hears it.
-func TestO2_N4_TermInTheMiddleOfAnUpgrade(t *testing.T) {
+//
+// Covers: N4, O2
+func TestTermDuringAnUpgrade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("", "wait")})
@@ -339,7 +347,9 @@ func upgrades(n int) int {
 }
 
 // Who waits for a switch gets its end from the next lithos_tree.
-func TestO2_O9_SwitchWaitsOverAnUpgrade(t *testing.T) {
+//
+// Covers: O2, O9
+func TestSwitchWaitsDuringAnUpgrade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{"app": simple("", "wait")})

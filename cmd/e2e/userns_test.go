@@ -73,7 +73,8 @@ const triesConfig = `
 	  /made: !Persistent {path: /data/made, mkdir: true, mode: 0o700, user: 3, group: 4}
 `
 
-func TestC10_C16_E15_H8_K8_K11_Y3_UserNamespaces(t *testing.T) {
+// Covers: C10, C16, E15, H8, K8, K11, Y3
+func TestUserNamespacesMapIDs(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app", map[string]string{

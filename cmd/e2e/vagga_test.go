@@ -10,7 +10,9 @@ import (
 
 // The vagga page of the manual (§8.2): an image that vagga built for
 // deployment runs as it is, and finds what the page says.
-func TestT1_T2_T3_T4_ImageOfVagga(t *testing.T) {
+//
+// Covers: T1, T2, T3, T4
+func TestVaggaImageRuns(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.image("app.v1", map[string]string{"app": `

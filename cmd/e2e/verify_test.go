@@ -63,7 +63,8 @@ volumes:
 
 var verifiedNames = []string{"loosened/root.0", "mapped/root.0", "mapped/user.0", "plain/plain.0", "plain/root.0", "plain/user.0"}
 
-func TestR9_M3_VerifyReadsBackWhatWasAskedFor(t *testing.T) {
+// Covers: M3, R9
+func TestVerifyReadsLimitsBackFromTheKernel(t *testing.T) {
 	t.Parallel()
 	h := everything(t)
 	h.start()

@@ -17,7 +17,9 @@ import (
 // The program reports of each broken host of the configs' corpus what
 // configs.Load finds there, in that order, and of the files of that host no more
 // than Load and Inspect do.
-func TestA5_D12_R4_BrokenCorpusByTheProgram(t *testing.T) {
+//
+// Covers: A5, D12, R4
+func TestBrokenCorpusByTheProgram(t *testing.T) {
 	files, err := filepath.Glob("../../configs/testdata/broken/*.txt")
 	if err != nil || len(files) < 200 {
 		t.Fatalf("%d files, %v", len(files), err)

@@ -19,7 +19,8 @@ func wantProblem(t *testing.T, what string, problems configs.Problems, want stri
 	}
 }
 
-func TestJ1_KeysThatNoSecretNeedsYet(t *testing.T) {
+// Covers: J1
+func TestUnusedPrivateKeysAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	open := filepath.Join(dir, "open.key")
 	if err := os.WriteFile(open, []byte("no key"), 0o600); err != nil {
@@ -45,7 +46,8 @@ func TestJ1_KeysThatNoSecretNeedsYet(t *testing.T) {
 	}
 }
 
-func TestR4_ControlGroup(t *testing.T) {
+// Covers: R4
+func TestCgroupOfTheDaemonIsChecked(t *testing.T) {
 	for group, want := range map[string]string{
 		"": "", "root": "", "4711": "",
 		"no-such-group": `/m.yaml: warning: control-group: there is no group "no-such-group" on this host: only root`,

@@ -28,7 +28,9 @@ func checked(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 // A thousand processes that share what is wrong say it once.
-func TestR4_DistinctProblemsOnly(t *testing.T) {
+//
+// Covers: R4
+func TestProblemsAreReportedOnce(t *testing.T) {
 	master := bigHost(t, 1)
 	if err := os.Remove(filepath.Join(filepath.Dir(master), "images/v0/proc")); err != nil {
 		t.Fatal(err)
@@ -39,7 +41,8 @@ func TestR4_DistinctProblemsOnly(t *testing.T) {
 	}
 }
 
-func TestR4_WarningsAreNoErrors(t *testing.T) {
+// Covers: R4
+func TestWarningsExitWithZero(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "app.yaml")
 	write(t, file, "executable: /bin/app\nmemory-limit: 0100000000\n", 0o644)
 	code, stdout, stderr := checked(t, "--check-container", file)
@@ -49,7 +52,9 @@ func TestR4_WarningsAreNoErrors(t *testing.T) {
 }
 
 // The flags in the help are those that there are.
-func TestR4_Help(t *testing.T) {
+//
+// Covers: R4
+func TestHelpNamesEveryOption(t *testing.T) {
 	code, stdout, _ := checked(t, "--help")
 	if code != exitOK {
 		t.Fatal(code)

@@ -26,7 +26,8 @@ func slowHost(t *testing.T, containers map[string]string) (master string) {
 	return master
 }
 
-func TestN3_Timeline(t *testing.T) {
+// Covers: N3
+func TestTimelineOfRestarts(t *testing.T) {
 	master := slowHost(t, map[string]string{
 		"slow":   "kind: CommandOrDaemon\nrestart-timeout: 0.5\nrestart-backoff: {factor: 3, cap: 20, jitter: 0.5}\n",
 		"plain":  "restart-timeout: 2\n",

@@ -10,7 +10,8 @@ import (
 	"lithos/sysx/proc"
 )
 
-func TestS1_Actions(t *testing.T) {
+// Covers: S1
+func TestActionsListAndDelete(t *testing.T) {
 	h := web(t, []string{"v1", "v2"}, "v0")
 	h.printed(h.clean(), "v1", "v2")
 	h.printed(h.clean("--used"), "v1", "v2")
@@ -22,13 +23,15 @@ func TestS1_Actions(t *testing.T) {
 	h.printed(h.clean("--delete-unused"))
 }
 
-func TestS1_UsedTellsAlsoWhatIsGone(t *testing.T) {
+// Covers: S1
+func TestUsedListsMissingImages(t *testing.T) {
 	h := web(t, []string{"v1", "v2"})
 	must(t, os.RemoveAll(h.path("images/v1")))
 	h.printed(h.clean("--used"), "v1", "v2")
 }
 
-func TestS2_KeepRulesOnTheCommandLine(t *testing.T) {
+// Covers: S2
+func TestKeepRulesOnTheCommandLine(t *testing.T) {
 	h := web(t, []string{"v1", "v2", "v3", "v4", "v5"}, "never")
 	for _, test := range []struct {
 		args   string
@@ -59,14 +62,17 @@ func TestS2_KeepRulesOnTheCommandLine(t *testing.T) {
 
 // The current config counts whatever the log says; and what is in the log as
 // the latest version, which may still run.
-func TestS2_TheCurrentConfigIsAlwaysKept(t *testing.T) {
+//
+// Covers: S2
+func TestCurrentConfigIsAlwaysKept(t *testing.T) {
 	h := web(t, []string{"v1", "v2"}, "v3")
 	h.uses("web", "v3")
 	h.printed(h.clean("--unused", "-D", "0"), "v1")
 	h.printed(h.clean("--unused", "--vmax", "0"), "v1", "v2")
 }
 
-func TestS2_KeepRecent(t *testing.T) {
+// Covers: S2
+func TestKeepRecentKeepsUploads(t *testing.T) {
 	h := web(t, []string{"v1"}, "upload", "other")
 	h.mkdir("images/other/deep/er/still")
 	h.printed(h.clean("--delete-unused", "--keep-recent", "1h"))
@@ -79,14 +85,16 @@ func TestS2_KeepRecent(t *testing.T) {
 	h.left("other", "v1")
 }
 
-func TestS2_KeepRecentTellsWhy(t *testing.T) {
+// Covers: S2
+func TestKeepRecentSaysWhy(t *testing.T) {
 	h := web(t, []string{"v1"}, "upload")
 	if r := h.clean("--unused", "--keep-recent", "2h", "-v"); r.stdout != "" || !strings.Contains(r.stderr, `keeping "DIR/images/upload": changed within 2h0m0s`) {
 		t.Errorf("%+v", r)
 	}
 }
 
-func TestS3_S4_S5_UnsafeImageDirsAreSkipped(t *testing.T) {
+// Covers: S3, S4, S5
+func TestUnsafeImageDirsAreSkipped(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		make func(h *host)
@@ -128,7 +136,8 @@ func TestS3_S4_S5_UnsafeImageDirsAreSkipped(t *testing.T) {
 	}
 }
 
-func TestS4_ABrokenSandboxMakesAllUnsafe(t *testing.T) {
+// Covers: S4
+func TestBrokenSandboxMakesEveryImageDirUnsafe(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
 	h.write("sandboxes/bad.yaml", "image-dir: [")
 	for _, action := range []string{"--unused", "--delete-unused"} {
@@ -139,7 +148,8 @@ func TestS4_ABrokenSandboxMakesAllUnsafe(t *testing.T) {
 	h.left("v0", "v1")
 }
 
-func TestC18_S5_AutoCleanFalse(t *testing.T) {
+// Covers: C18, S5
+func TestAutoCleanFalseKeepsImages(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
 	h.sandbox("web", "auto-clean: false")
 	h.printed(h.clean("--unused"))
@@ -148,7 +158,8 @@ func TestC18_S5_AutoCleanFalse(t *testing.T) {
 	h.printed(h.clean("--used"), "v1")
 }
 
-func TestC17_S3_UsedImagesList(t *testing.T) {
+// Covers: C17, S3
+func TestUsedImagesListDecides(t *testing.T) {
 	h := web(t, []string{"v1", "v2"}, "v0", "v9")
 	h.sandbox("web", "used-images-list: DIR/list")
 	h.write("list", "v0\nnever-there\n")
@@ -157,7 +168,8 @@ func TestC17_S3_UsedImagesList(t *testing.T) {
 	h.left("v0", "v2")
 }
 
-func TestS5_ASharedImageDir(t *testing.T) {
+// Covers: S5
+func TestSharedImageDir(t *testing.T) {
 	h := web(t, []string{"v1", "v2"}, "v3", "v4")
 	h.sandbox("two", "")
 	h.uses("two", "v4")
@@ -175,7 +187,8 @@ func TestS5_ASharedImageDir(t *testing.T) {
 	h.left("v2", "v3", "v4")
 }
 
-func TestS6_CleanLogs(t *testing.T) {
+// Covers: S6
+func TestCleanLogsRemovesOldConfigLogs(t *testing.T) {
 	h := web(t, []string{"v1", "v2"})
 	h.write("log/web.log.1", "2020-01-01T00:00:00Z {\"app\":{\"image\":\"v0\"}}\n")
 	h.write("log/web.log.2", "junk\n")
@@ -204,7 +217,8 @@ func TestS6_CleanLogs(t *testing.T) {
 	}
 }
 
-func TestS6_LogsOfAnUnsafeImageDirStay(t *testing.T) {
+// Covers: S6
+func TestLogsOfAnUnsafeImageDirStay(t *testing.T) {
 	h := web(t, []string{"v1", "v2"})
 	h.write("log/web.log.1", "2020-01-01T00:00:00Z {\"app\":{\"image\":\"v0\"}}\n")
 	h.write("processes/web.yaml", "app: [")
@@ -216,7 +230,8 @@ func TestS6_LogsOfAnUnsafeImageDirStay(t *testing.T) {
 	}
 }
 
-func TestS7_VerboseTellsWhen(t *testing.T) {
+// Covers: S7
+func TestVerboseAddsTimes(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
 	if r := h.clean("--delete-unused", "--dry-run", "-v"); r.stdout != "Would keep \"DIR/images/v1\": config log of web, process web/app\nWould delete \"DIR/images/v0\"\n" {
 		t.Errorf("%+v", r)
@@ -232,7 +247,8 @@ func TestS7_VerboseTellsWhen(t *testing.T) {
 	}
 }
 
-func TestS8_OnlyDirectoriesOfTheRightDepth(t *testing.T) {
+// Covers: S8
+func TestOnlyDirectoriesOfTheRightDepth(t *testing.T) {
 	h := newHost(t)
 	h.sandbox("web", "image-dir-levels: 2")
 	h.uses("web", "svc/v2")
@@ -260,7 +276,8 @@ func TestS8_OnlyDirectoriesOfTheRightDepth(t *testing.T) {
 	}
 }
 
-func TestS8_ExitCodes(t *testing.T) {
+// Covers: S8
+func TestExitCodes(t *testing.T) {
 	h := web(t, []string{"v1"})
 	code := func(want int, text string) {
 		t.Helper()

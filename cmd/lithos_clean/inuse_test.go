@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-func TestS2_WhatContainersRunFromIsKept(t *testing.T) {
+// Covers: S2
+func TestImagesOfRunningContainersAreKept(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		make func(h *host, image string)
@@ -74,7 +75,9 @@ func TestS2_WhatContainersRunFromIsKept(t *testing.T) {
 }
 
 // What runs is used, also if nothing else says so.
-func TestS1_UsedHasWhatRuns(t *testing.T) {
+//
+// Covers: S1
+func TestUsedListsRunningImages(t *testing.T) {
 	h := web(t, []string{"v1"}, "old")
 	h.record("app.0", h.path("images/old"), os.Getpid(), startTime(t, os.Getpid()))
 	h.record("app.1", h.path("images/v1"), os.Getpid(), startTime(t, os.Getpid()))

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-func TestS2_Deltas(t *testing.T) {
+// Covers: S2
+func TestParseDelta(t *testing.T) {
 	const day = 24 * time.Hour
 	for text, want := range map[string]time.Duration{
 		"1h": time.Hour, "90 min": 90 * time.Minute, "2days 12h": 60 * time.Hour, "1h30m": 90 * time.Minute,
@@ -30,7 +31,8 @@ func TestS2_Deltas(t *testing.T) {
 	}
 }
 
-func TestS1_S2_CommandLine(t *testing.T) {
+// Covers: S1, S2
+func TestCommandLine(t *testing.T) {
 	for _, test := range []struct {
 		args string
 		want string // "" = accepted
@@ -68,7 +70,8 @@ func TestS1_S2_CommandLine(t *testing.T) {
 	}
 }
 
-func TestS2_Defaults(t *testing.T) {
+// Covers: S2
+func TestOptionDefaults(t *testing.T) {
 	o, _, _ := parseOptions(nil, nil, nil)
 	if r := o.rules(); o.config != "/etc/lithos/master.yaml" || o.action != actionUsed || r.Max != 1000 || r.Min != 0 || !r.Since.IsZero() || o.keep != 0 {
 		t.Errorf("%+v, %+v", o, r)

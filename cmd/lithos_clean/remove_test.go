@@ -16,7 +16,9 @@ import (
 
 // Whatever others do between two steps of a removal, an image that they use
 // is there, under its name and whole.
-func TestS2_WhatIsUsedMeanwhileIsKept(t *testing.T) {
+//
+// Covers: S2
+func TestImageUsedMeanwhileIsKept(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		do   func(h *host)
@@ -77,7 +79,8 @@ func TestS2_WhatIsUsedMeanwhileIsKept(t *testing.T) {
 	}
 }
 
-func TestS2_AnUploadMeanwhileIsKept(t *testing.T) {
+// Covers: S2
+func TestUploadMeanwhileIsKept(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
 	h.mkdir("images/v0/deep")
 	waitFor(t, func() bool { return h.clean("--unused", "--keep-recent", "1s").stdout != "" })
@@ -125,7 +128,9 @@ func TestAnImageThatComesAgainAndTheOldOneRuns(t *testing.T) {
 
 // A lithos_switch that has checked its config but not put it in place yet
 // finds the image when it is done.
-func TestS2_WaitsForASwitch(t *testing.T) {
+//
+// Covers: S2
+func TestCleanWaitsForASwitch(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
 	lock, err := lockfile.LockDir(h.path("processes"), func() { t.Error("it is locked already") })
 	must(t, err)
@@ -212,7 +217,9 @@ func TestARemovalThatFailsIsTold(t *testing.T) {
 }
 
 // The daemon rotates a log between the look and the removal.
-func TestS6_ALogThatIsAnotherByNowStays(t *testing.T) {
+//
+// Covers: S6
+func TestReplacedLogIsKept(t *testing.T) {
 	h := web(t, []string{"v1"})
 	h.write("log/web.log.7", "")
 	info, err := os.Lstat(h.path("log/web.log.7"))

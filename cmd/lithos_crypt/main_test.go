@@ -72,7 +72,8 @@ func encrypted(t *testing.T, stdin string, args ...string) string {
 	return value
 }
 
-func TestR7_J8_ManualsGuide(t *testing.T) {
+// Covers: J8, R7
+func TestManualsExampleRoundTrips(t *testing.T) {
 	key := newKey(t)
 	value := encrypted(t, "", "-k", key+".pub", "-n", "myapp", "-d", "the_secret")
 	parts := strings.Split(value, ":")
@@ -89,7 +90,9 @@ func TestR7_J8_ManualsGuide(t *testing.T) {
 
 // On a terminal, where both go, the secret stands between its namespace and the
 // end of the line.
-func TestJ8_DecryptOnATerminal(t *testing.T) {
+//
+// Covers: J8
+func TestDecryptOnATerminal(t *testing.T) {
 	key := newKey(t)
 	value := encrypted(t, "", "-k", key+".pub", "-n", "some.namespace", "-d", "x:y")
 	var both bytes.Buffer
@@ -98,7 +101,8 @@ func TestJ8_DecryptOnATerminal(t *testing.T) {
 	}
 }
 
-func TestJ8_NamespaceIsEmptyByDefault(t *testing.T) {
+// Covers: J8
+func TestNamespaceIsEmptyByDefault(t *testing.T) {
 	key := newKey(t)
 	for _, args := range [][]string{{"-d", "x"}, {"-d", "x", "-n", ""}, {"-d", "x", "--namespace="}} {
 		value := encrypted(t, "", append([]string{"-k", key + ".pub"}, args...)...)
@@ -108,7 +112,8 @@ func TestJ8_NamespaceIsEmptyByDefault(t *testing.T) {
 	}
 }
 
-func TestJ9_EachRunDiffers(t *testing.T) {
+// Covers: J9
+func TestCiphertextsDiffer(t *testing.T) {
 	key := newKey(t)
 	a := encrypted(t, "", "-k", key+".pub", "-d", "x")
 	b := encrypted(t, "", "-k", key+".pub", "-d", "x")
@@ -118,7 +123,9 @@ func TestJ9_EachRunDiffers(t *testing.T) {
 }
 
 // What must not be seen in ps comes by standard input or from a file.
-func TestR7_J8_SecretFromInput(t *testing.T) {
+//
+// Covers: J8, R7
+func TestSecretIsReadFromInput(t *testing.T) {
 	key := newKey(t)
 	for _, tt := range []struct {
 		name, stdin string
@@ -151,7 +158,8 @@ func TestR7_J8_SecretFromInput(t *testing.T) {
 	}
 }
 
-func TestR7_J8_ValueFromInput(t *testing.T) {
+// Covers: J8, R7
+func TestValueIsReadFromInput(t *testing.T) {
 	key := newKey(t)
 	value := encrypted(t, "hunter2", "-k", key+".pub")
 	for name, tt := range map[string]struct {
@@ -173,7 +181,8 @@ func TestR7_J8_ValueFromInput(t *testing.T) {
 	}
 }
 
-func TestR7_SpellingsOfOptions(t *testing.T) {
+// Covers: R7
+func TestOptionSpellings(t *testing.T) {
 	key := newKey(t)
 	for _, args := range [][]string{
 		{"--key-file", key + ".pub", "--namespace", "ns", "--data", "x"},
@@ -191,7 +200,8 @@ func TestR7_SpellingsOfOptions(t *testing.T) {
 	}
 }
 
-func TestR7_J8_CheckKey(t *testing.T) {
+// Covers: J8, R7
+func TestCheckKeyComparesHashes(t *testing.T) {
 	key, other := newKey(t), newKey(t)
 	value := encrypted(t, "x", "-k", key+".pub")
 	got := call(t, "", "check-key", "-k", other+".pub", "-d", value)
@@ -203,7 +213,8 @@ func TestR7_J8_CheckKey(t *testing.T) {
 	}
 }
 
-func TestJ1_J6_AnyKeyOfTheFileDecrypts(t *testing.T) {
+// Covers: J1, J6
+func TestAnyKeyOfTheFileDecrypts(t *testing.T) {
 	a, b := newKey(t), newKey(t)
 	var both string
 	for _, file := range []string{a, b} {
@@ -221,7 +232,8 @@ func TestJ1_J6_AnyKeyOfTheFileDecrypts(t *testing.T) {
 	}
 }
 
-func TestR7_J8_Errors(t *testing.T) {
+// Covers: J1, J2, J4, J8, R7
+func TestErrorMessages(t *testing.T) {
 	key, other := newKey(t), newKey(t)
 	rsa := newKey(t, "-t", "rsa", "-b", "2048")
 	value := encrypted(t, "hunter2", "-k", key+".pub")
@@ -283,7 +295,8 @@ func TestR7_J8_Errors(t *testing.T) {
 	}
 }
 
-func TestR7_Help(t *testing.T) {
+// Covers: R7
+func TestHelpNamesEveryOption(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -321,7 +334,9 @@ func TestR7_Help(t *testing.T) {
 }
 
 // A terminal has nothing to give until somebody types: that needs a word.
-func TestR7_TerminalAsInput(t *testing.T) {
+//
+// Covers: R7
+func TestTerminalInputIsRefused(t *testing.T) {
 	key := newKey(t)
 	terminal := openTerminal(t)
 	for _, args := range [][]string{{"encrypt", "-k", key + ".pub"}, {"decrypt", "-i", key}, {"check-key", "-k", key + ".pub"}} {
@@ -361,7 +376,9 @@ func openTerminal(t *testing.T) *os.File {
 }
 
 // The program as it is shipped.
-func TestR7_StaticProgram(t *testing.T) {
+//
+// Covers: R7
+func TestProgramIsStatic(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "lithos_crypt")
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.version=1.2.3", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -17,7 +17,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestK7_R8_CommandLine(t *testing.T) {
+// Covers: K7, R8
+func TestCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	tests := []struct {
 		name           string
@@ -53,7 +54,8 @@ func TestK7_R8_CommandLine(t *testing.T) {
 // begins also wants nothing where nothing is expected.
 func begins(s, want string) bool { return strings.HasPrefix(s, want) && (want != "" || s == "") }
 
-func TestK7_R8_NotRoot(t *testing.T) {
+// Covers: K7, R8
+func TestRootIsRequired(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test takes another user's id: run it as root")
 	}

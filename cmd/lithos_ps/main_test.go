@@ -15,7 +15,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestR9_CommandLine(t *testing.T) {
+// Covers: R9
+func TestCommandLine(t *testing.T) {
 	const master = "/etc/lithos/master.yaml"
 	for _, tt := range []struct {
 		args string
@@ -55,7 +56,8 @@ func TestR9_CommandLine(t *testing.T) {
 	}
 }
 
-func TestR9_Colours(t *testing.T) {
+// Covers: R9
+func TestColourOptions(t *testing.T) {
 	for _, tt := range []struct {
 		o           options
 		suits, want bool
@@ -98,7 +100,8 @@ func example() *snapshot {
 	return s
 }
 
-func TestR9_Tree(t *testing.T) {
+// Covers: R9
+func TestTreeShowsEveryInstance(t *testing.T) {
 	const want = `lithos_tree 1.0, pid 7, up 1d1h; 4 instances: 2 running, 1 pending, 1 waiting, 1 failing, 1 degraded
 bad is refused: its config has errors, see lithos_check
 NAME               STATE              PID  UPTIME  RESTARTS   CPU       MEMORY  THREADS
@@ -141,7 +144,9 @@ func squeeze(s string) string {
 }
 
 // The columns have to stand one below the other, whatever is in them.
-func TestR9_TreeIsAligned(t *testing.T) {
+//
+// Covers: R9
+func TestTreeIsAligned(t *testing.T) {
 	lines := strings.Split((&view{}).tree(example()), "\n")
 	column := -1
 	for _, line := range lines[2:] {
@@ -162,7 +167,8 @@ func TestR9_TreeIsAligned(t *testing.T) {
 	}
 }
 
-func TestR9_Filters(t *testing.T) {
+// Covers: R9
+func TestFiltersByName(t *testing.T) {
 	for _, tt := range []struct {
 		filters, want string
 		fails         bool
@@ -189,7 +195,8 @@ func TestR9_Filters(t *testing.T) {
 	}
 }
 
-func TestR9_WhyInWords(t *testing.T) {
+// Covers: R9
+func TestReasonIsExplained(t *testing.T) {
 	s := example()
 	r := s.Instances[3]
 	r.Words = "waiting, next try in 30s, failing"
@@ -232,7 +239,8 @@ deaths    the last 1, the newest first
 	}
 }
 
-func TestR9_RecordsWithoutADaemon(t *testing.T) {
+// Covers: R9
+func TestInstancesWithoutADaemon(t *testing.T) {
 	stat := scan("/proc")[os.Getpid()]
 	if stat == nil {
 		t.Fatal("this process is not in /proc")
@@ -261,7 +269,9 @@ func TestR9_RecordsWithoutADaemon(t *testing.T) {
 }
 
 // What can't be read is not shown as stopped.
-func TestR9_RecordsThatCannotBeRead(t *testing.T) {
+//
+// Covers: R9
+func TestUnreadableRecords(t *testing.T) {
 	m := &configs.Master{File: "/nonexistent/master.yaml", RuntimeDir: t.TempDir()}
 	if s, err := fromFiles(m); err != nil || len(s.Instances) != 0 {
 		t.Errorf("no records: %+v, %v", s, err)
@@ -274,14 +284,16 @@ func TestR9_RecordsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestR9_ACircleOfProcesses(t *testing.T) {
+// Covers: R9
+func TestCircleOfParents(t *testing.T) {
 	all := processes{1: {pid: 1, children: []int{2}}, 2: {pid: 2, children: []int{1, 2}}}
 	if n := len(all.below(1)); n != 2 {
 		t.Errorf("%d processes", n)
 	}
 }
 
-func TestR9_ProcessesOfAContainer(t *testing.T) {
+// Covers: R9
+func TestContainerProcessesAreCounted(t *testing.T) {
 	all := processes{}
 	for pid, line := range map[int]string{
 		// A name may have anything in it.
@@ -326,7 +338,8 @@ func equalTrees(a, b []tree) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-func TestR9_Units(t *testing.T) {
+// Covers: R9
+func TestUnitsOfNumbers(t *testing.T) {
 	for n, want := range map[int64]string{0: "0", 1023: "1023", 1024: "1.0K", 1<<20 - 1: "1.0M", 1 << 20: "1.0M", 1536 << 20: "1.5G", 1 << 62: "4.0E"} {
 		if got := size(n); got != want {
 			t.Errorf("%d bytes: %s, want %s", n, got, want)

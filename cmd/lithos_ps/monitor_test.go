@@ -9,7 +9,8 @@ import (
 	"lithos/actors/services/api"
 )
 
-func TestR9_MonitorSortsAndScrolls(t *testing.T) {
+// Covers: R9
+func TestMonitorSortsAndScrolls(t *testing.T) {
 	m := &monitor{now: example(), before: example(), rows: 24, columns: 200, key: 'n'}
 	m.now.At = now.Add(2 * time.Second)
 	for i, cpu := range []float64{1, 61.5, 3, 4} { // web/app.9 used 0 of it, web/app.10 has no number before
@@ -49,7 +50,8 @@ func TestR9_MonitorSortsAndScrolls(t *testing.T) {
 	}
 }
 
-func TestR9_MonitorFitsAnyScreen(t *testing.T) {
+// Covers: R9
+func TestMonitorFitsAnyScreen(t *testing.T) {
 	m := &monitor{now: example(), key: 'n'}
 	for _, size := range [][2]int{{24, 80}, {5, 20}, {3, 10}, {1, 1}, {0, 0}} {
 		m.rows, m.columns = size[0], size[1]

@@ -14,7 +14,8 @@ import (
 	"lithos/configs"
 )
 
-func TestR5_CommandLine(t *testing.T) {
+// Covers: O9, R5
+func TestCommandLine(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args string
@@ -49,7 +50,8 @@ func TestR5_CommandLine(t *testing.T) {
 	}
 }
 
-func TestO9_StepsInWords(t *testing.T) {
+// Covers: O9
+func TestStepsAreExplained(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	steps := []configs.Step{
 		{Name: "b/a.0", Action: configs.ActionKeep, Changes: []configs.Change{{Option: "kill-timeout", Old: "1s", New: "2s", Later: true}}},
@@ -81,7 +83,9 @@ b: 4 replaced, 3 staying, 1 unknown (the config in place has errors)
 }
 
 // What can go wrong leaves the old file as it is, and nothing beside it.
-func TestO9_ReplaceFile(t *testing.T) {
+//
+// Covers: O9
+func TestFileIsReplacedAtomically(t *testing.T) {
 	dir := t.TempDir()
 	target, temp := filepath.Join(dir, "box.yaml"), filepath.Join(dir, ".tmp.box")
 	want := func(what, text string, entries int) {

@@ -123,7 +123,9 @@ func (w *waiting) end(want string) {
 
 // The version before may end by itself until it is replaced. That says nothing
 // about the new one.
-func TestO9_R5_TheEndOfTheOldVersionIsNotTheNewOnes(t *testing.T) {
+//
+// Covers: O9, R5
+func TestDeathOfTheOldVersionIsNotCounted(t *testing.T) {
 	v1, v2 := made("v1"), made("v2")
 	for _, last := range []status.Exit{{Words: "exited with code 3", Code: 3, Failure: true}, {Words: "exited with code 0"}} {
 		t.Run(last.Words, func(t *testing.T) {
@@ -143,7 +145,9 @@ func TestO9_R5_TheEndOfTheOldVersionIsNotTheNewOnes(t *testing.T) {
 
 // What ended before the switch is not taken for its failure, nor the other way
 // round, whatever the clock says: it may be set meanwhile.
-func TestO9_R5_TheClockTellsNothing(t *testing.T) {
+//
+// Covers: O9, R5
+func TestClockChangesDoNotMatter(t *testing.T) {
 	v := made("v")
 	for _, shift := range []time.Duration{-time.Hour, time.Hour} {
 		t.Run(shift.String(), func(t *testing.T) {
@@ -161,7 +165,9 @@ func TestO9_R5_TheClockTellsNothing(t *testing.T) {
 }
 
 // Nor are its last words the new one's.
-func TestO9_R5_TheLastWordsOfTheOldVersion(t *testing.T) {
+//
+// Covers: O9, R5
+func TestLastReportOfTheOldVersion(t *testing.T) {
 	v1, v2 := made("v1"), made("v2")
 	log := filepath.Join(t.TempDir(), "log")
 	if err := os.WriteFile(log, []byte("bye\n"), 0o600); err != nil {
@@ -190,7 +196,9 @@ func TestO9_R5_TheLastWordsOfTheOldVersion(t *testing.T) {
 
 // What the daemon can't use any more leaves the version before up, which is not
 // what was asked for.
-func TestD12_O9_AFrozenVersionIsNotUp(t *testing.T) {
+//
+// Covers: D12, O9
+func TestFrozenVersionIsNotUp(t *testing.T) {
 	v1 := made("v1")
 	w := switchTo(t, v1, status.Object{Sandbox: "web", Process: "app", Frozen: true})
 	w.board.Publish(running(v1))

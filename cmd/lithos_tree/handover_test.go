@@ -30,7 +30,8 @@ func isOpen(fd int) bool {
 	return err == nil
 }
 
-func TestO2_TheReleaseBeforeAndAfterUnderstandAHandover(t *testing.T) {
+// Covers: O2
+func TestNeighbouringReleasesReadAHandover(t *testing.T) {
 	if left, err := takeHandover(); left != nil || err != nil {
 		t.Errorf("without one: %v, %v", left, err)
 	}
@@ -77,7 +78,9 @@ func TestO2_TheReleaseBeforeAndAfterUnderstandAHandover(t *testing.T) {
 }
 
 // Those in testdata were left by these releases; their descriptors are of this test.
-func TestO2_HandoversOfEarlierReleases(t *testing.T) {
+//
+// Covers: O2
+func TestHandoversOfEarlierReleasesAreRead(t *testing.T) {
 	for release, holder := range map[string]int{"670e6da": 2064, "9da8b06": 8812} {
 		text, err := os.ReadFile("testdata/handover-" + release + ".json")
 		if err != nil {
@@ -122,7 +125,8 @@ func (h *helpers) some() bool {
 
 func itoa(n int) string { text, _ := json.Marshal(n); return string(text) }
 
-func TestO2_ATrialSaysWhyItFailed(t *testing.T) {
+// Covers: O2
+func TestFailedTrialSaysWhy(t *testing.T) {
 	h := newHost(t)
 	script := func(text string) string {
 		h.write("bin/new", "#!/bin/sh\n"+text+"\n")

@@ -53,7 +53,9 @@ func TestJournalIsKnownByItsSocket(t *testing.T) {
 }
 
 // A journal that does not read holds nothing up, and hears later how much it has missed.
-func TestP3_JournalThatDoesNotReadHoldsNothingUp(t *testing.T) {
+//
+// Covers: P3
+func TestStuckJournalBlocksNothing(t *testing.T) {
 	ours, theirs, stream := journalPair(t)
 	j := journalOf(ours, stream)
 	line := []byte("<3>" + strings.Repeat("x", 1000) + "\n")

@@ -53,7 +53,8 @@ func parentOf(t *testing.T, name string) (parent, child int) {
 	return cmd.Process.Pid, child
 }
 
-func TestM6_ContainersOfAnotherLivingDaemonAreNoLeftovers(t *testing.T) {
+// Covers: M6
+func TestContainersOfAnotherLivingDaemonAreNoLeftovers(t *testing.T) {
 	daemon, container := parentOf(t, "lithos_tree")
 	if got := daemonOf(container); got != daemon {
 		t.Errorf("the daemon of a container is %d, want %d", got, daemon)

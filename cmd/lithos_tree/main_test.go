@@ -153,7 +153,8 @@ func (p *tree) stop() {
 	}
 }
 
-func TestR1_CommandLine(t *testing.T) {
+// Covers: R1
+func TestCommandLine(t *testing.T) {
 	h := newHost(t)
 	tests := []struct {
 		args           []string
@@ -176,7 +177,8 @@ func TestR1_CommandLine(t *testing.T) {
 	}
 }
 
-func TestR1_Spellings(t *testing.T) {
+// Covers: R1
+func TestOptionSpellings(t *testing.T) {
 	for _, args := range [][]string{
 		{"-C", "f"}, {"--config", "f"}, {"--config=f"}, {"-C=f"}, {"--log-stderr", "-C", "f", "--log-level=debug"},
 	} {
@@ -190,7 +192,8 @@ func TestR1_Spellings(t *testing.T) {
 	}
 }
 
-func TestN11_ExitCodes(t *testing.T) {
+// Covers: B6, B7, B17, M2, N11
+func TestExitCodes(t *testing.T) {
 	tests := []struct {
 		name    string
 		prepare func(*host)
@@ -225,7 +228,8 @@ func TestN11_ExitCodes(t *testing.T) {
 	}
 }
 
-func TestB3_B4_B5_B10_B11_B12_B17_DirectoriesAreMade(t *testing.T) {
+// Covers: B3, B4, B5, B10, B11, B12, B17
+func TestDirectoriesAreCreated(t *testing.T) {
 	h := newHost(t)
 	p := h.daemon()
 	for dir, mode := range map[string]os.FileMode{
@@ -240,7 +244,8 @@ func TestB3_B4_B5_B10_B11_B12_B17_DirectoriesAreMade(t *testing.T) {
 	p.stop()
 }
 
-func TestB11_ConfigLogDirNullMakesNothing(t *testing.T) {
+// Covers: B11
+func TestConfigLogDirNullCreatesNothing(t *testing.T) {
 	h := newHost(t)
 	text, _ := os.ReadFile(h.path("etc/master.yaml"))
 	h.master("only:" + strings.Replace(string(text), "config-log-dir: "+h.dir+"/log/config", "config-log-dir: null", 1))
@@ -253,7 +258,8 @@ func TestB11_ConfigLogDirNullMakesNothing(t *testing.T) {
 	}
 }
 
-func TestN12_OneDaemonARuntimeDir(t *testing.T) {
+// Covers: N12
+func TestOneDaemonPerRuntimeDir(t *testing.T) {
 	h := newHost(t)
 	// A pid that lives, of another program, blocks nobody.
 	if err := os.Mkdir(h.path("run"), 0o755); err != nil {
@@ -281,7 +287,8 @@ func TestN12_OneDaemonARuntimeDir(t *testing.T) {
 	h.daemon().stop()
 }
 
-func TestN4_N11_SignalsEndItWith0(t *testing.T) {
+// Covers: N4, N11
+func TestSignalsExitWithZero(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		h := newHost(t)
 		p := h.daemon()
@@ -294,7 +301,8 @@ func TestN4_N11_SignalsEndItWith0(t *testing.T) {
 	}
 }
 
-func TestO1_QuitReloadsAndOpensTheLogAnew(t *testing.T) {
+// Covers: O1
+func TestQuitReloadsAndReopensTheLog(t *testing.T) {
 	h := newHost(t)
 	p := h.daemon()
 	if err := os.Rename(h.path("log/master.log"), h.path("log/old")); err != nil {
@@ -331,7 +339,8 @@ func TestO1_QuitReloadsAndOpensTheLogAnew(t *testing.T) {
 	}
 }
 
-func TestR1_LogStderrAndLogLevel(t *testing.T) {
+// Covers: R1
+func TestLogOptions(t *testing.T) {
 	h := newHost(t)
 	p := h.daemon("--log-stderr", "--log-level", "debug")
 	p.stop()
@@ -382,7 +391,8 @@ func TestAReaderOfStderrThatGoesAwayEndsNothing(t *testing.T) {
 	p.stop()
 }
 
-func TestN7_ChildrenOfAnEarlierProgramAreEnded(t *testing.T) {
+// Covers: N7
+func TestChildrenOfAnEarlierProgramAreEnded(t *testing.T) {
 	h := newHost(t)
 	// A shell leaves a child and becomes lithos_tree by exec.
 	script := `trap '' TERM; sleep 3600 & echo $! > "$1/wild"; trap - TERM; sleep 3600 & echo $! > "$1/tame"; exec "$1/bin/lithos_tree" -C "$1/etc/master.yaml"`

@@ -16,7 +16,9 @@ import (
 
 // Whether a program runs is asked of the processes where the record has lost the
 // line about it: what runs is never taken for something that hangs.
-func TestN3_SettingUpIsNotSaidOfWhatRuns(t *testing.T) {
+//
+// Covers: N3
+func TestRunningContainerIsNotSettingUp(t *testing.T) {
 	k, err := newKernel("/lithos_knot", &configs.Master{RuntimeDir: t.TempDir(), StateDir: t.TempDir()}, newImages(), zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)

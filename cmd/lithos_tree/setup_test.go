@@ -13,7 +13,9 @@ import (
 )
 
 // What a killed daemon was about to execute has its lock for a moment longer.
-func TestN12_K12_ALockThatOutlivesItsDaemonIsWaitedFor(t *testing.T) {
+//
+// Covers: K12, N12
+func TestStartWaitsForTheLockOfADeadDaemon(t *testing.T) {
 	ended := exec.Command("/bin/true")
 	if err := ended.Run(); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,8 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-func TestA5_LinesOfAFile(t *testing.T) {
+// Covers: A5
+func TestReadLines(t *testing.T) {
 	text := NewText([]byte("\ufeffone\r\ntwo\rthree\n\nfive\u0085six\u2028seven"))
 	for n, want := range []string{"", "one", "two", "three", "", "five", "six", "seven", ""} {
 		if got := text.line(n); got != want {
@@ -41,7 +42,8 @@ func TestA5_LinesOfAFile(t *testing.T) {
 	}
 }
 
-func TestA5_SyntaxErrorsHaveTheirPlace(t *testing.T) {
+// Covers: A5
+func TestSyntaxErrorsHavePositions(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"A5 bad indent", "a:\n  b: 1\n c: 2\n", "3:2: "},
 		{"A5 colon in a value", "x: y\na: b: c\n", "2:5: "},

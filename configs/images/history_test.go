@@ -29,7 +29,8 @@ func since(days float64, least, most int) Rules {
 	return Rules{Since: ago(days), Min: least, Max: most}
 }
 
-func TestS2_KeepRules(t *testing.T) {
+// Covers: S2
+func TestKeepRulesSelectVersions(t *testing.T) {
 	const def = 1000
 	five := logLine(ago(50), "a") + logLine(ago(40), "b") + logLine(ago(30), "c") + logLine(ago(20), "d") + logLine(ago(10), "e")
 	for _, test := range []struct {
@@ -128,7 +129,8 @@ func unneeded(log *Log) string {
 	return strings.Join(names, " ")
 }
 
-func TestP7_S2_S6_RotatedLogs(t *testing.T) {
+// Covers: P7, S2, S6
+func TestRotatedLogsAreRead(t *testing.T) {
 	oldest := logLine(ago(50), "a") + logLine(ago(40), "b")
 	middle := logLine(ago(30), "c") + logLine(ago(20), "d")
 	newest := logLine(ago(10), "e")
@@ -165,7 +167,8 @@ func TestP7_S2_S6_RotatedLogs(t *testing.T) {
 	}
 }
 
-func TestP7_TheHundredthFileIsRead(t *testing.T) {
+// Covers: P7
+func TestHundredthLogIsRead(t *testing.T) {
 	dir := writeLogs(t, logLine(ago(1), "b"))
 	writeLog(t, dir, 100, logLine(ago(9), "a"))
 	writeLog(t, dir, 101, logLine(ago(10), "never"))
@@ -177,7 +180,9 @@ func TestP7_TheHundredthFileIsRead(t *testing.T) {
 
 // The daemon may rotate the log between two of our reads: what was
 // SANDBOX.log is met again as SANDBOX.log.1, and must not count twice.
-func TestP7_S2_AFileIsReadOnceUnderTwoNames(t *testing.T) {
+//
+// Covers: P7, S2
+func TestLogWithTwoNamesIsReadOnce(t *testing.T) {
 	dir := writeLogs(t, logLine(ago(5), "b")+logLine(ago(4), "c"))
 	if err := os.Link(filepath.Join(dir, "web.log"), filepath.Join(dir, "web.log.1")); err != nil {
 		t.Fatal(err)
@@ -189,7 +194,8 @@ func TestP7_S2_AFileIsReadOnceUnderTwoNames(t *testing.T) {
 	}
 }
 
-func TestS4_BrokenLines(t *testing.T) {
+// Covers: S4
+func TestBrokenLinesAreErrors(t *testing.T) {
 	junk := "junk\n"
 	for _, test := range []struct {
 		name  string
@@ -227,7 +233,8 @@ func TestS4_BrokenLines(t *testing.T) {
 	}
 }
 
-func TestS3_S4_UnreadableLogs(t *testing.T) {
+// Covers: S3, S4
+func TestUnreadableLogsAreErrors(t *testing.T) {
 	for name, make := range map[string]func(t *testing.T, dir string){
 		"S3 no log":       func(*testing.T, string) {},
 		"S3 an empty log": func(t *testing.T, dir string) { writeLog(t, dir, 0, "\n\n") },

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-func TestP7_S4_LinesOfTheConfigLog(t *testing.T) {
+// Covers: P7, S4
+func TestParseConfigLogLine(t *testing.T) {
 	const stamp = "2026-11-22T05:00:00Z "
 	for _, test := range []struct {
 		name, line string
@@ -57,7 +58,8 @@ func TestP7_S4_LinesOfTheConfigLog(t *testing.T) {
 	}
 }
 
-func TestC17_S4_LinesOfTheUsedImagesList(t *testing.T) {
+// Covers: C17, S4
+func TestParseUsedImagesLine(t *testing.T) {
 	for _, test := range []struct {
 		name, line string
 		levels     int
@@ -87,7 +89,8 @@ func TestC17_S4_LinesOfTheUsedImagesList(t *testing.T) {
 	}
 }
 
-func TestC17_S3_S4_UsedImagesList(t *testing.T) {
+// Covers: C17, S3, S4
+func TestUsedImagesList(t *testing.T) {
 	dir := t.TempDir()
 	write := func(text string) string {
 		file := filepath.Join(dir, "list")

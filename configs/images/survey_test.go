@@ -81,7 +81,8 @@ func told(s *Survey) string {
 	return strings.Join(lines, "\n")
 }
 
-func TestS2_S3_C17_C18_WhatIsUsed(t *testing.T) {
+// Covers: C17, C18, S2, S3
+func TestUsedImages(t *testing.T) {
 	h := newHost(t)
 	h.sandbox("web", "", "v3")
 	h.write("log/web.log", logLine(ago(9), "v1")+logLine(ago(5), "v2")+logLine(ago(1), "v3"))
@@ -116,7 +117,8 @@ func TestS2_S3_C17_C18_WhatIsUsed(t *testing.T) {
 	}
 }
 
-func TestS3_S4_S5_WhatMakesAnImageDirUnsafe(t *testing.T) {
+// Covers: S3, S4, S5
+func TestUnsafeImageDirs(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		make func(h *host)
@@ -175,7 +177,8 @@ func TestS3_S4_S5_WhatMakesAnImageDirUnsafe(t *testing.T) {
 	}
 }
 
-func TestS6_LogsOfASandboxThatIsNotCleanedAreNeeded(t *testing.T) {
+// Covers: S6
+func TestLogsOfUncleanedSandboxesAreNeeded(t *testing.T) {
 	h := newHost(t)
 	h.sandbox("web", "", "v1")
 	h.write("log/web.log", logLine(ago(5), "v0")+logLine(ago(1), "v1"))

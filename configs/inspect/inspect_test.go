@@ -136,7 +136,8 @@ func volumes(text string) hostConfig {
 	}
 }
 
-func TestR4_K4_H1_InspectImages(t *testing.T) {
+// Covers: E12, E16, H1, I3, I4, K4, K10, R4
+func TestInspectImages(t *testing.T) {
 	config := "HOST/images/v1/config/app.yaml:"
 	for _, c := range []inspected{
 		{name: "R4 nothing is missing"},
@@ -207,7 +208,8 @@ func TestR4_K4_H1_InspectImages(t *testing.T) {
 	}
 }
 
-func TestR4_H1_InspectVolumes(t *testing.T) {
+// Covers: H1, H2, H3, H4, H5, R4
+func TestInspectVolumes(t *testing.T) {
 	both := func(t *testing.T, dir string) {
 		for _, sub := range []string{"ro/sub", "rw/db/inner", "images/v1/data"} {
 			mkdirs(t, filepath.Join(dir, sub))
@@ -266,7 +268,9 @@ func TestR4_H1_InspectVolumes(t *testing.T) {
 }
 
 // A hostile image must not make the checker work for long.
-func TestR4_InspectHostileImage(t *testing.T) {
+//
+// Covers: R4
+func TestInspectHostileImage(t *testing.T) {
 	c := inspected{edit: func(t *testing.T, dir string) {
 		long := strings.Repeat("a/", 200)
 		mkdirs(t, filepath.Join(dir, "images/v1/etc", long))
@@ -276,7 +280,8 @@ func TestR4_InspectHostileImage(t *testing.T) {
 	wantProblems(t, c.inspect(t), "is a loop of symbolic links")
 }
 
-func TestR4_InspectOncePerImage(t *testing.T) {
+// Covers: R4
+func TestImageIsInspectedOnce(t *testing.T) {
 	h := hostConfig{process: "a: &a {image: v1, config: /config/app.yaml, instances: 3}\nb: *a\nc: {image: v1, config: /config/app.yaml, instances: 0}\n"}
 	plan := h.load(t)
 	found := Plan(plan)

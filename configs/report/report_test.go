@@ -9,7 +9,8 @@ import (
 	"lithos/configs"
 )
 
-func TestR4_A5_ExcerptShowsTheColumn(t *testing.T) {
+// Covers: A5, R4
+func TestExcerptShowsTheColumn(t *testing.T) {
 	long := strings.Repeat("a", 3000) + "X" + strings.Repeat("b", 3000)
 	for _, tt := range []struct {
 		name   string
@@ -49,7 +50,8 @@ func problems() configs.Problems {
 	}
 }
 
-func TestR4_Print(t *testing.T) {
+// Covers: R4
+func TestReportIsPrinted(t *testing.T) {
 	const plain = `/etc/web.yaml:4:3: error: w.imaeg: unknown key
      4 |   imaeg: \x1b[2Jv1
        |   ^
@@ -73,7 +75,8 @@ func TestR4_Print(t *testing.T) {
 	}
 }
 
-func TestR4_NoColourInAFile(t *testing.T) {
+// Covers: R4
+func TestNoColourInAFile(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/out")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +87,8 @@ func TestR4_NoColourInAFile(t *testing.T) {
 	}
 }
 
-func TestR4_Summary(t *testing.T) {
+// Covers: R4
+func TestSummaryCountsProblems(t *testing.T) {
 	for _, tt := range []struct {
 		list configs.Problems
 		want string
@@ -105,7 +109,8 @@ func TestR4_Summary(t *testing.T) {
 	}
 }
 
-func TestR4_JSON(t *testing.T) {
+// Covers: R4
+func TestReportAsJSON(t *testing.T) {
 	var b bytes.Buffer
 	if err := WriteJSON(&b, Problems(problems())); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-func TestJ1_OwnerAndMode(t *testing.T) {
+// Covers: J1
+func TestKeyFileOwnerAndMode(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test gives a file to another user: run it as root")
 	}
@@ -50,7 +51,9 @@ func TestJ1_OwnerAndMode(t *testing.T) {
 }
 
 // A group of the file is nothing without its bits.
-func TestJ1_GroupOfTheFileDoesNotMatter(t *testing.T) {
+//
+// Covers: J1
+func TestGroupOfTheFileDoesNotMatter(t *testing.T) {
 	path := keyFile(t)
 	if err := os.Chown(path, -1, 1234); err != nil {
 		t.Fatal(err)
@@ -60,7 +63,8 @@ func TestJ1_GroupOfTheFileDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestJ1_LinksAndOtherFiles(t *testing.T) {
+// Covers: J1
+func TestKeyFileMustBeRegular(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, mode os.FileMode, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, mode); err != nil {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-func TestJ1_KeysOfSSHKeygen(t *testing.T) {
+// Covers: J1
+func TestKeysOfSSHKeygen(t *testing.T) {
 	for _, comment := range []string{"", "x", "12345", "somebody@somewhere", strings.Repeat("c", 200)} {
 		file := keyFile(t, "-C", comment)
 		private, err := ParsePrivateKeys(readFile(t, file))
@@ -26,7 +27,9 @@ func TestJ1_KeysOfSSHKeygen(t *testing.T) {
 }
 
 // The original's own pair of an ed25519 seed and its public key.
-func TestJ5_KnownPair(t *testing.T) {
+//
+// Covers: J5
+func TestKnownKeyPair(t *testing.T) {
 	key := knownKey(t)
 	public, err := ParsePublicKey([]byte(publicLine(unhex(t, knownPublic))))
 	if err != nil || *public != *key.Public() {
@@ -34,7 +37,8 @@ func TestJ5_KnownPair(t *testing.T) {
 	}
 }
 
-func TestJ1_SeveralKeysInOneFile(t *testing.T) {
+// Covers: J1
+func TestSeveralKeysInOneFile(t *testing.T) {
 	a, b, c := readFile(t, keyFile(t)), readFile(t, keyFile(t)), readFile(t, keyFile(t))
 	_, rawA := parts(t, a)
 	_, rawC := parts(t, c)
@@ -70,7 +74,8 @@ func oneLine(key []byte) []byte {
 	return bytes.Join([][]byte{lines[0], bytes.Join(lines[1:len(lines)-1], nil), lines[len(lines)-1], nil}, []byte("\n"))
 }
 
-func TestJ1_KeysThatAreRefused(t *testing.T) {
+// Covers: J1
+func TestUnusableKeysAreRefused(t *testing.T) {
 	good := readFile(t, keyFile(t))
 	other := readFile(t, keyFile(t))
 	seed, public := parts(t, good)
@@ -142,7 +147,8 @@ func TestJ1_KeysThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestJ1_PublicKeys(t *testing.T) {
+// Covers: J1
+func TestPublicKeysAreParsed(t *testing.T) {
 	raw := unhex(t, knownPublic)
 	line := publicLine(raw)
 	for _, tt := range []struct{ name, file, want string }{
@@ -186,7 +192,9 @@ func TestJ1_PublicKeys(t *testing.T) {
 
 // Whatever the parser made of the data is wiped or can be; the data are the
 // caller's.
-func TestJ1_KeysDoNotShareTheFilesMemory(t *testing.T) {
+//
+// Covers: J1
+func TestKeysDoNotShareTheFilesMemory(t *testing.T) {
 	file := readFile(t, keyFile(t))
 	keys, err := ParsePrivateKeys(file)
 	if err != nil {
@@ -198,7 +206,8 @@ func TestJ1_KeysDoNotShareTheFilesMemory(t *testing.T) {
 	}
 }
 
-func TestJ5_ManyKeys(t *testing.T) {
+// Covers: J5
+func TestManyKeysInOneFile(t *testing.T) {
 	for range 200 {
 		public, private, err := ed25519.GenerateKey(nil)
 		if err != nil {

@@ -19,7 +19,8 @@ func sealBox(t testing.TB, key *PublicKey, plain string) []byte {
 	return sealed
 }
 
-func TestJ2_J4_SealAndOpen(t *testing.T) {
+// Covers: J2, J4, J5
+func TestSealAndOpen(t *testing.T) {
 	key := newKey(t)
 	for _, tt := range []struct{ name, namespace, secret string }{
 		{"J4 plain", "myapp", "the_secret"},
@@ -40,7 +41,8 @@ func TestJ2_J4_SealAndOpen(t *testing.T) {
 	}
 }
 
-func TestJ9_EachRunDiffers(t *testing.T) {
+// Covers: J9
+func TestCiphertextsDiffer(t *testing.T) {
 	key := newKey(t).Public()
 	a, b := seal(t, key, "myapp", "the_secret"), seal(t, key, "myapp", "the_secret")
 	i := strings.LastIndexByte(a, ':')
@@ -49,7 +51,8 @@ func TestJ9_EachRunDiffers(t *testing.T) {
 	}
 }
 
-func TestJ2_J5_WhatCannotBeSealed(t *testing.T) {
+// Covers: J2, J5
+func TestUnsealableSecrets(t *testing.T) {
 	key := newKey(t).Public()
 	for _, tt := range []struct{ name, namespace, secret, want string }{
 		{"J2 colon", "a:b", "hunter2", `"a:b" is not a namespace`},
@@ -71,7 +74,9 @@ func TestJ2_J5_WhatCannotBeSealed(t *testing.T) {
 }
 
 // What is said outside of the box is compared with what is in it.
-func TestJ5_VerifiedAfterDecryption(t *testing.T) {
+//
+// Covers: J5
+func TestHashesAreVerifiedAfterDecryption(t *testing.T) {
 	key := newKey(t)
 	public := key.Public()
 	flip := func(i int) string {
@@ -106,7 +111,8 @@ func TestJ5_VerifiedAfterDecryption(t *testing.T) {
 	}
 }
 
-func TestJ2_J3_NamespacesMatchExactly(t *testing.T) {
+// Covers: J2, J3
+func TestNamespacesMatchExactly(t *testing.T) {
 	key := newKey(t)
 	value := seal(t, key.Public(), "project1.web", "hunter2")
 	for _, tt := range []struct {
@@ -135,7 +141,8 @@ func TestJ2_J3_NamespacesMatchExactly(t *testing.T) {
 	}
 }
 
-func TestJ6_FirstThatOpensWins(t *testing.T) {
+// Covers: J6
+func TestFirstThatOpensWins(t *testing.T) {
 	k1, k2, other := newKey(t), newKey(t), newKey(t)
 	for _, tt := range []struct {
 		name   string
@@ -159,7 +166,8 @@ func TestJ6_FirstThatOpensWins(t *testing.T) {
 	}
 }
 
-func TestJ6_AllErrorsTogether(t *testing.T) {
+// Covers: J6
+func TestAllErrorsAreReported(t *testing.T) {
 	k1, k2, other := newKey(t), newKey(t), newKey(t)
 	values := []string{
 		"hunter2",
@@ -182,7 +190,8 @@ func TestJ6_AllErrorsTogether(t *testing.T) {
 	wantError(t, err, "it has no value")
 }
 
-func TestJ8_DecryptTakesAnyNamespace(t *testing.T) {
+// Covers: J8
+func TestDecryptTakesAnyNamespace(t *testing.T) {
 	k1, k2 := newKey(t), newKey(t)
 	namespace, secret, err := Decrypt([]*PrivateKey{k1, k2}, seal(t, k2.Public(), "some.namespace", "x:y"))
 	if err != nil || namespace != "some.namespace" || string(secret.Reveal()) != "x:y" {
@@ -191,7 +200,9 @@ func TestJ8_DecryptTakesAnyNamespace(t *testing.T) {
 }
 
 // A value that was made by libsodium, for the pair of the original's tests.
-func TestJ4_J5_KnownValue(t *testing.T) {
+//
+// Covers: J4, J5
+func TestKnownValueDecrypts(t *testing.T) {
 	const value = "v2:eU9Tsdnn:KqWSX0BY:8MtOoWUX:FgKl8hIkj5ozU8zn7x+9Rczc2WRYhlCymqBI9g1gzF83EMz1K9sK4UaLMQ8DgDJ2dmpRx6JRhM7ornH6sIinfw=="
 	secret, err := Open([]*PrivateKey{knownKey(t)}, []string{"myapp"}, []string{value})
 	if err != nil || string(secret.Reveal()) != "the_secret" {
@@ -199,7 +210,8 @@ func TestJ4_J5_KnownValue(t *testing.T) {
 	}
 }
 
-func TestJ2_ValidNamespace(t *testing.T) {
+// Covers: J2
+func TestValidNamespace(t *testing.T) {
 	for name, want := range map[string]bool{"": true, "a": true, "some.namespace": true, "A_b-9": true, "a/b": false, "a b": false, "é": false, "a\x00": false, "*": false} {
 		if got := ValidNamespace(name); got != want {
 			t.Errorf("%q: got %v", name, got)

@@ -45,7 +45,8 @@ func spellings(raw []byte) []string {
 	}
 }
 
-func TestJ9_NothingPrintsASecret(t *testing.T) {
+// Covers: J9
+func TestNothingPrintsASecret(t *testing.T) {
 	secret := NewSecret([]byte("hunter2hunter2"))
 	key := newKey(t)
 	for _, tt := range []struct {

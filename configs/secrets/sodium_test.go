@@ -28,7 +28,8 @@ func sodium(t *testing.T) func(stdin []byte, args ...string) []byte {
 	}
 }
 
-func TestJ4_J5_SameAsLibsodium(t *testing.T) {
+// Covers: J4, J5
+func TestSameAsLibsodium(t *testing.T) {
 	run := sodium(t)
 	file := keyFile(t)
 	seed, public := parts(t, readFile(t, file))

@@ -11,7 +11,8 @@ import (
 // manualValue is the example of the manual, 8.3.1: "the_secret" for "myapp".
 const manualValue = "v2:ROit92I5:KqWSX0BY:8MtOoWUX:nHcVCIWZG2hivi0rKa8MRnAIbt7TDTHB8YC8bBnac3IGMzk57R/HsBhxeqCdC7Ljyf8pszBBjIGD33f61wBM7Q=="
 
-func TestJ4_ManualsExample(t *testing.T) {
+// Covers: J4
+func TestManualsExampleIsParsed(t *testing.T) {
 	v, err := ParseValue(manualValue)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +37,8 @@ func TestJ4_ManualsExample(t *testing.T) {
 	}
 }
 
-func TestJ4_HashesAreThoseOfB2sum(t *testing.T) {
+// Covers: J4
+func TestHashesMatchB2sum(t *testing.T) {
 	for _, text := range []string{"", "myapp", "some.namespace", "project1.web", "the_secret", "пароль", strings.Repeat("long ", 1000), string(unhex(t, knownPublic))} {
 		cmd := exec.Command("b2sum", "-l48")
 		cmd.Stdin = strings.NewReader(text)
@@ -56,7 +58,9 @@ func TestJ4_HashesAreThoseOfB2sum(t *testing.T) {
 
 // The hash of the key is over the bytes of the ed25519 key, not over its X25519
 // form and not over the whole line.
-func TestJ4_HashOfTheKey(t *testing.T) {
+//
+// Covers: J4
+func TestKeyHash(t *testing.T) {
 	file := keyFile(t)
 	_, raw := parts(t, readFile(t, file))
 	key, err := ParsePublicKey(readFile(t, file+".pub"))
@@ -71,7 +75,8 @@ func TestJ4_HashOfTheKey(t *testing.T) {
 	}
 }
 
-func TestJ4_BrokenValues(t *testing.T) {
+// Covers: J4
+func TestBrokenValuesAreRefused(t *testing.T) {
 	const payload = "nHcVCIWZG2hivi0rKa8MRnAIbt7TDTHB8YC8bBnac3IGMzk57R/HsBhxeqCdC7Ljyf8pszBBjIGD33f61wBM7Q=="
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", "", "it is not a sealed value"},

@@ -11,7 +11,8 @@ import (
 	"lithos/sysx/proc"
 )
 
-func TestR10_Candidates(t *testing.T) {
+// Covers: R10
+func TestCommandIsSearchedInPath(t *testing.T) {
 	for _, tt := range []struct{ name, path, want string }{
 		{"sh", "PATH=/bin:/usr/bin", "/bin/sh /usr/bin/sh"},
 		{"sh", "PATH=:/bin:.", "sh /bin/sh sh"}, // in the workdir
@@ -26,7 +27,8 @@ func TestR10_Candidates(t *testing.T) {
 	}
 }
 
-func TestR10_HostUser(t *testing.T) {
+// Covers: R10
+func TestHostUserOfTheContainer(t *testing.T) {
 	c := &Container{identity: &records.Identity{}, uids: "0 0 4294967295\n"}
 	if got := c.HostUser(7); got != 7 {
 		t.Errorf("without a map 7 is %d", got)
@@ -40,7 +42,9 @@ func TestR10_HostUser(t *testing.T) {
 }
 
 // A record is of a container only if the start time is that of the pid.
-func TestR10_RecordsOfOthersAreRefused(t *testing.T) {
+//
+// Covers: R10
+func TestRecordsOfOthersAreRefused(t *testing.T) {
 	start, err := proc.StartTime(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +68,8 @@ func TestR10_RecordsOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-func TestR10_Environ(t *testing.T) {
+// Covers: R10
+func TestEnvironOfTheContainer(t *testing.T) {
 	t.Setenv("LISTEN_FDS", "3")
 	env, err := environ(os.Getpid()) // as it was at the start
 	if err != nil || len(env) == 0 {

@@ -13,7 +13,9 @@ import (
 
 // The program and what it starts are in the container's group, PID 1 is where
 // the supervisor is: its memory is not the container's.
-func TestM7_ProgramJoinsItsGroupsAndPIDOneDoesNot(t *testing.T) {
+//
+// Covers: M7
+func TestProgramJoinsItsGroupsAndPIDOneDoesNot(t *testing.T) {
 	hierarchies := cgroupMounts(t)
 	if len(hierarchies) == 0 {
 		t.Fatal("no cgroups are mounted on this machine")
@@ -73,7 +75,9 @@ func cgroupMounts(t *testing.T) map[string]string {
 }
 
 // Where joining fails the program isn't run without its limits.
-func TestM7_GroupThatCannotBeJoined(t *testing.T) {
+//
+// Covers: M7
+func TestUnjoinableGroup(t *testing.T) {
 	b := newBox(t)
 	f, err := os.Open("/dev/full")
 	must(t, err)

@@ -13,7 +13,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestK1_NamespacesOfItsOwn(t *testing.T) {
+// Covers: K1
+func TestContainerHasItsOwnNamespaces(t *testing.T) {
 	b := newBox(t, "report:/out/report", "forever")
 	b.start()
 	r := b.report("report")
@@ -38,7 +39,8 @@ func TestK1_NamespacesOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestK2_PIDOneIsTheKnotAndTheProgramIsTwo(t *testing.T) {
+// Covers: K2
+func TestKnotIsPID1AndTheProgramPID2(t *testing.T) {
 	b := newBox(t)
 	r := b.look()
 	if r.PID != wire.ProgramPID || r.PPID != 1 {
@@ -52,7 +54,8 @@ func TestK2_PIDOneIsTheKnotAndTheProgramIsTwo(t *testing.T) {
 	}
 }
 
-func TestK3_HostSeesNoMount(t *testing.T) {
+// Covers: K3
+func TestHostSeesNoMounts(t *testing.T) {
 	before := hostMounts(t)
 	b := newBox(t, "touch:/out/up", "forever")
 	b.spec.Volumes = append(b.spec.Volumes, wire.Volume{Kind: wire.Tmpfs, MountPoint: "/sys/kernel", Size: 1 << 20, Mode: 0o755})
@@ -88,7 +91,9 @@ func hostMounts(t *testing.T) string {
 }
 
 // Nothing that is mounted on the host is to be seen, nor the way back.
-func TestK3_ContainerSeesNothingOfTheHost(t *testing.T) {
+//
+// Covers: K3
+func TestContainerSeesNothingOfTheHost(t *testing.T) {
 	b := newBox(t)
 	r := b.look("read:/etc/passwd", "open:"+b.dir, "read:/proc/1/environ", "open:/proc/1/root", "open:/proc/1/mem")
 	var on []string
@@ -110,7 +115,9 @@ func TestK3_ContainerSeesNothingOfTheHost(t *testing.T) {
 }
 
 // Not even the root of the container gets at PID 1, which has all rights.
-func TestK10_RootCannotTouchPIDOne(t *testing.T) {
+//
+// Covers: K10
+func TestRootCannotTouchPIDOne(t *testing.T) {
 	b := newBox(t)
 	b.spec.UserID, b.spec.GroupID, b.spec.HostUser, b.spec.HostGroup = 0, 0, 0, 0
 	r := b.look("open:/proc/1/mem", "open:/proc/1/root/etc", "open:/proc/1/cwd", "open:/proc/1/fd/4", "read:/proc/1/environ",
@@ -128,7 +135,9 @@ func TestK10_RootCannotTouchPIDOne(t *testing.T) {
 
 // What acts on the host is read-only and what tells about it empty, for every
 // user; the sandbox can have either otherwise.
-func TestK10_KernelFilesAreProtectedUnlessTheSandboxLoosensIt(t *testing.T) {
+//
+// Covers: K10
+func TestKernelFilesAreProtectedUnlessTheSandboxLoosensIt(t *testing.T) {
 	look := func(change func(*wire.Spec)) (root *report) {
 		b := newBox(t)
 		b.spec.UserID, b.spec.GroupID, b.spec.HostUser, b.spec.HostGroup = 0, 0, 0, 0
@@ -155,7 +164,8 @@ func TestK10_KernelFilesAreProtectedUnlessTheSandboxLoosensIt(t *testing.T) {
 	}
 }
 
-func TestK4_NeedsNoTmpInTheImage(t *testing.T) {
+// Covers: K4
+func TestImageNeedsNoTmp(t *testing.T) {
 	b := newBox(t)
 	if _, err := os.Stat(b.image + "/tmp"); !os.IsNotExist(err) {
 		t.Fatal("the image of the test has /tmp")
@@ -163,7 +173,8 @@ func TestK4_NeedsNoTmpInTheImage(t *testing.T) {
 	b.look()
 }
 
-func TestK4_K13_MissingDirectories(t *testing.T) {
+// Covers: K4, K13
+func TestMissingImageDirectories(t *testing.T) {
 	for _, name := range []string{"dev", "sys", "proc"} {
 		t.Run("K4 K13 /"+name, func(t *testing.T) {
 			b := newBox(t)
@@ -179,7 +190,8 @@ func TestK4_K13_MissingDirectories(t *testing.T) {
 	}
 }
 
-func TestK13_P8_ErrorsNameTheMountAndTheProcess(t *testing.T) {
+// Covers: K13, P8
+func TestErrorsNameTheMountAndTheProcess(t *testing.T) {
 	empty := t.TempDir()
 	tests := []struct {
 		name  string
@@ -226,7 +238,8 @@ func TestK13_P8_ErrorsNameTheMountAndTheProcess(t *testing.T) {
 	}
 }
 
-func TestK5_FlagsOfTheKernelsFileSystems(t *testing.T) {
+// Covers: K5
+func TestPseudoFileSystemFlags(t *testing.T) {
 	b := newBox(t)
 	r := b.look("pty", "create:/dev/x", "open:/dev/null", "open:/dev/full", "open:/dev/random",
 		"open:/proc/self/comm", "create:/sys/x", "stat:/dev/ptmx", "stat:/dev/pts/ptmx")
@@ -267,7 +280,9 @@ func TestK5_FlagsOfTheKernelsFileSystems(t *testing.T) {
 
 // The devices work although devfs-dir lies on a file system without devices,
 // and what is mounted in it on the host stays there.
-func TestK5_DevfsOnNodevWithSubmounts(t *testing.T) {
+//
+// Covers: K5
+func TestDevfsOnNodevWithSubmounts(t *testing.T) {
 	ownMounts(t)
 	b := newBox(t)
 	mountTmpfs(t, b.dir+"/nodev", unix.MS_NODEV)
@@ -286,7 +301,8 @@ func TestK5_DevfsOnNodevWithSubmounts(t *testing.T) {
 	}
 }
 
-func TestK6_RootIsReadOnlyWithAllBelow(t *testing.T) {
+// Covers: K6
+func TestRootIsReadOnlyRecursively(t *testing.T) {
 	ownMounts(t)
 	b := newBox(t)
 	mountTmpfs(t, b.image+"/sub", 0)

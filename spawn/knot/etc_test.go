@@ -10,7 +10,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestI1_StateDirIsMadeAnew(t *testing.T) {
+// Covers: I1
+func TestStateDirIsRecreated(t *testing.T) {
 	b := newBox(t)
 	b.write(b.spec.StateDir+"/left/over", "x")
 	b.write(b.dir+"/precious", "x")
@@ -31,7 +32,8 @@ func TestI1_StateDirIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestI1_StateDirThatIsALink(t *testing.T) {
+// Covers: I1
+func TestStateDirLinkIsReplaced(t *testing.T) {
 	b := newBox(t)
 	b.write(b.dir+"/precious/file", "x")
 	b.mkdir(b.dir + "/state/web")
@@ -46,7 +48,9 @@ func TestI1_StateDirThatIsALink(t *testing.T) {
 }
 
 // Files may be edited on the host while the container runs.
-func TestI1_EditsReachTheRunningContainer(t *testing.T) {
+//
+// Covers: I1
+func TestEditsReachTheRunningContainer(t *testing.T) {
 	b := newBox(t, "touch:/out/up", "await:/out/edited", "read:/etc/hosts", "report:/out/report", "exit:0")
 	b.spec.Command = true
 	b.write(b.image+"/etc/hosts", "image\n")
@@ -128,7 +132,8 @@ func (b *box) checkEtc(tt etcCase, file string) {
 	}
 }
 
-func TestI2_I3_I9_I10_ResolvConf(t *testing.T) {
+// Covers: I2, I3, I9, I10
+func TestResolvConfIsCopiedAndMounted(t *testing.T) {
 	for _, tt := range etcCases("I3") {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBox(t)
@@ -161,7 +166,8 @@ func TestI2_I3_I9_I10_ResolvConf(t *testing.T) {
 	})
 }
 
-func TestI4_I5_I9_HostsFile(t *testing.T) {
+// Covers: I4, I5, I9
+func TestHostsFileIsCopiedAndMounted(t *testing.T) {
 	for _, tt := range etcCases("I4") {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBox(t)
@@ -175,7 +181,8 @@ func TestI4_I5_I9_HostsFile(t *testing.T) {
 	}
 }
 
-func TestI3_EtcMustBeARealDirectory(t *testing.T) {
+// Covers: I3
+func TestEtcMustBeARealDirectory(t *testing.T) {
 	for _, how := range []wire.Mount{wire.MountAuto, wire.MountAlways} {
 		b := newBox(t)
 		must(t, os.Rename(b.image+"/etc", b.image+"/real"))
@@ -190,7 +197,8 @@ func TestI3_EtcMustBeARealDirectory(t *testing.T) {
 	}
 }
 
-func TestI5_I6_I7_I8_HostsContent(t *testing.T) {
+// Covers: I5, I6, I7, I8
+func TestHostsContent(t *testing.T) {
 	host, err := os.Hostname()
 	must(t, err)
 	const localhost = "127.0.0.1 localhost.localdomain localhost\n"
@@ -236,7 +244,8 @@ func TestI5_I6_I7_I8_HostsContent(t *testing.T) {
 	}
 }
 
-func TestI2_UnusableSource(t *testing.T) {
+// Covers: I2
+func TestUnusableEtcSource(t *testing.T) {
 	b := newBox(t)
 	must(t, unix.Mkfifo(b.dir+"/fifo", 0o666))
 	b.spec.ResolvConf.Source = b.dir + "/fifo"

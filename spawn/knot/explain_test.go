@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-func TestE8_Interpreter(t *testing.T) {
+// Covers: E8
+func TestInterpreterIsNamed(t *testing.T) {
 	tests := []struct{ name, head, want string }{
 		{"E8 script", "#!/bin/sh -e\necho\n", "/bin/sh"},
 		{"E8 script with a blank", "#! \t/usr/bin/env python3\n", "/usr/bin/env"},
@@ -56,7 +57,8 @@ func FuzzInterpreter(f *testing.F) {
 	})
 }
 
-func TestE8_ReadHeadOfWhatIsNoFile(t *testing.T) {
+// Covers: E8
+func TestReadHeadOfWhatIsNoFile(t *testing.T) {
 	for _, path := range []string{"/", "/dev/zero", "/none", os.TempDir()} {
 		if got := readHead(path, 10); len(got) != 0 {
 			t.Errorf("%s: %q", path, got)

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-func TestI7_LookupHosts(t *testing.T) {
+// Covers: I7
+func TestLookupHosts(t *testing.T) {
 	tests := []struct{ name, file, want string }{
 		{"I7 plain", "10.0.0.1 web1\n", "10.0.0.1"},
 		{"I7 alias", "10.0.0.1\tweb1.example web1 # web1 x\n", "10.0.0.1"},
@@ -30,7 +31,8 @@ func TestI7_LookupHosts(t *testing.T) {
 	}
 }
 
-func TestI7_AddressOfANameThatHostsLacks(t *testing.T) {
+// Covers: I7
+func TestAddressOfANameThatHostsLacks(t *testing.T) {
 	got := publicAddress("no-such-name.invalid")
 	if a, err := netip.ParseAddr(got); err != nil || !a.Is4() || a.IsUnspecified() {
 		t.Errorf("got %q, want an IPv4 address of this host", got)

@@ -10,7 +10,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestP2_Lines(t *testing.T) {
+// Covers: P2
+func TestLogLines(t *testing.T) {
 	spec := &wire.Spec{Name: "web/app.0", Executable: "/bin/app", Argv: []string{"app", "--port", "80", "x\ny"}, KillTimeout: 1500 * time.Millisecond}
 	at := time.Date(2024, 2, 29, 13, 14, 15, 999, time.FixedZone("", 3600))
 	const head = "2024-02-29T12:14:15Z: ----- "

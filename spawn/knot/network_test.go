@@ -119,7 +119,9 @@ func (o *other) listen(t *testing.T, a netip.Addr) (fd int) {
 // A bridged container is made by the quick path, also the one after it, for which
 // nobody waits; each tells everybody of its address before its program runs, and
 // nothing is left of the last.
-func TestL2_L5_BridgedUnderTheRealSpawner(t *testing.T) {
+//
+// Covers: L2, L5
+func TestBridgedContainerFromTheSpawner(t *testing.T) {
 	for _, on := range []struct{ address, other string }{{"10.9.1.2/16", "10.9.1.3/16"}, {"fd09::2/64", "fd09::3/64"}} {
 		address := netip.MustParsePrefix(on.address)
 		b := newBridged(t, address)
@@ -161,7 +163,9 @@ func TestL2_L5_BridgedUnderTheRealSpawner(t *testing.T) {
 
 // An address that is taken is not for a container, whether or not it was its own
 // until just now.
-func TestL2_ATakenAddressIsRefused(t *testing.T) {
+//
+// Covers: L2
+func TestTakenAddressIsRefused(t *testing.T) {
 	for _, address := range []netip.Prefix{netip.MustParsePrefix("10.9.1.2/16"), netip.MustParsePrefix("fd09::2/64")} {
 		for _, had := range []bool{false, true} {
 			b := newBridged(t, address)

@@ -19,7 +19,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestE5_FilenoLimit(t *testing.T) {
+// Covers: E5
+func TestFilenoLimitIsSet(t *testing.T) {
 	for _, limit := range []uint64{64, 1024, 4096} {
 		b := newBox(t)
 		b.spec.FilenoLimit = limit
@@ -29,7 +30,8 @@ func TestE5_FilenoLimit(t *testing.T) {
 	}
 }
 
-func TestE5_LimitThatCannotBe(t *testing.T) {
+// Covers: E5
+func TestImpossibleFilenoLimit(t *testing.T) {
 	b := newBox(t)
 	b.spec.FilenoLimit = 1 << 40 // more than the kernel's fs.nr_open
 	if got := b.failed(); !strings.Contains(got, "cannot set the fileno-limit 1099511627776: operation not permitted; ") {
@@ -38,7 +40,9 @@ func TestE5_LimitThatCannotBe(t *testing.T) {
 }
 
 // A descriptor above the limit can still be passed.
-func TestE5_G11_DescriptorAboveTheLimit(t *testing.T) {
+//
+// Covers: E5, G11
+func TestDescriptorAboveTheFilenoLimit(t *testing.T) {
 	b := newBox(t)
 	b.spec.FilenoLimit = 10
 	b.listen(20)
@@ -47,7 +51,8 @@ func TestE5_G11_DescriptorAboveTheLimit(t *testing.T) {
 	}
 }
 
-func TestE8_E9_E10_E12_ExecutableArgumentsEnvironWorkdir(t *testing.T) {
+// Covers: E8, E9, E10, E12
+func TestProgramGetsArgumentsEnvironAndWorkdir(t *testing.T) {
 	b := newBox(t)
 	b.mkdir(b.image + "/srv/app")
 	b.spec.Workdir = "/srv/app"
@@ -77,7 +82,8 @@ func (b *box) start0(argv ...string) {
 	b.run(wire.ExitNormal)
 }
 
-func TestE8_E12_ProgramThatCannotRun(t *testing.T) {
+// Covers: E8, E12
+func TestUnrunnablePrograms(t *testing.T) {
 	tests := []struct {
 		name string
 		make func(b *box)
@@ -134,7 +140,8 @@ func (b *box) script(path, text string) {
 	must(b.t, os.Chmod(b.image+path, 0o755))
 }
 
-func TestK10_Identity(t *testing.T) {
+// Covers: K10
+func TestProgramIdentity(t *testing.T) {
 	// Whoever starts us may ignore signals, as make(1) does with this one, which
 	// Go's runtime leaves alone.
 	const ignored = 32
@@ -175,7 +182,8 @@ func (b *box) listen(target int) net.Addr {
 	return l.Addr()
 }
 
-func TestG11_OnlyTheDonatedDescriptors(t *testing.T) {
+// Covers: G11
+func TestProgramHasOnlyDonatedDescriptors(t *testing.T) {
 	b := newBox(t)
 	b.listen(0)
 	b.listen(7)
@@ -197,7 +205,8 @@ func TestG11_OnlyTheDonatedDescriptors(t *testing.T) {
 	}
 }
 
-func TestG1_ContainersShareASocket(t *testing.T) {
+// Covers: G1
+func TestContainersShareASocket(t *testing.T) {
 	first := newBox(t, "touch:/out/up", "serve:3")
 	addr := first.listen(3)
 	second := newBox(t, "touch:/out/up", "serve:5")
@@ -225,7 +234,8 @@ func TestG1_ContainersShareASocket(t *testing.T) {
 	}
 }
 
-func TestP1_StdioLogIsTheFileItself(t *testing.T) {
+// Covers: P1
+func TestStdioLogIsTheFileItself(t *testing.T) {
 	log := t.TempDir() + "/shared.log"
 	for _, name := range []string{"one", "two"} {
 		b := newBox(t)
@@ -250,7 +260,8 @@ func TestP1_StdioLogIsTheFileItself(t *testing.T) {
 	}
 }
 
-func TestE16_StdoutStderrFile(t *testing.T) {
+// Covers: E16
+func TestOutputGoesToStdoutStderrFile(t *testing.T) {
 	b := newBox(t, "print:out", "eprint:err", "exit:0")
 	b.spec.Command = true
 	b.spec.StdoutStderrFile = "/out/app.log"
@@ -269,7 +280,9 @@ func TestE16_StdoutStderrFile(t *testing.T) {
 }
 
 // The image names the file, and what is in the container's volumes is hostile.
-func TestE16_HostileStdoutStderrFile(t *testing.T) {
+//
+// Covers: E16
+func TestHostileStdoutStderrFileIsRefused(t *testing.T) {
 	tests := []struct {
 		name, path string
 		make       func(b *box)
@@ -308,7 +321,8 @@ func TestE16_HostileStdoutStderrFile(t *testing.T) {
 	})
 }
 
-func TestE17_Interactive(t *testing.T) {
+// Covers: E17
+func TestInteractiveKeepsTheTerminal(t *testing.T) {
 	b := newBox(t, "report:/out/report", "print:hello", "eprint:trouble", "exit:0")
 	b.spec.Interactive, b.spec.Command, b.spec.StdioLog = true, true, ""
 	in, inW, err := os.Pipe()
@@ -339,7 +353,9 @@ func TestE17_Interactive(t *testing.T) {
 }
 
 // Without a log the program doesn't get the record to write in.
-func TestE17_NoLogIsNotTheRecord(t *testing.T) {
+//
+// Covers: E17
+func TestMissingLogIsNotTheRecord(t *testing.T) {
 	b := newBox(t)
 	b.spec.StdioLog = ""
 	r := b.look("print:{}")
@@ -348,7 +364,8 @@ func TestE17_NoLogIsNotTheRecord(t *testing.T) {
 	}
 }
 
-func TestP2_LinesInTheLog(t *testing.T) {
+// Covers: P2
+func TestStartAndDeathLinesAreLogged(t *testing.T) {
 	b := newBox(t, "print:hello", "exit:3")
 	b.spec.Argv = append(b.spec.Argv, "a b", "new\nline")
 	b.run(wire.ExitAbnormal)
@@ -374,7 +391,8 @@ func TestP2_LinesInTheLog(t *testing.T) {
 	}
 }
 
-func TestR2_CommandLine(t *testing.T) {
+// Covers: R2
+func TestCommandLine(t *testing.T) {
 	tests := []struct {
 		name string
 		args []string

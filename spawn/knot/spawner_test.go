@@ -17,7 +17,9 @@ import (
 )
 
 // The supervisor's half and ours, as they are shipped.
-func TestK2_M7_P8_UnderTheRealSpawner(t *testing.T) {
+//
+// Covers: K2, M7, P8
+func TestContainerFromTheSpawner(t *testing.T) {
 	tree, err := cgroup.Open(cgroup.Config{Name: fmt.Sprintf("lithos-test-%d-knot", os.Getpid()), Controllers: []string{"memory", "cpu"}})
 	must(t, err)
 	b := newBox(t, "report:/out/report", "forever")

@@ -14,7 +14,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-func TestN6_N9_E22_ExitCodes(t *testing.T) {
+// Covers: E22, N6, N9
+func TestExitCodes(t *testing.T) {
 	tests := []struct {
 		name    string
 		verb    string
@@ -57,7 +58,8 @@ func TestN6_N9_E22_ExitCodes(t *testing.T) {
 	}
 }
 
-func TestN5_N6_N9_TermIsForwarded(t *testing.T) {
+// Covers: N5, N6, N9
+func TestTermIsForwarded(t *testing.T) {
 	for sig, forwarded := range map[unix.Signal]unix.Signal{
 		unix.SIGTERM: unix.SIGTERM, unix.SIGINT: unix.SIGINT, stopSignal: unix.SIGTERM,
 	} {
@@ -76,7 +78,9 @@ func TestN5_N6_N9_TermIsForwarded(t *testing.T) {
 }
 
 // The program is told once, and the timeout counts from then.
-func TestN5_TermOnceAndTheKillTimeoutIsNotReset(t *testing.T) {
+//
+// Covers: N5
+func TestTermIsForwardedOnce(t *testing.T) {
 	b := newBox(t, "on:15=append:/out/terms", "touch:/out/up", "forever")
 	b.spec.KillTimeout = 700 * time.Millisecond
 	b.start()
@@ -118,7 +122,9 @@ func TestN5_TermOnceAndTheKillTimeoutIsNotReset(t *testing.T) {
 }
 
 // The end of PID 1 is the end of all that the program left.
-func TestE18_ProgramsEndIsTheContainersEnd(t *testing.T) {
+//
+// Covers: E18
+func TestProgramsExitEndsTheContainer(t *testing.T) {
 	b := newBox(t, "daemon:touch:/out/daemon+forever", "await:/out/daemon", "exit:1")
 	out := b.out
 	b.run(wire.ExitAbnormal)
@@ -151,7 +157,8 @@ func hasMount(t *testing.T, path string) bool {
 	return strings.Contains(string(text), path)
 }
 
-func TestN10_OrphansAreReaped(t *testing.T) {
+// Covers: N10
+func TestOrphansAreReaped(t *testing.T) {
 	b := newBox(t)
 	r := b.look("orphan:40", "alone")
 	if len(r.Processes) != 2 {
@@ -162,7 +169,8 @@ func TestN10_OrphansAreReaped(t *testing.T) {
 	}
 }
 
-func TestN10_SignalsThatAreNotForUs(t *testing.T) {
+// Covers: N10
+func TestOtherSignalsAreIgnored(t *testing.T) {
 	b := newBox(t, "touch:/out/up", "await:/out/go", "exit:0")
 	b.spec.Command = true
 	b.start()
@@ -183,7 +191,8 @@ func TestN10_SignalsThatAreNotForUs(t *testing.T) {
 	}
 }
 
-func TestN5_E17_InteractiveGetsINTLikeAnyOther(t *testing.T) {
+// Covers: E17, N5
+func TestInteractiveGetsINTLikeAnyOther(t *testing.T) {
 	b := newBox(t, "on:2=touch:/out/int", "touch:/out/up", "forever")
 	b.spec.Interactive, b.spec.KillTimeout = true, 50*time.Millisecond
 	b.start()
@@ -200,7 +209,9 @@ const stopSignal = unix.Signal(wire.StopSignal)
 
 // The request to stop at any moment ends the container, also one that comes
 // before PID 1 has got anywhere.
-func TestN5_StopBeforeTheProgramIsStarted(t *testing.T) {
+//
+// Covers: N5
+func TestStopBeforeTheProgramStarts(t *testing.T) {
 	for i := range 40 {
 		b := newBox(t, "forever")
 		b.start()
@@ -213,7 +224,8 @@ func TestN5_StopBeforeTheProgramIsStarted(t *testing.T) {
 	}
 }
 
-func TestE18_RestartProcessOnly(t *testing.T) {
+// Covers: E18
+func TestRestartProcessOnlyKeepsTheContainer(t *testing.T) {
 	b := newBox(t, "append:/out/starts", "append:/tmp/starts", "read:/tmp/starts", "report:/out/report", "exit:1")
 	b.spec.RestartProcessOnly = true
 	b.spec.RestartTimeout = 150 * time.Millisecond
@@ -255,7 +267,9 @@ func TestE18_RestartProcessOnly(t *testing.T) {
 }
 
 // The original's defect: a program that lived longer than restart-timeout.
-func TestE18_LongLivedProgramIsRestartedAtOnce(t *testing.T) {
+//
+// Covers: E18
+func TestLongLivedProgramIsRestartedAtOnce(t *testing.T) {
 	b := newBox(t, "append:/out/starts", "sleep:2100ms", "exit:1")
 	b.spec.RestartProcessOnly = true
 	b.spec.RestartTimeout = 2 * time.Second
@@ -271,7 +285,8 @@ func TestE18_LongLivedProgramIsRestartedAtOnce(t *testing.T) {
 	}
 }
 
-func TestE18_StrayDaemonsSurviveAndAreReaped(t *testing.T) {
+// Covers: E18
+func TestStrayDaemonsSurviveAndAreReaped(t *testing.T) {
 	b := newBox(t, "append:/out/starts", "daemon:touch:/out/daemon+await:/out/go+touch:/out/gone+exit:0", "await:/out/daemon", "exit:1")
 	b.spec.RestartProcessOnly = true
 	b.spec.RestartTimeout = time.Hour
@@ -290,13 +305,15 @@ func TestE18_StrayDaemonsSurviveAndAreReaped(t *testing.T) {
 	}
 }
 
-func TestE18_CommandsAreNotRestarted(t *testing.T) {
+// Covers: E18
+func TestCommandsAreNotRestarted(t *testing.T) {
 	b := newBox(t, "exit:5")
 	b.spec.RestartProcessOnly, b.spec.Command = true, true
 	b.run(wire.ExitAbnormal)
 }
 
-func TestE16_E18_OutputIsReopenedAtEachStart(t *testing.T) {
+// Covers: E16, E18
+func TestOutputIsReopenedAtEachStart(t *testing.T) {
 	b := newBox(t, "print:hello", "append:/out/starts", "await:/out/go", "exit:1")
 	b.spec.RestartProcessOnly = true
 	b.spec.RestartTimeout = time.Millisecond
@@ -314,7 +331,9 @@ func TestE16_E18_OutputIsReopenedAtEachStart(t *testing.T) {
 }
 
 // If it can't be started again the container is over, and can be made anew.
-func TestE18_RestartThatFails(t *testing.T) {
+//
+// Covers: E18
+func TestFailedRestartEndsTheContainer(t *testing.T) {
 	b := newBox(t, "append:/out/starts", "sleep:10ms", "exit:1")
 	copyProbe(t, b.dir+"/probe")
 	b.write(b.image+"/prog/probe", "")
@@ -338,7 +357,9 @@ func TestE18_RestartThatFails(t *testing.T) {
 
 // Months of restarts don't fill the runtime directory, and the supervisor's
 // lines stay.
-func TestE18_RecordIsBounded(t *testing.T) {
+//
+// Covers: E18
+func TestRecordIsBounded(t *testing.T) {
 	b := newBox(t, "exit:1")
 	head := `{"created":{"name":"web/app.0"}}` + "\n"
 	b.write(b.record, head)

@@ -19,7 +19,8 @@ func (b *box) withVolume(v wire.Volume) {
 	b.spec.Volumes = append(b.spec.Volumes, v)
 }
 
-func TestH1_MountPointsAreNeverMade(t *testing.T) {
+// Covers: H1
+func TestMountPointsAreNeverCreated(t *testing.T) {
 	tests := []struct {
 		name  string
 		spoil func(b *box)
@@ -55,7 +56,8 @@ func TestH1_MountPointsAreNeverMade(t *testing.T) {
 	}
 }
 
-func TestH1_H6_MountPointsMayLieOnOuterVolumesAndBehindLinks(t *testing.T) {
+// Covers: H1, H6
+func TestMountPointsMayLieOnOuterVolumesAndBehindLinks(t *testing.T) {
 	b := newBox(t)
 	b.mkdir(b.dir + "/outer/inner")
 	b.withVolume(wire.Volume{Kind: wire.Readonly, MountPoint: "/outer", Source: b.dir + "/outer"})
@@ -74,7 +76,8 @@ func TestH1_H6_MountPointsMayLieOnOuterVolumesAndBehindLinks(t *testing.T) {
 	}
 }
 
-func TestH2_ReadonlyIsWhatTheManualPromises(t *testing.T) {
+// Covers: H2
+func TestReadonlyIsWhatTheManualPromises(t *testing.T) {
 	ownMounts(t)
 	b := newBox(t)
 	src := b.dir + "/src"
@@ -104,7 +107,8 @@ func TestH2_ReadonlyIsWhatTheManualPromises(t *testing.T) {
 	}
 }
 
-func TestH3_PersistentIsWhatTheManualPromises(t *testing.T) {
+// Covers: H3
+func TestPersistentIsWhatTheManualPromises(t *testing.T) {
 	ownMounts(t)
 	b := newBox(t)
 	src := b.dir + "/src"
@@ -135,7 +139,8 @@ func TestH3_PersistentIsWhatTheManualPromises(t *testing.T) {
 	}
 }
 
-func TestH3_Mkdir(t *testing.T) {
+// Covers: H3
+func TestPersistentMkdir(t *testing.T) {
 	tests := []struct {
 		name        string
 		volume      wire.Volume // Source is appended to the test's directory
@@ -167,7 +172,9 @@ func TestH3_Mkdir(t *testing.T) {
 
 // A container can put links into its volumes; they are not to lead out, for the
 // next container whose volume lies below.
-func TestH3_SubPathStaysInTheSource(t *testing.T) {
+//
+// Covers: H3
+func TestSubPathStaysInsideTheSource(t *testing.T) {
 	for _, sub := range []string{"abs", "up", "abs/new", "up/new", "../secret", "dangling"} {
 		for _, kind := range []wire.VolumeKind{wire.Readonly, wire.Persistent} {
 			b := newBox(t)
@@ -190,7 +197,8 @@ func TestH3_SubPathStaysInTheSource(t *testing.T) {
 	}
 }
 
-func TestH2_SingleFile(t *testing.T) {
+// Covers: H2
+func TestReadonlySingleFile(t *testing.T) {
 	b := newBox(t)
 	b.write(b.dir+"/src/ca.pem", "certificate")
 	b.write(b.image+"/etc/ca.pem", "")
@@ -201,7 +209,8 @@ func TestH2_SingleFile(t *testing.T) {
 	}
 }
 
-func TestH4_Statedir(t *testing.T) {
+// Covers: H4
+func TestStatedirVolume(t *testing.T) {
 	b := newBox(t)
 	b.withVolume(wire.Volume{Kind: wire.Statedir, MountPoint: "/state", Mode: 0o700, User: 9})
 	b.withVolume(wire.Volume{Kind: wire.Statedir, MountPoint: "/mine", SubPath: "a/mine", Mode: 0o2750, User: 1234, Group: 4321})
@@ -226,7 +235,8 @@ func TestH4_Statedir(t *testing.T) {
 	}
 }
 
-func TestH5_Tmpfs(t *testing.T) {
+// Covers: H5
+func TestTmpfsVolume(t *testing.T) {
 	b := newBox(t)
 	b.withVolume(wire.Volume{Kind: wire.Tmpfs, MountPoint: "/tmp", Size: 123 << 12, Mode: 0o1777})
 	r := b.look("stat:/tmp", "create:/tmp/x")
@@ -252,7 +262,9 @@ func TestH5_Tmpfs(t *testing.T) {
 }
 
 // A volume that is mounted later covers what an earlier one has there.
-func TestH6_VolumesAreMountedInTheirOrder(t *testing.T) {
+//
+// Covers: H6
+func TestVolumesAreMountedInTheirOrder(t *testing.T) {
 	b := newBox(t)
 	b.write(b.dir+"/one/two/file", "first")
 	b.write(b.dir+"/other/file", "second")
@@ -263,7 +275,8 @@ func TestH6_VolumesAreMountedInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestH9_MissingSourceNamesTheSandboxsOption(t *testing.T) {
+// Covers: H9
+func TestMissingSourceNamesTheSandboxsOption(t *testing.T) {
 	for kind, want := range map[wire.VolumeKind]string{
 		wire.Readonly:   "correct the sandbox's readonly-paths or writable-paths",
 		wire.Persistent: "correct the sandbox's writable-paths",
@@ -277,7 +290,9 @@ func TestH9_MissingSourceNamesTheSandboxsOption(t *testing.T) {
 }
 
 // A volume of the host that has mount-dir in it doesn't contain the container.
-func TestH3_VolumeAroundMountDir(t *testing.T) {
+//
+// Covers: H3
+func TestVolumeContainingMountDir(t *testing.T) {
 	b := newBox(t)
 	b.withVolume(wire.Volume{Kind: wire.Persistent, MountPoint: "/around", Source: b.dir})
 	r := b.look("stat:/around/mnt/bin")

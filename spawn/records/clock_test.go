@@ -10,7 +10,9 @@ import (
 
 // A clock that was set since the start, by a day in any direction, makes nothing
 // older or younger.
-func TestN3_ARecordIsReadByTheClockOfThePresent(t *testing.T) {
+//
+// Covers: N3
+func TestRecordTimesFollowTheClock(t *testing.T) {
 	const day, age = 24 * time.Hour, time.Second // a machine may have been booted just now
 	for _, jump := range []time.Duration{-day, 0, day} {
 		line := fmt.Sprintf(`{"created":{"name":"a/b.0","at":%q,"boot_ns":%d}}`,

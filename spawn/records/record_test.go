@@ -13,7 +13,9 @@ import (
 
 // What is told of an end takes the place of what was told before: a port that
 // can't be opened is tried for days.
-func TestN3_NoteEnd(t *testing.T) {
+//
+// Covers: N3
+func TestNoteEndIsReadBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record")
 	if err := NoteEnd(path, Tally{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a record: %v", err)
@@ -60,7 +62,9 @@ func TestN3_NoteEnd(t *testing.T) {
 
 // The counts are those of the start until an end is told, and a lithos that kept
 // none knew how many starts there were.
-func TestN3_CountsOfARecord(t *testing.T) {
+//
+// Covers: N3
+func TestRecordHoldsItsCounts(t *testing.T) {
 	for _, tt := range []struct {
 		record Record
 		want   Tally
@@ -77,7 +81,9 @@ func TestN3_CountsOfARecord(t *testing.T) {
 
 // A lithos that knows no tally takes the line for what it was: one event that is
 // set, and nothing but a field that it passes over.
-func TestN3_NotedIsReadByTheReleaseBefore(t *testing.T) {
+//
+// Covers: N3
+func TestNoteIsReadByThePreviousRelease(t *testing.T) {
 	var old struct {
 		Noted bool `json:"noted"`
 	}

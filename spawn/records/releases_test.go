@@ -20,7 +20,9 @@ func moment(text string) time.Time {
 
 // The records in testdata were written by these releases, each on a host with the
 // same configs: a container that runs, and one that has died.
-func TestO2_RecordsOfEarlierReleases(t *testing.T) {
+//
+// Covers: O2
+func TestRecordsOfEarlierReleasesAreRead(t *testing.T) {
 	hello := func(limit uint64) *Identity {
 		return &Identity{UserID: 10001, GroupID: 10001, Workdir: "/", FilenoLimit: limit}
 	}

@@ -112,7 +112,8 @@ func serve(t *testing.T, ns *os.File, c *Connection) string {
 	return l.Addr().String()
 }
 
-func TestL2_L8_ContainersAndHostReachEachOther(t *testing.T) {
+// Covers: L2, L8
+func TestContainersAndHostReachEachOther(t *testing.T) {
 	host(t)
 	for _, addresses := range [][2]string{{"10.9.1.2", "10.9.1.3"}, {"fd09::2", "fd09::3"}} {
 		a, b := network(t), network(t)
@@ -173,7 +174,8 @@ func to4(a netip.Addr) (b [4]byte) {
 	return b
 }
 
-func TestL3_Names(t *testing.T) {
+// Covers: L3
+func TestInterfaceNames(t *testing.T) {
 	a, b := connection("web/app.0", "10.9.1.2"), connection("web/app.1", "10.9.1.2")
 	if got := a.Outer(); len(got) > 15 || !strings.HasPrefix(got, "li_") || !strings.HasSuffix(got, "_0102") {
 		t.Errorf("the host's end is %q", got)
@@ -189,7 +191,8 @@ func TestL3_Names(t *testing.T) {
 	}
 }
 
-func TestL2_StaleInterfacesAreReplaced(t *testing.T) {
+// Covers: L2
+func TestStaleInterfacesAreReplaced(t *testing.T) {
 	host(t)
 	c := connection("a", "10.9.1.2")
 	_, err := Connect(network(t), c, nil)
@@ -203,7 +206,9 @@ func TestL2_StaleInterfacesAreReplaced(t *testing.T) {
 }
 
 // One that is put aside is silent, in nobody's way, and goes with its namespace.
-func TestL2_PutAside(t *testing.T) {
+//
+// Covers: L2
+func TestLastInterfaceIsParked(t *testing.T) {
 	host(t)
 	c := connection("a", "10.9.1.2")
 	n, err := userns.Make(userns.Options{Network: true})
@@ -244,7 +249,9 @@ func TestL2_PutAside(t *testing.T) {
 }
 
 // What it lacks is said, and nothing is left on the host.
-func TestL2_FailuresLeaveNoInterface(t *testing.T) {
+//
+// Covers: L2
+func TestFailuresLeaveNoInterface(t *testing.T) {
 	host(t)
 	for want, change := range map[string]func(*Connection){
 		"there is no bridge br7 on this host: make it (ip link add br7 type bridge": func(c *Connection) { c.Bridge = "br7" },
@@ -262,7 +269,8 @@ func TestL2_FailuresLeaveNoInterface(t *testing.T) {
 	}
 }
 
-func TestL6_LoopbackAlone(t *testing.T) {
+// Covers: L6
+func TestLoopbackWithoutAddress(t *testing.T) {
 	ns := network(t)
 	must(t, Loopback(ns))
 	must(t, Inside(ns, func() error {

@@ -8,7 +8,9 @@ import (
 )
 
 // The text that the kernel gives, by version.
-func TestM3_LimitsInForceOfBothVersions(t *testing.T) {
+//
+// Covers: M3
+func TestLimitsInForceOfBothVersions(t *testing.T) {
 	io := []DeviceLimit{{Device: "8:0", ReadBytes: 1048576, WriteOps: 77}, {Device: "8:16", WriteBytes: 5}}
 	for _, tt := range []struct {
 		name, mounts, its string
@@ -71,7 +73,8 @@ func TestM3_LimitsInForceOfBothVersions(t *testing.T) {
 	}
 }
 
-func TestM3_LimitsInForceOfAProcess(t *testing.T) {
+// Covers: M3
+func TestLimitsInForceOfAProcess(t *testing.T) {
 	tree := realTree(t)
 	tree.o.c.OnDemand = []string{"pids", "cpuset"}
 	tree.Need("pids", "cpuset")

@@ -18,7 +18,8 @@ func openOnDemand(t *testing.T, f *fake, mounts string, controllers ...string) *
 	return tree
 }
 
-func TestB8_NeedOpensWhatIsAskedFor(t *testing.T) {
+// Covers: B8
+func TestNeedEnablesControllers(t *testing.T) {
 	f := hybridFake()
 	f.v1("/cg/pids", "pids")
 	tree := openOnDemand(t, f, mountsV1+mountPIDs, "memory")
@@ -48,7 +49,8 @@ func TestB8_NeedOpensWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestB8_M2_NeedOnVersion2(t *testing.T) {
+// Covers: B8, M2
+func TestNeedOnVersion2(t *testing.T) {
 	f := newFake()
 	f.v2("/sys/fs/cgroup", "memory cpu pids cpuset")
 	tree := openOnDemand(t, f, mountV2, "memory")
@@ -71,7 +73,8 @@ func TestB8_M2_NeedOnVersion2(t *testing.T) {
 	}
 }
 
-func TestM3_LimitsThatNeedAControllerThatIsNotThere(t *testing.T) {
+// Covers: M3
+func TestLimitsWithoutTheirController(t *testing.T) {
 	f := hybridFake()
 	tree := openOnDemand(t, f, mountsV1, "memory")
 	tree.Need("pids", "cpu") // the second is not one of those
@@ -140,7 +143,9 @@ func TestCPUs(t *testing.T) {
 }
 
 // The kernel's own files, of whichever versions are mounted here.
-func TestM3_RealLimitsOnDemand(t *testing.T) {
+//
+// Covers: M3
+func TestLimitsOfTheKernelOnDemand(t *testing.T) {
 	tree := realTree(t)
 	tree.o.c.OnDemand = []string{"pids", "cpuset", "blkio"}
 	tree.Need("pids", "cpuset", "blkio")

@@ -118,7 +118,8 @@ func wait(t *testing.T, pid int) syscall.WaitStatus {
 	}
 }
 
-func TestM1_M2_M5_RealGroups(t *testing.T) {
+// Covers: M1, M2, M5
+func TestGroupsOfTheKernel(t *testing.T) {
 	tree := realTree(t)
 	g := tree.Group("web:app.0.scope")
 	for range 2 {
@@ -176,7 +177,8 @@ func TestM1_M2_M5_RealGroups(t *testing.T) {
 	}
 }
 
-func TestM3_M7_RealLimits(t *testing.T) {
+// Covers: M3, M7
+func TestLimitsOfTheKernel(t *testing.T) {
 	tree := realTree(t)
 	hungry, neighbour := tree.Group("web:hungry.0.scope"), tree.Group("web:neighbour.0.scope")
 	for _, g := range []Group{hungry, neighbour} {

@@ -80,7 +80,8 @@ func missing(t *Tree) string {
 	return strings.Join(names, " ")
 }
 
-func TestB7_B8_M1_M2_Version2(t *testing.T) {
+// Covers: B7, B8, M1, M2
+func TestTreeOnVersion2(t *testing.T) {
 	const all = "cpuset cpu io memory pids"
 	service, inSlice := "/system.slice/lithos.service", "/lithos.slice/lithos.service"
 	tests := []struct {
@@ -176,7 +177,9 @@ func TestB7_B8_M1_M2_Version2(t *testing.T) {
 
 // Children of the process, such as one that reads the configs in images, are in
 // its group when it starts. None of them keeps it from setting limits.
-func TestM1_M2_ChildrenInTheDelegatedGroup(t *testing.T) {
+//
+// Covers: M1, M2
+func TestChildrenInTheDelegatedGroup(t *testing.T) {
 	const service = "/sys/fs/cgroup/system.slice/lithos.service"
 	f := newFake()
 	f.v2("/sys/fs/cgroup", "cpu memory io pids", "system.slice", "system.slice/lithos.service")
@@ -211,7 +214,8 @@ func hybridFake() *fake {
 	return f
 }
 
-func TestB8_M1_M2_Version1AndHybrid(t *testing.T) {
+// Covers: B8, M1, M2
+func TestTreeOnVersion1AndHybrid(t *testing.T) {
 	const groups = "5:cpu,cpuacct:/\n4:memory:/init\n1:name=systemd:/\n3:cpuset:/\n0::/\n"
 	f := hybridFake()
 	tree, err := open(f.kernel(), Config{Name: "lithos.slice", Controllers: append(defaults, "cpuset")}, mountsV1, groups, groups)
@@ -282,7 +286,8 @@ func openFake(t *testing.T, f *fake, mounts string, controllers ...string) *Tree
 	return tree
 }
 
-func TestM5_M6_GroupsAreUsedAgainListedAndRemoved(t *testing.T) {
+// Covers: M5, M6
+func TestGroupsAreReusedListedAndRemoved(t *testing.T) {
 	f := hybridFake()
 	f.v2("/cg/unified", "io")
 	tree := openFake(t, f, mountsV1+mountUnified, "name", "memory", "io")
@@ -329,7 +334,8 @@ func TestCreate_BadNames(t *testing.T) {
 	}
 }
 
-func TestM3_LimitsOfVersion1(t *testing.T) {
+// Covers: M3
+func TestLimitsOfVersion1(t *testing.T) {
 	f := hybridFake()
 	tree := openFake(t, f, mountsV1, "memory", "cpu")
 	g := tree.Group("g")
@@ -371,7 +377,8 @@ func TestM3_LimitsOfVersion1(t *testing.T) {
 	}
 }
 
-func TestM3_LimitsOfVersion2(t *testing.T) {
+// Covers: M3
+func TestLimitsOfVersion2(t *testing.T) {
 	f := newFake()
 	f.v2("/sys/fs/cgroup", "memory cpu")
 	tree := openFake(t, f, mountV2, "memory", "cpu")
@@ -406,7 +413,8 @@ func TestM3_LimitsOfVersion2(t *testing.T) {
 	}
 }
 
-func TestM3_LimitsThatCannotBeAppliedAreReported(t *testing.T) {
+// Covers: M3
+func TestLimitsThatCannotBeAppliedAreReported(t *testing.T) {
 	f := newFake()
 	f.v2("/sys/fs/cgroup", "cpu")
 	named := openFake(t, f, mountV2, "name")
@@ -447,7 +455,9 @@ func TestM3_LimitsThatCannotBeAppliedAreReported(t *testing.T) {
 }
 
 // The kernel says only that it is to be tried again.
-func TestN3_M3_NoMoreGroups(t *testing.T) {
+//
+// Covers: M3, N3
+func TestGroupLimitReached(t *testing.T) {
 	for want, err := range map[string]error{"cgroup.max.descendants": unix.EAGAIN, "": fs.ErrExist} {
 		k := kernel{mkdir: func(string) error { return &fs.PathError{Op: "mkdir", Path: "/g", Err: err} }}
 		if got := k.ensure("/g"); (got != nil) != (want != "") || got != nil && !strings.Contains(got.Error(), want) {

@@ -89,7 +89,8 @@ func statusOf(t *testing.T, id Identity) map[string]string {
 	return m
 }
 
-func TestK10_Identity(t *testing.T) {
+// Covers: K10
+func TestSetIdentity(t *testing.T) {
 	keep := Of(unix.CAP_CHOWN, unix.CAP_KILL)
 	const kept, none = "0000000000000021", "0000000000000000"
 	tests := []struct {
@@ -116,7 +117,8 @@ func TestK10_Identity(t *testing.T) {
 	}
 }
 
-func TestE16_AsOpensWithTheRightsOfTheUser(t *testing.T) {
+// Covers: E16
+func TestAsOpensWithTheRightsOfTheUser(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Chmod(filepath.Dir(dir), 0o755))
 	must(t, os.Chmod(dir, 0o755))

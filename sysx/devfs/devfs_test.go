@@ -16,7 +16,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestK7_Make(t *testing.T) {
+// Covers: K7
+func TestMakeDevices(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("device nodes are made by root only: run this as root")
 	}
@@ -74,7 +75,8 @@ func describe(t *testing.T, path string) string {
 	return "?"
 }
 
-func TestK7_WrongEntriesAreReportedAndKept(t *testing.T) {
+// Covers: K7
+func TestWrongEntriesAreReportedAndKept(t *testing.T) {
 	tests := []struct {
 		name string
 		make func(dir string) error
@@ -113,7 +115,8 @@ func TestK7_WrongEntriesAreReportedAndKept(t *testing.T) {
 	}
 }
 
-func TestK7_NoDirectory(t *testing.T) {
+// Covers: K7
+func TestMissingDirectory(t *testing.T) {
 	file := t.TempDir() + "/file"
 	must(t, os.WriteFile(file, nil, 0o644))
 	for _, dir := range []string{file, file + "/dev"} {

@@ -239,7 +239,8 @@ func TestStart_PIDEnv(t *testing.T) {
 	}
 }
 
-func TestK1_Namespaces(t *testing.T) {
+// Covers: K1
+func TestChildHasNewNamespaces(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +265,9 @@ func TestK1_Namespaces(t *testing.T) {
 
 // The program is pid 2, as K2 says: PID 1's threads are made to take
 // other numbers, and where 2 is taken the program gets another.
-func TestK2_ProgramIsPID2(t *testing.T) {
+//
+// Covers: K2
+func TestProgramIsPID2(t *testing.T) {
 	last, err := os.OpenFile("/proc/sys/kernel/ns_last_pid", os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Covers: I1
 func TestRemoveAll_KindsOfFiles(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	must(t, os.MkdirAll(filepath.Join(outside, "sub"), 0o755))
@@ -66,7 +67,9 @@ func TestRemoveAll_KindsOfFiles(t *testing.T) {
 }
 
 // The standard library's RemoveAll holds a descriptor for each level.
-func TestI1_RemoveAllSurvivesAVeryDeepTree(t *testing.T) {
+//
+// Covers: I1
+func TestRemoveAllSurvivesAVeryDeepTree(t *testing.T) {
 	const depth = 20_000 // ten times PATH_MAX
 	// On a tmpfs, where state directories are, and twenty times faster.
 	shm, err := os.MkdirTemp("/dev/shm", "lithos-test-")

@@ -58,7 +58,8 @@ func hold(t *testing.T, path string) (end func(kill bool)) {
 	}
 }
 
-func TestN12_AnotherProcessHoldsIt(t *testing.T) {
+// Covers: N12
+func TestLockHeldByAnotherProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.pid")
 	end := hold(t, path)
 	_, err := Acquire(path, "me\n")
@@ -82,7 +83,8 @@ func TestN12_AnotherProcessHoldsIt(t *testing.T) {
 	}
 }
 
-func TestN12_StaleFileBlocksNobody(t *testing.T) {
+// Covers: N12
+func TestStaleLockBlocksNobody(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.pid")
 	hold(t, path)(true)
 	// The pid in it is alive, and longer than what is written next.
@@ -99,8 +101,10 @@ func TestN12_StaleFileBlocksNobody(t *testing.T) {
 	}
 }
 
-// TestN12_NeverTwo has many take and remove the same file at once.
-func TestN12_NeverTwo(t *testing.T) {
+// TestLockIsExclusive has many take and remove the same file at once.
+//
+// Covers: N12
+func TestLockIsExclusive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.pid")
 	var holders, taken atomic.Int32
 	var all sync.WaitGroup

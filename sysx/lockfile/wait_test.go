@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-func TestO9_Holds(t *testing.T) {
+// Covers: O9
+func TestHoldsTellsTheOwner(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "master.pid")
 	if _, err := Holds(path, os.Getpid()); !os.IsNotExist(err) {
 		t.Errorf("without a file: %v", err)
@@ -38,7 +39,8 @@ func TestO9_Holds(t *testing.T) {
 	}
 }
 
-func TestO9_LockDirWaits(t *testing.T) {
+// Covers: O9
+func TestLockDirWaits(t *testing.T) {
 	dir := t.TempDir()
 	first, err := LockDir(dir, func() { t.Error("the first waits") })
 	if err != nil {

@@ -58,7 +58,8 @@ func flags(t *testing.T, path string) string {
 	return ""
 }
 
-func TestK5_NewAndFlags(t *testing.T) {
+// Covers: K5
+func TestNewMountHasItsFlags(t *testing.T) {
 	own(t)
 	dir := t.TempDir()
 	fd, err := New("tmpfs", NoSuid|NoDev|NoExec|ReadOnly|NoAtime, Option{"size", "1m"}, Option{"mode", "0700"})
@@ -72,7 +73,8 @@ func TestK5_NewAndFlags(t *testing.T) {
 	}
 }
 
-func TestK6_SetAttrAndCloneAreRecursive(t *testing.T) {
+// Covers: K6
+func TestSetAttrAndCloneAreRecursive(t *testing.T) {
 	own(t)
 	src, recursive, single := t.TempDir(), t.TempDir(), t.TempDir()
 	outer, err := New("tmpfs", NoDev)
@@ -104,7 +106,8 @@ func TestK6_SetAttrAndCloneAreRecursive(t *testing.T) {
 	}
 }
 
-func TestK3_MakePrivate(t *testing.T) {
+// Covers: K3
+func TestMakePrivateStopsPropagation(t *testing.T) {
 	dir := t.TempDir()
 	own(t)
 	fd, err := New("tmpfs", 0)
@@ -124,7 +127,8 @@ func TestK3_MakePrivate(t *testing.T) {
 	}
 }
 
-func TestK13_Errors(t *testing.T) {
+// Covers: K13
+func TestErrorsNameThePath(t *testing.T) {
 	own(t)
 	file := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(file, nil, 0o644))
@@ -156,7 +160,8 @@ func TestK13_Errors(t *testing.T) {
 	}
 }
 
-func TestK4_PivotRootNeedsNoPlaceForTheOldRoot(t *testing.T) {
+// Covers: K4
+func TestPivotRootNeedsNoPlaceForTheOldRoot(t *testing.T) {
 	dir := t.TempDir()
 	done := make(chan error, 1)
 	go func() { done <- pivotInto(dir) }()

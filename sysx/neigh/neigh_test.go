@@ -79,7 +79,8 @@ func (c *container) claim() error {
 	})
 }
 
-func TestL2_TakenAddressesAreFound(t *testing.T) {
+// Covers: L2
+func TestTakenAddressesAreFound(t *testing.T) {
 	newBridge(t)
 	for _, net := range []struct{ address, other, prefix string }{
 		{"10.9.1.2", "10.9.1.3", "10.9.0.0/16"},
@@ -103,7 +104,9 @@ func TestL2_TakenAddressesAreFound(t *testing.T) {
 }
 
 // Who listens for others with its address hears them alone.
-func TestL2_OnlyClaimsAreHeard(t *testing.T) {
+//
+// Covers: L2
+func TestOnlyClaimsAreReported(t *testing.T) {
 	newBridge(t)
 	for _, net := range []struct{ address, other, prefix string }{
 		{"10.9.1.2", "10.9.1.3", "10.9.0.0/16"},
@@ -151,7 +154,9 @@ func TestL2_OnlyClaimsAreHeard(t *testing.T) {
 
 // A peer that knows the address of a container that is gone finds the next one
 // at once, not after its own patience with the old hardware address.
-func TestL5_PeersLearnTheNewHardwareAddress(t *testing.T) {
+//
+// Covers: L5
+func TestPeersLearnTheNewHardwareAddress(t *testing.T) {
 	newBridge(t)
 	for _, net := range []struct{ address, peer, prefix string }{
 		{"10.9.1.2", "10.9.1.3", "10.9.0.0/16"},

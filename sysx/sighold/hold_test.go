@@ -86,7 +86,8 @@ func after() error {
 	}
 }
 
-func TestN4_ASignalWaitsForTheNextProgram(t *testing.T) {
+// Covers: N4
+func TestHeldSignalReachesTheNextProgram(t *testing.T) {
 	for n := range 60 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = []string{"SIGHOLD_TEST=before", "GORACE=atexit_sleep_ms=0"} // else each ends a second later

@@ -51,7 +51,8 @@ func bound(t *testing.T, f *os.File) netip.AddrPort {
 
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
-func TestG3_Address(t *testing.T) {
+// Covers: G3
+func TestParseAddress(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "127.0.0.2:0", "0.0.0.0:0", "[::1]:0", "[::]:0", "[::ffff:127.0.0.3]:0", "[::1%lo]:0", "[::1%1]:0"} {
 		t.Run(addr, func(t *testing.T) {
 			want := netip.MustParseAddrPort(addr)
@@ -73,7 +74,8 @@ func TestG3_Address(t *testing.T) {
 	}
 }
 
-func TestG3_BothFamiliesOnOnePort(t *testing.T) {
+// Covers: G3
+func TestBothFamiliesOnOnePort(t *testing.T) {
 	v6 := mustListen(t, Options{Addr: netip.MustParseAddrPort("[::]:0"), Backlog: 1})
 	port := bound(t, v6).Port()
 	v4 := mustListen(t, Options{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), port), Backlog: 1})
@@ -86,7 +88,9 @@ func TestG3_BothFamiliesOnOnePort(t *testing.T) {
 }
 
 // The kernel shows the backlog as the "send queue" of a listening socket.
-func TestG4_Backlog(t *testing.T) {
+//
+// Covers: G4
+func TestListenBacklog(t *testing.T) {
 	for _, backlog := range []int{3, 128} {
 		f := mustListen(t, Options{Addr: loopback, Backlog: backlog})
 		info, err := unix.GetsockoptTCPInfo(int(f.Fd()), unix.IPPROTO_TCP, unix.TCP_INFO)
@@ -99,7 +103,8 @@ func TestG4_Backlog(t *testing.T) {
 	}
 }
 
-func TestG5_G6_G7_OptionsAreReadBack(t *testing.T) {
+// Covers: G5, G6, G7
+func TestOptionsAreReadBack(t *testing.T) {
 	for i := range 8 {
 		o := Options{Addr: loopback, Backlog: 1, ReuseAddr: i&1 != 0, ReusePort: i&2 != 0, NonBlock: i&4 != 0}
 		f := mustListen(t, o)
@@ -129,7 +134,8 @@ func TestG5_G6_G7_OptionsAreReadBack(t *testing.T) {
 	}
 }
 
-func TestG6_ReusePortSharesThePort(t *testing.T) {
+// Covers: G6
+func TestReusePortSharesThePort(t *testing.T) {
 	o := Options{Addr: loopback, Backlog: 1, ReusePort: true, UID: 4321}
 	o.Addr = bound(t, mustListen(t, o))
 	mustListen(t, o)
@@ -144,7 +150,9 @@ func TestG6_ReusePortSharesThePort(t *testing.T) {
 }
 
 // Connections to a container's socket must not wake the supervisor up.
-func TestG7_NotInTheRuntimesPoller(t *testing.T) {
+//
+// Covers: G7
+func TestSocketStaysOutOfTheRuntimePoller(t *testing.T) {
 	f := mustListen(t, Options{Addr: loopback, Backlog: 1, NonBlock: true})
 	infos, err := filepath.Glob("/proc/self/fdinfo/*")
 	if err != nil {
@@ -161,7 +169,8 @@ func TestG7_NotInTheRuntimesPoller(t *testing.T) {
 	}
 }
 
-func TestG15_OwnerOfTheSocket(t *testing.T) {
+// Covers: G15
+func TestOwnerOfTheSocket(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
@@ -200,7 +209,8 @@ func TestG15_OwnerOfTheSocket(t *testing.T) {
 	}
 }
 
-func TestG14_Errors(t *testing.T) {
+// Covers: G14
+func TestListenErrors(t *testing.T) {
 	before, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +249,9 @@ func TestG14_Errors(t *testing.T) {
 }
 
 // A program that is not root gets a port below 1024.
-func TestG1_PortsBelow1024ForAnyUser(t *testing.T) {
+//
+// Covers: G1
+func TestPortsBelow1024ForAnyUser(t *testing.T) {
 	for port := uint16(1023); port > 1000; port-- {
 		o := Options{Addr: netip.AddrPortFrom(loopback.Addr(), port), Backlog: 1, UID: 4321, GID: 4321}
 		f, err := Listen(o)

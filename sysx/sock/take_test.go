@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestG12_ASocketIsKnownByItsAddress(t *testing.T) {
+// Covers: G12
+func TestSocketIsFoundByItsAddress(t *testing.T) {
 	for _, text := range []string{"127.0.0.1:0", "[::1]:0"} {
 		f, err := Listen(Options{Addr: netip.MustParseAddrPort(text), Backlog: 5, NonBlock: true})
 		if err != nil {

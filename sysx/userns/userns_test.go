@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestC16_MapsAreWrittenAndTheNetworkBelongsToThem(t *testing.T) {
+// Covers: C16
+func TestNetworkBelongsToTheUserNamespace(t *testing.T) {
 	n, err := Make(Options{
 		UIDs:    []Map{{0, 100000, 1000}, {5000, 200000, 7}},
 		GIDs:    []Map{{0, 300000, 1}},
@@ -68,7 +69,8 @@ func TestC16_MapsAreWrittenAndTheNetworkBelongsToThem(t *testing.T) {
 	}
 }
 
-func TestL1_NetworkAlone(t *testing.T) {
+// Covers: L1
+func TestNetworkNamespaceAlone(t *testing.T) {
 	n, err := Make(Options{Network: true})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +85,8 @@ func TestL1_NetworkAlone(t *testing.T) {
 	}
 }
 
-func TestC16_BadMapsAreRefused(t *testing.T) {
+// Covers: C16
+func TestInvalidMapsAreRefused(t *testing.T) {
 	_, err := Make(Options{UIDs: []Map{{0, 1, 1}, {0, 2, 1}}, GIDs: []Map{{0, 1, 1}}})
 	if err == nil || !strings.Contains(err.Error(), "cannot write the uid-map: ") || !errors.Is(err, unix.EINVAL) {
 		t.Errorf("error %v", err)

@@ -160,7 +160,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestD12_BrokenObjectsAreShownWithTheirProblems(t *testing.T) {
+// Covers: D12
+func TestBrokenObjectsAreShownWithTheirProblems(t *testing.T) {
 	s := newStage(t, -1)
 	v := version("web/app.0", "v1")
 	s.board.Publish(running(v, 7))
@@ -243,7 +244,9 @@ func TestWait(t *testing.T) {
 }
 
 // A daemon that is told to stop as soon as it has begun leaves no socket behind.
-func TestN4_ClosedAsSoonAsItServes(t *testing.T) {
+//
+// Covers: N4
+func TestCloseRemovesTheSocketAtOnce(t *testing.T) {
 	for range 200 {
 		path := filepath.Join(t.TempDir(), "s")
 		l, err := sock.ListenUnix(path, 0o600, -1)
@@ -530,7 +533,9 @@ func TestNobodyListens(t *testing.T) {
 }
 
 // Who was told of a death finds it, although it is written down by the way.
-func TestO9_ADeathThatIsShownIsFound(t *testing.T) {
+//
+// Covers: O9
+func TestShownDeathIsFoundInTheArchive(t *testing.T) {
 	s := newStage(t, -1)
 	for n := range 200 {
 		s.deaths.Add(deaths.Entry{Death: &api.Death{Name: "web/app.0", Exit: api.Exit{At: time.Now(), PID: n}}, From: -1})

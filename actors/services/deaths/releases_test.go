@@ -14,7 +14,9 @@ import (
 )
 
 // The files in testdata were written by these releases.
-func TestO2_DeathsOfEarlierReleases(t *testing.T) {
+//
+// Covers: O2
+func TestDeathsOfEarlierReleasesAreRead(t *testing.T) {
 	for release, want := range map[string]api.Death{
 		"d2b3d2f": {
 			Exit:   api.Exit{PID: 27094, Uptime: 0.157818902},

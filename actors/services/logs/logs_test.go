@@ -55,7 +55,8 @@ func wantSaid(t *testing.T, text string, want ...string) {
 	}
 }
 
-func TestP4_TheFormOfALine(t *testing.T) {
+// Covers: P4
+func TestLineFormat(t *testing.T) {
 	var b bytes.Buffer
 	log := To(&b, zerolog.TraceLevel).Master()
 	sayAll(log)
@@ -81,7 +82,8 @@ func TestP4_TheFormOfALine(t *testing.T) {
 	}
 }
 
-func TestB14_ParseLevel(t *testing.T) {
+// Covers: B14
+func TestParseLevel(t *testing.T) {
 	for name, want := range map[string]zerolog.Level{
 		"error": zerolog.ErrorLevel, "WARN": zerolog.WarnLevel, "Info": zerolog.InfoLevel,
 		"debug": zerolog.DebugLevel, "trace": zerolog.TraceLevel, "off": zerolog.Disabled,
@@ -97,7 +99,8 @@ func TestB14_ParseLevel(t *testing.T) {
 	}
 }
 
-func TestB14_LevelsAndTheOverride(t *testing.T) {
+// Covers: B14
+func TestCommandLineOverridesTheLevel(t *testing.T) {
 	tests := []struct {
 		name, config, override string
 		want                   []string
@@ -123,7 +126,8 @@ func TestB14_LevelsAndTheOverride(t *testing.T) {
 	}
 }
 
-func TestB13_P5_TheMasterLogIsAppendedTo(t *testing.T) {
+// Covers: B13, P5
+func TestMasterLogIsAppendedTo(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		set, err := Open(master(dir), Options{})
@@ -140,7 +144,8 @@ func TestB13_P5_TheMasterLogIsAppendedTo(t *testing.T) {
 	}
 }
 
-func TestC6_C7_P5_TheLogOfASandbox(t *testing.T) {
+// Covers: C6, C7, P5
+func TestSandboxHasItsOwnLog(t *testing.T) {
 	dir := t.TempDir()
 	set, err := Open(master(dir), Options{})
 	if err != nil {
@@ -171,7 +176,8 @@ func TestC6_C7_P5_TheLogOfASandbox(t *testing.T) {
 	wantSaid(t, read(t, filepath.Join(dir, "master.log")), "warn", "error", "debug", "info", "warn", "error")
 }
 
-func TestC6_ASandboxWhoseLogCannotBeOpened(t *testing.T) {
+// Covers: C6
+func TestSandboxLogThatCannotBeOpened(t *testing.T) {
 	dir := t.TempDir()
 	set, err := Open(master(dir), Options{})
 	if err != nil {
@@ -186,7 +192,8 @@ func TestC6_ASandboxWhoseLogCannotBeOpened(t *testing.T) {
 	wantSaid(t, read(t, filepath.Join(dir, "master.log")), "warn", "error")
 }
 
-func TestP5_AReloadOpensRenamedFilesAnew(t *testing.T) {
+// Covers: P5
+func TestReloadReopensRenamedFiles(t *testing.T) {
 	dir := t.TempDir()
 	set, err := Open(master(dir), Options{})
 	if err != nil {
@@ -208,7 +215,8 @@ func TestP5_AReloadOpensRenamedFilesAnew(t *testing.T) {
 	wantSaid(t, read(t, path), "warn")
 }
 
-func TestR1_LogStderr(t *testing.T) {
+// Covers: R1
+func TestLogStderrCopiesLines(t *testing.T) {
 	dir := t.TempDir()
 	var b bytes.Buffer
 	set, err := Open(master(dir), Options{Stderr: &b})
@@ -227,7 +235,9 @@ func TestR1_LogStderr(t *testing.T) {
 
 // Two lines are not written at all, and half of a third, as it is where the disk
 // is full.
-func TestP5_LinesThatCannotBeWrittenAreCounted(t *testing.T) {
+//
+// Covers: P5
+func TestLostLinesAreCounted(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		read, write, err := os.Pipe()
 		if err != nil {
@@ -295,7 +305,8 @@ func next(t *testing.T, lines <-chan string) string {
 	}
 }
 
-func TestB15_B16_P5_Syslog(t *testing.T) {
+// Covers: B15, B16, P5
+func TestSyslogReplacesTheFiles(t *testing.T) {
 	addr, lines := daemon(t)
 	dir := t.TempDir()
 	m := master(dir)
@@ -329,7 +340,8 @@ func TestB15_B16_P5_Syslog(t *testing.T) {
 	}
 }
 
-func TestB15_AnUnknownFacilityFallsBackToFiles(t *testing.T) {
+// Covers: B15
+func TestUnknownFacilityFallsBackToFiles(t *testing.T) {
 	dir := t.TempDir()
 	m := master(dir)
 	m.SyslogFacility = "local9"
@@ -346,7 +358,8 @@ func TestB15_AnUnknownFacilityFallsBackToFiles(t *testing.T) {
 	}
 }
 
-func TestB15_FacilitiesOfBothSpellings(t *testing.T) {
+// Covers: B15
+func TestFacilityHasTwoSpellings(t *testing.T) {
 	for _, name := range []string{"daemon", "LOG_DAEMON", "Local0", "log_local7", "authpriv"} {
 		if _, err := parseFacility(name); err != nil {
 			t.Error(err)
@@ -354,7 +367,8 @@ func TestB15_FacilitiesOfBothSpellings(t *testing.T) {
 	}
 }
 
-func TestB15_NobodyWaitsForSyslog(t *testing.T) {
+// Covers: B15
+func TestSyslogBlocksNobody(t *testing.T) {
 	// Nobody listens there: lines are dropped and counted.
 	m := master(t.TempDir())
 	m.SyslogFacility = "daemon"
@@ -376,7 +390,8 @@ func TestB15_NobodyWaitsForSyslog(t *testing.T) {
 	}
 }
 
-func TestB15_LostLinesAreSaid(t *testing.T) {
+// Covers: B15
+func TestLostSyslogLinesAreReported(t *testing.T) {
 	addr, lines := daemon(t)
 	m := master(t.TempDir())
 	m.SyslogFacility = "daemon"

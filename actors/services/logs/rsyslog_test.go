@@ -65,9 +65,11 @@ func await(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// TestB15_B16_RsyslogUnderstandsUs compares with the syslog daemon that Debian
+// TestRsyslogParsesOurLines compares with the syslog daemon that Debian
 // has, not with our own reading of the protocol.
-func TestB15_B16_RsyslogUnderstandsUs(t *testing.T) {
+//
+// Covers: B15, B16
+func TestRsyslogParsesOurLines(t *testing.T) {
 	socket, file := rsyslog(t)
 	m := master(t.TempDir())
 	m.SyslogFacility, m.LogLevel = "local3", "debug"

@@ -80,7 +80,9 @@ func (s *stage) read(t *testing.T, want string) {
 }
 
 // Q6: there is nothing of CPU or memory in them.
-func TestQ1_Q2_Q3_Q6_TheFilesOfCantal(t *testing.T) {
+//
+// Covers: Q1, Q2, Q3, Q6
+func TestCantalFiles(t *testing.T) {
 	s := newStage(t, t.TempDir())
 	s.want("web/app.0", "web/app.1")
 	s.c.Registry.Of("web/app").Started.Store(3)
@@ -126,7 +128,8 @@ level 8 signed: {"group":"processes.web.app","metric":"running"}
 	}
 }
 
-func TestO8_CountersGoOnAfterARestart(t *testing.T) {
+// Covers: O8
+func TestCountersSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := newStage(t, dir)
 	s.want("web/app.0", "we.b/old.0")

@@ -262,7 +262,8 @@ func notOverwritten(t *testing.T, a *arena, name string) {
 	t.Log(o.Detail)
 }
 
-func TestC5_E16_H1_H6_H9_I3_I4_I9_J7_K4_Traps(t *testing.T) {
+// Covers: C5, E16, H1, H6, H9, I3, I4, I9, J7, K4
+func TestHostileImagesCannotReachTheHost(t *testing.T) {
 	a := sharedFor(t)
 	for _, s := range wholeSandboxes() {
 		t.Run(s.name, func(t *testing.T) {

@@ -57,7 +57,8 @@ func litter([]string) int {
 	return 9
 }
 
-func TestI1_M6_LitterInTheStateDirIsRemoved(t *testing.T) {
+// Covers: I1, M6
+func TestLitterInTheStateDirIsRemoved(t *testing.T) {
 	t.Parallel()
 	const again = "restart-timeout: 0.2"
 	attackers := []box{
@@ -100,7 +101,9 @@ func swap([]string) int {
 
 // A path that changes while a container is started leads out of it no more than
 // one that doesn't.
-func TestH3_E16_PathsThatAreSwappedDuringTheStart(t *testing.T) {
+//
+// Covers: E16, H3
+func TestPathsSwappedDuringTheStart(t *testing.T) {
 	t.Parallel()
 	for _, s := range wholeSandboxes() {
 		t.Run(s.name, func(t *testing.T) {

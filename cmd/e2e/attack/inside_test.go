@@ -140,7 +140,8 @@ func reported(t *testing.T, a *arena, box, file string, v any) {
 	})
 }
 
-func TestK1_K10_H2_H5_Y3_InsideAContainer(t *testing.T) {
+// Covers: H2, H5, K1, K10, Y3
+func TestAttacksFromInsideAContainer(t *testing.T) {
 	a := sharedFor(t)
 	for _, s := range sandboxes {
 		for _, user := range []string{"root", "user"} {

@@ -25,8 +25,8 @@ type mutation struct {
 type edit struct{ file, old, new string }
 
 const (
-	insideTest = "TestK1_K10_H2_H5_Y3_InsideAContainer/plain"
-	trapsTest  = "TestC5_E16_H1_H6_H9_I3_I4_I9_J7_K4_Traps/plain"
+	insideTest = "TestAttacksFromInsideAContainer/plain"
+	trapsTest  = "TestHostileImagesCannotReachTheHost/plain"
 )
 
 var (
@@ -110,8 +110,8 @@ var mutations = []mutation{
 		"point-link-absolute", "point-link-up", "sub-link-absolute", "sub-link-up", "sub-link-on-the-way", "sub-mkdir-by-a-link",
 		"sub-readonly-link", "sub-magic-link",
 	}},
-	{name: "paths-inside-while-they-change", edits: lookUpAnywhere, run: "TestH3_E16_PathsThatAreSwappedDuringTheStart/plain",
-		wins: []string{"TestH3_E16_PathsThatAreSwappedDuringTheStart/plain"}},
+	{name: "paths-inside-while-they-change", edits: lookUpAnywhere, run: "TestPathsSwappedDuringTheStart/plain",
+		wins: []string{"TestPathsSwappedDuringTheStart/plain"}},
 	{name: "configs-inside", edits: []edit{{"configs/files/files.go", "unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS", "0"},
 		{"configs/files/files.go", "Openat2(i.fd, file,", `Openat2(i.fd, "./"+file,`}}, run: trapsTest, wins: []string{
 		"config-link-absolute", "config-link-up", "config-directory-link", "config-magic-link",
@@ -119,9 +119,9 @@ var mutations = []mutation{
 	{name: "etc-without-links", edits: []edit{{"spawn/knot/state.go", "unix.Openat(etc, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)", "unix.Openat(etc, name, unix.O_PATH|unix.O_CLOEXEC, 0)"}}, run: trapsTest, wins: []string{
 		"etc-hosts-link", "etc-resolv-link",
 	}},
-	{name: "pids-limit", edits: []edit{{"spawn/spawner.go", "PIDs: limits.PIDs,", ""}}, run: "TestM7_ForkBomb/plain", wins: []string{"TestM7_ForkBomb/plain"}},
+	{name: "pids-limit", edits: []edit{{"spawn/spawner.go", "PIDs: limits.PIDs,", ""}}, run: "TestForkBombIsLimited/plain", wins: []string{"TestForkBombIsLimited/plain"}},
 	{name: "fileno-limit", edits: []edit{{"spawn/knot/program.go", "s.attr.Last.Setrlimit(forkexec.RlimitNofile, spec.FilenoLimit, spec.FilenoLimit)",
-		"s.attr.Last.Setrlimit(forkexec.RlimitNofile, 1<<19, 1<<19)"}}, run: "TestE5_DescriptorsAndPorts/plain", wins: []string{"TestE5_DescriptorsAndPorts/plain"}},
+		"s.attr.Last.Setrlimit(forkexec.RlimitNofile, 1<<19, 1<<19)"}}, run: "TestDescriptorsAndPortsAreLimited/plain", wins: []string{"TestDescriptorsAndPortsAreLimited/plain"}},
 }
 
 // Each attack is seen to succeed where its defence is gone: a test that can't

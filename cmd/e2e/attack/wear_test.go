@@ -114,7 +114,8 @@ func spareThreads() {
 	gone.Wait()
 }
 
-func TestM7_ForkBomb(t *testing.T) {
+// Covers: M7
+func TestForkBombIsLimited(t *testing.T) {
 	t.Parallel()
 	beside(t, "pids-limit: 60\ncpu-quota: 0.5", []box{{name: "bomb", args: []string{"bomb"}}}, func(t *testing.T, a *arena, s sandbox, knots []knot) {
 		var o struct {
@@ -146,7 +147,8 @@ func flood([]string) int {
 	return report("/out/flooded", true)
 }
 
-func TestP1_LogFlood(t *testing.T) {
+// Covers: P1
+func TestLogFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	beside(t, "", []box{{name: "flood", args: []string{"flood"}}}, func(t *testing.T, a *arena, s sandbox, knots []knot) {
 		var done bool
@@ -203,7 +205,8 @@ func sockets([]string) int {
 	return report("/out/sockets", o)
 }
 
-func TestE5_DescriptorsAndPorts(t *testing.T) {
+// Covers: E5
+func TestDescriptorsAndPortsAreLimited(t *testing.T) {
 	t.Parallel()
 	attacker := box{name: "sockets", args: []string{"sockets"}, config: "fileno-limit: 300"}
 	beside(t, "", []box{attacker}, func(t *testing.T, a *arena, s sandbox, knots []knot) {
@@ -226,7 +229,8 @@ func pretend(args []string) int {
 	return 70
 }
 
-func TestO3_N7_AProcessThatLooksLikePID1(t *testing.T) {
+// Covers: N7, O3
+func TestImpostorOfPID1(t *testing.T) {
 	t.Parallel()
 	for _, s := range wholeSandboxes() {
 		t.Run(s.name, func(t *testing.T) {

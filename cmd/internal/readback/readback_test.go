@@ -72,7 +72,8 @@ func example() (*configs.Container, *Seen, *Host) {
 	return c, s, &Host{host}
 }
 
-func TestM3_K10_Differences(t *testing.T) {
+// Covers: K10, M3
+func TestDifferencesFromTheConfigAreListed(t *testing.T) {
 	line := func(s *Seen, key, value string) { s.status[key] = value }
 	// mounted replaces a text in the table.
 	mounted := func(s *Seen, from, to string) {

@@ -104,7 +104,8 @@ func TestReadsAllAndEndsItsProcess(t *testing.T) {
 	}
 }
 
-func TestG9_ImagesThatHangAreGivenUpTogetherAndAskedOnce(t *testing.T) {
+// Covers: G9
+func TestHangingImagesTimeOutTogether(t *testing.T) {
 	h := newHost(t, "a", "b", "c")
 	begin := time.Now()
 	h.want("two hang", h.read("a/fifo", "b/config", "c/fifo", "a/config"),
