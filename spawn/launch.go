@@ -18,9 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespaces of a container (checklist K1); those of the program (user,
-// network) are PID 1's to make.
-const namespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
+// cloneFlags make the namespaces of PID 1. Those of the program (user, network) are
+// made by [isolate].
+const cloneFlags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
 // lastPID is where the pids of the new namespace go on from: the threads of
 // PID 1 take 101 and up, and leave [wire.ProgramPID] to the program.
@@ -162,7 +162,7 @@ func (l *launch) noteFork(child *Child) error {
 // sealSpec is the memfd with the spec and, for the path without a runtime, the list
 // of its calls. wipe is to be called in any case.
 func (l *launch) sealSpec() (f *os.File, wipe func(), err error) {
-	parts, wipe := l.encode()
+	parts, wipe := encode(&l.spec, l.request.Secrets, !l.config.General)
 	size := 0
 	for _, p := range parts {
 		size += len(p)
@@ -215,7 +215,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 		// PID 1 waits all its life: each further P of its runtime would
 		// only be memory, and inside it is too late to say so.
 		Env:   []string{"TERM=" + term(), "GOMAXPROCS=1"},
-		Flags: namespaces,
+		Flags: cloneFlags,
 		PIDFD: true,
 		Steps: new(forkexec.Plan),
 		Last:  freshSignals,

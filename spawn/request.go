@@ -1,13 +1,17 @@
 package spawn
 
 import (
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/netip"
 	"os"
-	"time"
+	"slices"
 
+	"lithos/spawn/knot"
 	"lithos/spawn/records"
+	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/sock"
 	"lithos/sysx/userns"
@@ -103,18 +107,36 @@ type Network struct {
 	Gateway netip.Addr // invalid = no default route
 }
 
-// Child is a PID 1 that was started.
-type Child struct {
-	PID   int
-	PIDFD *os.File
-	// Started is when, on the wall clock and with a monotonic reading.
-	Started time.Time
-	Waited  bool // it was prepared, and waited for this, see [Standby]
-	// Degraded has a sentence for each limit that could not be applied
-	// (checklist M3).
-	Degraded []string
-	// Notice is what the program of Request.NoticeFD writes, see [AwaitNotice],
-	// or that of Request.NotifyPath sends, see [PeekNotice]; nil = nothing is
-	// heard of it.
-	Notice *os.File
+// check finds requests that no container can be made from.
+func (r *Request) check() error {
+	switch {
+	case r.Spec == nil:
+		return errors.New("no spec")
+	case len(r.Sockets) != len(r.Spec.Sockets):
+		return fmt.Errorf("%d sockets for %d descriptors of the program", len(r.Sockets), len(r.Spec.Sockets))
+	case len(r.Argv) == 0:
+		return errors.New("no command line")
+	case r.Network == nil && slices.Contains(r.Sockets, nil):
+		return errors.New("a socket is missing")
+	}
+	return nil
+}
+
+// seed makes keys that no other process can guess.
+var seed = maphash.MakeSeed()
+
+// key tells containers apart. It covers the secrets, which can't be had from it.
+func (r *Request) key() uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	_, _ = h.Write(wire.Encode(r.Spec))
+	for _, secret := range r.Secrets {
+		fmt.Fprintf(&h, "%q %d ", secret.Name, len(secret.Value))
+		_, _ = h.Write(secret.Value)
+	}
+	if r.Spec.Hosts.PublicHostname {
+		_, _ = h.Write(knot.HostsLines(&r.Spec.Hosts))
+	}
+	fmt.Fprintf(&h, "%q %v %v %+v %d %q", r.Argv, r.UIDMap, r.GIDMap, r.Limits, r.NoticeFD, r.NotifyPath)
+	return h.Sum64()
 }

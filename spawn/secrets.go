@@ -7,36 +7,38 @@ import (
 	"lithos/spawn/wire"
 )
 
-// encode gives the encoded Spec, with the secrets in its environment, in its
-// parts, and what wipes all that has them in it. The garbage collector clears no memory, so
-// they would stay in that of the supervisor for as long as it pleases.
+// encode returns the parts of an encoded Spec with the secrets in its environment.
+// With runtimeless they have the list of PID 1's calls, if there can be one. wipe
+// overwrites all memory that has the secrets in it: the garbage collector would not.
 //
-// Postconditions: after wipe the result must not be used, nor the secrets.
-func (l *launch) encode() (parts [][]byte, wipe func()) {
-	env := l.spec.Env
-	hidden := make([][]byte, 0, len(l.request.Secrets))
-	for _, s := range l.request.Secrets {
+// Postconditions: after wipe neither the result nor the secrets may be used.
+func encode(spec *wire.Spec, secrets []Secret, runtimeless bool) (parts [][]byte, wipe func()) {
+	env := spec.Env
+	hidden := make([][]byte, 0, len(secrets))
+	for _, s := range secrets {
 		b := make([]byte, 0, len(s.Name)+1+len(s.Value))
 		b = append(append(append(b, s.Name...), '='), s.Value...)
 		hidden = append(hidden, b)
-		// A string that is wiped with b: nobody keeps it, see wipe.
-		l.spec.Env = append(l.spec.Env[:len(l.spec.Env):len(l.spec.Env)], unsafe.String(unsafe.SliceData(b), len(b)))
+		// This string is wiped with b. Nothing keeps it, see wipe.
+		spec.Env = append(spec.Env[:len(spec.Env):len(spec.Env)], unsafe.String(unsafe.SliceData(b), len(b)))
 	}
-	spec, list := wire.Encode(&l.spec), (*knot.List)(nil)
-	if !l.config.General {
-		list = knot.Compile(&l.spec)
+	encoded, list := wire.Encode(spec), (*knot.List)(nil)
+	if runtimeless {
+		list = knot.Compile(spec)
 	}
-	parts = wire.Wrap(spec, list.Bytes())
+	parts = wire.Wrap(encoded, list.Bytes())
 	if len(hidden) == 0 {
 		return parts, list.Free
 	}
 	return parts, func() {
-		l.spec.Env = env
+		spec.Env = env
 		for _, b := range hidden {
 			clear(b)
 		}
-		l.request.Wipe()
-		clear(spec)
+		for _, s := range secrets {
+			clear(s.Value)
+		}
+		clear(encoded)
 		list.Free()
 	}
 }

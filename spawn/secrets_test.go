@@ -20,8 +20,8 @@ func TestSecretsAreEncodedAndWiped(t *testing.T) {
 	if text := fmt.Sprintf("%v %+v %#v %s", r.Secrets, r.Secrets, r.Secrets, r.Secrets); strings.Contains(text, "hunter") {
 		t.Errorf("it is printed: %s", text)
 	}
-	l := &launch{request: r, spec: *r.Spec}
-	parts, wipe := l.encode()
+	started := *r.Spec
+	parts, wipe := encode(&started, r.Secrets, true)
 	if all := string(slices.Concat(parts...)); runtime.GOARCH == "amd64" && strings.Count(all, "hunter2") != 2 {
 		t.Errorf("it is there %d times", strings.Count(all, "hunter2"))
 	}
@@ -37,7 +37,7 @@ func TestSecretsAreEncodedAndWiped(t *testing.T) {
 	if strings.Trim(string(slices.Concat(parts...))+string(secret), "\x00") != "" {
 		t.Error("something is left after the wiping")
 	}
-	if want := []string{"A=1"}; !slices.Equal(l.spec.Env, want) || !slices.Equal(r.Spec.Env, want) || env[:2][1] != "" {
-		t.Errorf("the environment is %q and %q afterwards", l.spec.Env, r.Spec.Env)
+	if want := []string{"A=1"}; !slices.Equal(started.Env, want) || !slices.Equal(r.Spec.Env, want) || env[:2][1] != "" {
+		t.Errorf("the environment is %q and %q afterwards", started.Env, r.Spec.Env)
 	}
 }

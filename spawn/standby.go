@@ -3,7 +3,6 @@ package spawn
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,9 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lithos/spawn/knot"
 	"lithos/spawn/records"
-	"lithos/spawn/wire"
 	"lithos/sysx/inroot"
 	"lithos/sysx/patient"
 )
@@ -118,26 +115,6 @@ func (h *Standby) Survey(spec *Spec) error {
 	return nil
 }
 
-// seed is for keys, which nobody outside can guess.
-var seed = maphash.MakeSeed()
-
-// keyOf tells containers apart. What secrets are is in it, and can't be had from
-// it.
-func keyOf(r *Request) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	_, _ = h.Write(wire.Encode(r.Spec))
-	for _, secret := range r.Secrets {
-		fmt.Fprintf(&h, "%q %d ", secret.Name, len(secret.Value))
-		_, _ = h.Write(secret.Value)
-	}
-	if r.Spec.Hosts.PublicHostname {
-		_, _ = h.Write(knot.HostsLines(&r.Spec.Hosts))
-	}
-	fmt.Fprintf(&h, "%q %v %v %+v %d %q", r.Argv, r.UIDMap, r.GIDMap, r.Limits, r.NoticeFD, r.NotifyPath)
-	return h.Sum64()
-}
-
 // connect makes the socket at which PID 1 waits.
 func (b *built) connect(name string) error {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -156,10 +133,8 @@ func (b *built) connect(name string) error {
 }
 
 // become gives it the place of the container, and says the word.
-func (b *built) become(r *Request) error {
-	head := r.RecordHead
+func (b *built) become(name, record, stateDir string, head records.Created) error {
 	head.Notice, head.Notify = b.head.Notice, b.head.Notify
-	head.Identity = identity(r)
 	text := records.CreatedLine(&head) + records.ForkedLine(b.forked)
 	const flags = unix.O_WRONLY | unix.O_TRUNC | unix.O_APPEND | unix.O_NOFOLLOW
 	f, err := open(b.record, flags)
@@ -171,14 +146,14 @@ func (b *built) become(r *Request) error {
 		return err
 	}
 	if b.notify != "" {
-		if err := os.Rename(b.notify, notifySocket(r.Record, r.Spec.Name)); err != nil {
+		if err := os.Rename(b.notify, notifySocket(record, name)); err != nil {
 			return err
 		}
 	}
-	if err := os.Rename(b.stateDir, r.Spec.StateDir); err != nil {
+	if err := os.Rename(b.stateDir, stateDir); err != nil {
 		return err
 	}
-	if err := os.Rename(b.record, r.Record); err != nil {
+	if err := os.Rename(b.record, record); err != nil {
 		return err
 	}
 	return unix.Sendto(rawFD(b.socket), []byte{1}, unix.MSG_NOSIGNAL, nil)

@@ -39,7 +39,7 @@ func (s *Spawner) Inspect(h *Standby) error {
 //
 // Preconditions: as for [Spawner.Start].
 func (s *Spawner) Prepare(r *Request) error {
-	if err := check(r); err != nil {
+	if err := r.check(); err != nil {
 		return err
 	}
 	if r.Network != nil {
@@ -51,7 +51,7 @@ func (s *Spawner) Prepare(r *Request) error {
 	if h.over {
 		return ErrDiscarded
 	}
-	b := &built{key: keyOf(r), sockets: slices.Clone(r.Sockets), record: standbyOf(r.Record), stateDir: standbyOf(r.Spec.StateDir)}
+	b := &built{key: r.key(), sockets: slices.Clone(r.Sockets), record: standbyOf(r.Record), stateDir: standbyOf(r.Spec.StateDir)}
 	asStandby := *r
 	asStandby.Record, asStandby.Argv = b.record, slices.Clone(r.Argv)
 	for i, arg := range asStandby.Argv {
@@ -93,7 +93,9 @@ func (s *Spawner) promote(r *Request) *Child {
 	if h.over, h.built = true, nil; b == nil {
 		return nil
 	}
-	if b.key != keyOf(r) || !slices.Equal(b.sockets, r.Sockets) || b.become(r) != nil {
+	head := r.RecordHead
+	head.Identity = identity(r)
+	if b.key != r.key() || !slices.Equal(b.sockets, r.Sockets) || b.become(r.Spec.Name, r.Record, r.Spec.StateDir, head) != nil {
 		go s.dismiss(b)
 		return nil
 	}

@@ -3,7 +3,6 @@ package spawn
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Start makes the container's cgroup with its limits, the memfd and the record,
@@ -14,7 +13,7 @@ import (
 // Preconditions: the calling thread is in the host's namespaces and has its
 // root's credentials; the one who waits for children expects Child.PID.
 func (s *Spawner) Start(r *Request) (*Child, error) {
-	if err := check(r); err != nil {
+	if err := r.check(); err != nil {
 		return nil, err
 	}
 	if r.Standby != nil {
@@ -32,19 +31,4 @@ func (s *Spawner) Start(r *Request) (*Child, error) {
 	s.networks.keep(r.Spec.Name, l.isolation)
 	s.mounts.hold(r.Spec, child)
 	return child, nil
-}
-
-// check finds requests that no container can be made from.
-func check(r *Request) error {
-	switch {
-	case r.Spec == nil:
-		return errors.New("no spec")
-	case len(r.Sockets) != len(r.Spec.Sockets):
-		return fmt.Errorf("%d sockets for %d descriptors of the program", len(r.Sockets), len(r.Spec.Sockets))
-	case len(r.Argv) == 0:
-		return errors.New("no command line")
-	case r.Network == nil && slices.Contains(r.Sockets, nil):
-		return errors.New("a socket is missing")
-	}
-	return nil
 }
