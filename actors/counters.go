@@ -8,7 +8,7 @@ import (
 )
 
 // Counters count what happened to all instances of one process of a sandbox
-// (checklist Q2). Its process actors add to them, and whoever exports metrics
+// (requirement Q2). Its process actors add to them, and whoever exports metrics
 // reads them.
 type Counters struct {
 	Started  atomic.Int64

@@ -135,7 +135,7 @@ type Child struct {
 // Socket is one listening socket that is asked for.
 type Socket = spawn.Socket
 
-// Leftovers is what earlier daemons left (checklist M6).
+// Leftovers is what earlier daemons left (requirement M6).
 type Leftovers struct {
 	Containers []Leftover
 	// Unknown has a sentence for each thing whose name is not one of ours:

@@ -9,7 +9,7 @@ import (
 	"lithos/configs/document"
 )
 
-// containerKeys are the options of a container config (seeds/000 §5.2).
+// containerKeys are the options of a container config (section E of docs/requirements.md).
 var containerKeys = []string{
 	"kind", "variables", "metadata", "volumes", "user-id", "group-id",
 	"restart-timeout", "kill-timeout", "memory-limit", "fileno-limit", "cpu-shares",
@@ -198,7 +198,7 @@ func checkEnvName(e document.Entry) bool {
 
 var resolvKeys = []string{"mount", "copy-from-host"}
 
-// readResolvConf reads resolv-conf (checklist E13, I2, I3).
+// readResolvConf reads resolv-conf (requirements E13, I2, I3).
 func readResolvConf(v document.Value) ResolvConf {
 	o, _ := v.Object(resolvKeys)
 	r := ResolvConf{
@@ -213,7 +213,7 @@ func readResolvConf(v document.Value) ResolvConf {
 
 var hostsKeys = []string{"mount", "copy-from-host", "localhost", "public-hostname"}
 
-// readHostsFile reads hosts-file (checklist I4-I7): our own lines are added by
+// readHostsFile reads hosts-file (requirements I4-I7): our own lines are added by
 // default exactly when the host's file is not copied.
 func readHostsFile(v document.Value) HostsFile {
 	o, _ := v.Object(hostsKeys)

@@ -17,7 +17,7 @@ import (
 
 // entryJSON is an entry of a process config in canonical form. Names and order
 // of the keys are those of the original, for operators who search for them in
-// `ps` and in the config log (checklist O4, P7, U 0.14.3).
+// `ps` and in the config log (requirements O4, P7).
 type entryJSON struct {
 	Instances       int               `json:"instances"`
 	Image           string            `json:"image"`
@@ -42,7 +42,7 @@ func instanceJSON(p *ProcessConfig, index int) string {
 }
 
 // ProcessesJSON is the sandbox's process config in canonical form on one line,
-// for the config log (checklist P7). Entries that can't be read are not in it.
+// for the config log (requirement P7). Entries that can't be read are not in it.
 func (s *Sandbox) ProcessesJSON() string {
 	all := make(map[string]entryJSON, len(s.Processes))
 	for _, p := range s.Processes {
@@ -70,7 +70,7 @@ func marshal(v any) string {
 
 // fingerprint hashes what a container made from c would be. What only the
 // supervisor looks at is left out: it takes effect at the next start, or at
-// once, and is no reason to restart (checklist C23).
+// once, and is no reason to restart (requirement C23).
 func fingerprint(c *Container, m *Master) string {
 	seen := *c
 	seen.Kind = ""
@@ -200,7 +200,7 @@ func structAppender(t reflect.Type) appender {
 }
 
 // WithName is the instance under another name: a command's is only known when
-// it is started, and arguments and environment may hold it (checklist D10, F8).
+// it is started, and arguments and environment may hold it (requirements D10, F8).
 func (in *Instance) WithName(name string) *Instance {
 	return in.recipe.instance(name, in.Index)
 }

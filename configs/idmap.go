@@ -77,7 +77,7 @@ func mapped(list []IDMap, id uint32) bool {
 }
 
 // outsideAllowed tells whether all outside ids of m are in one of the ranges
-// or in several that together hold them (checklist C10).
+// or in several that together hold them (requirement C10).
 func (m IDMap) outsideAllowed(ranges []Range) bool {
 	next, last := uint64(m.Outside), uint64(m.Outside)+uint64(m.Count)-1
 	for next <= last {

@@ -406,7 +406,7 @@ func CheckContainer(file string) Problems {
 }
 
 // sandboxFiles lists the sandbox configs of a directory: the files that end
-// in .yaml, without hidden ones, which editors leave (checklist C1).
+// in .yaml, without hidden ones, which editors leave (requirement C1).
 func sandboxFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -50,7 +50,7 @@ func TestManualExamples(t *testing.T) {
 		"container-activation.yaml":             {excerptContainer},
 		"container-choice.yaml":                 {excerptContainer},
 		"container-database-password.yaml":      nil,
-		"container-declared-variable.yaml":      nil, // `100m`, checklist A6
+		"container-declared-variable.yaml":      nil, // `100m`, requirement A6
 		"container-disk.yaml":                   nil, // `work-dir` and `!Persistent /db`, A10, A11
 		"container-gunicorn.yaml":               {excerptContainer},
 		"container-hosts-file.yaml":             {excerptContainer, proseNil},

@@ -9,7 +9,7 @@ import (
 	"lithos/configs/document"
 )
 
-// masterKeys are the options of the master config (seeds/000 chapter 2).
+// masterKeys are the options of the master config (section B of docs/requirements.md).
 var masterKeys = []string{
 	"sandboxes-dir", "processes-dir", "runtime-dir", "state-dir", "mount-dir", "devfs-dir",
 	"cgroup-name", "cgroup-controllers",
@@ -25,7 +25,7 @@ var syslogFacilities = []string{
 	"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 }
 
-// defaultControllers is also what an empty list means (checklist B8).
+// defaultControllers is also what an empty list means (requirement B8).
 var defaultControllers = []string{"name", "cpu", "cpuacct", "memory", "blkio"}
 
 // onDemandControllers are those of the options pids-limit and cpuset, which the
@@ -78,7 +78,7 @@ func readRuntimeDir(o *document.Object) string {
 	return o.Get("runtime-dir").AbsolutePath("/run/lithos")
 }
 
-// readConfigLogDir: null means off, absence does not (checklist B11).
+// readConfigLogDir: null means off, absence does not (requirement B11).
 func readConfigLogDir(o *document.Object) string {
 	v := o.Get("config-log-dir")
 	if o.Given("config-log-dir") && v.Null() {
@@ -87,7 +87,7 @@ func readConfigLogDir(o *document.Object) string {
 	return v.AbsolutePath("/var/log/lithos/config")
 }
 
-// readCgroupName: null means off (checklist B7).
+// readCgroupName: null means off (requirement B7).
 func readCgroupName(o *document.Object) string {
 	const def = "lithos.slice"
 	v := o.Get("cgroup-name")
@@ -141,7 +141,7 @@ func isDefault(controllers []string) bool {
 		!slices.ContainsFunc(controllers, func(name string) bool { return !contains(defaultControllers, name) })
 }
 
-// readFacility: an unknown one is told and files are used (checklist B15).
+// readFacility: an unknown one is told and files are used (requirement B15).
 func readFacility(v document.Value) string {
 	s := strings.TrimPrefix(strings.ToLower(v.Str("")), "log_")
 	if s != "" && !contains(syslogFacilities, s) {

@@ -27,7 +27,7 @@ func checkSandboxName(name string) error {
 	return nil
 }
 
-// checkProcessName: letters, digits, underscore and dash (checklist D11).
+// checkProcessName: letters, digits, underscore and dash (requirement D11).
 func checkProcessName(name string) error { return checkName(name, "") }
 
 func checkName(name, more string) error {
@@ -52,7 +52,7 @@ func isWord(r rune) bool {
 	return r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
-// checkImageName: exactly levels normal path components (checklist C5).
+// checkImageName: exactly levels normal path components (requirement C5).
 func checkImageName(image string, levels int) error {
 	if path.IsAbs(image) {
 		return document.Error("an image is a path below image-dir, it must not begin with a slash")

@@ -85,7 +85,7 @@ type Instance struct {
 	// the `--config` of lithos_knot and the line in the config log.
 	JSON string
 	// Fingerprint is equal for two instances if and only if a container
-	// made from either would be the same (checklist C23): a hash of
+	// made from either would be the same (requirement C23): a hash of
 	// Container without what only the supervisor looks at.
 	Fingerprint string
 	Container   *Container
@@ -116,7 +116,7 @@ type Container struct {
 	CPUSet      string // processors to use, "0-3,5"; "" = all
 	IOLimits    []IOLimit
 
-	// What the sandbox loosens (checklist K10), and its seccomp profile.
+	// What the sandbox loosens (requirement K10), and its seccomp profile.
 	AllowNewPrivileges bool
 	AddCapabilities    []string // by name, such as "NET_RAW", sorted
 	WritableProcSys    bool
@@ -210,7 +210,7 @@ type Host struct {
 // VolumeKind is the tag of a volume.
 type VolumeKind string
 
-// The kinds of volumes, seeds/000 chapter 7.
+// The kinds of volumes, as in section "Volumes" of the manual.
 const (
 	VolumeReadonly   VolumeKind = "Readonly"
 	VolumePersistent VolumeKind = "Persistent"

@@ -8,7 +8,7 @@ import (
 	"lithos/configs/document"
 )
 
-// processKeys are the options of an entry of a process config (seeds/000 §4.1).
+// processKeys are the options of an entry of a process config (section D of docs/requirements.md).
 var processKeys = []string{
 	"kind", "image", "config", "instances", "ip-addresses", "variables", "extra-secrets-namespaces",
 	"max-unavailable",
@@ -69,7 +69,7 @@ func attribute(list []document.Problem, name string) {
 }
 
 // warnTemplate: a name that begins with an underscore is for anchors, as a key
-// is everywhere (checklist A4); but it looks like a process that will not run.
+// is everywhere (requirement A4); but it looks like a process that will not run.
 func warnTemplate(e document.Entry) {
 	if e.Value.Has("image") && e.Value.Has("config") {
 		e.Warnf("is not run: names that begin with `_` are for anchors")
@@ -122,7 +122,7 @@ func readConfigPath(v document.Value) string {
 	return s
 }
 
-// readAddresses reads ip-addresses: one an instance (checklist D6).
+// readAddresses reads ip-addresses: one an instance (requirement D6).
 func readAddresses(v document.Value) []netip.Addr {
 	var list []netip.Addr
 	seen := map[netip.Addr]bool{}
@@ -144,7 +144,7 @@ func readAddresses(v document.Value) []netip.Addr {
 }
 
 // checkAddressCount: too few are an error; those left over are not used, as
-// after scaling down (checklist D6).
+// after scaling down (requirement D6).
 func (p *processEntry) checkAddressCount(c *document.Collector, cfg *ProcessConfig) {
 	have, want := len(cfg.IPAddresses), cfg.Instances
 	if cfg.Kind == KindCommand {

@@ -8,7 +8,7 @@ import (
 	"lithos/configs/document"
 )
 
-// sandboxKeys are the options of a sandbox config (seeds/000 chapter 3).
+// sandboxKeys are the options of a sandbox config (section C of docs/requirements.md).
 var sandboxKeys = []string{
 	"config-file", "image-dir", "image-dir-levels", "log-file", "log-level", "stdio-log-max-size", "stdio-log-keep",
 	"readonly-paths", "writable-paths",
@@ -137,7 +137,7 @@ func readVirtualPaths(v document.Value) map[string]string {
 	return paths
 }
 
-// readHosts reads additional-hosts, by name (checklist C15). A key may be
+// readHosts reads additional-hosts, by name (requirement C15). A key may be
 // several names with blanks between, as in a hosts file.
 func readHosts(v document.Value) []Host {
 	list, _ := v.Entries()
@@ -157,7 +157,7 @@ func readHosts(v document.Value) []Host {
 	return sortedBy(hosts, func(h Host) string { return h.Name })
 }
 
-// readNamespaces reads secrets-namespaces: `^[a-zA-Z0-9_.-]*$` (checklist J2).
+// readNamespaces reads secrets-namespaces: `^[a-zA-Z0-9_.-]*$` (requirement J2).
 // An empty list is the default.
 func readNamespaces(v document.Value, def []string) []string {
 	items, _ := v.Items()
@@ -181,7 +181,7 @@ func readNamespaces(v document.Value, def []string) []string {
 
 var bridgeKeys = []string{"bridge", "network", "default-gateway", "after-setup-command"}
 
-// readBridge reads bridged-network (checklist C21).
+// readBridge reads bridged-network (requirement C21).
 func readBridge(v document.Value) *BridgedNetwork {
 	if v.Null() {
 		return nil
@@ -227,7 +227,7 @@ func checkAfterSetup(v document.Value, command []string) {
 }
 
 // expandAfterSetup replaces `@{container_ip}` and the manual's spelling
-// `{@container_ip}` (checklist L4); unknown is a variable that is neither.
+// `{@container_ip}` (requirement L4); unknown is a variable that is neither.
 func expandAfterSetup(arg, ip string) (result, unknown string) {
 	var b strings.Builder
 	for {

@@ -49,7 +49,7 @@ func readSecrets(v document.Value) []sourced[SecretVar] {
 }
 
 // checkSecretNames holds the rules between environ, secret-environ and
-// secret-environ-file (checklist E11).
+// secret-environ-file (requirement E11).
 func checkSecretNames(o *document.Object, t *template) {
 	if len(t.secretEnviron) > 0 && t.secretEnvironFile != "" {
 		o.Get("secret-environ-file").Errorf("conflicts with secret-environ: give one of them")
@@ -72,7 +72,7 @@ func (t *template) secret(name string) bool {
 }
 
 // secretFile resolves secret-environ-file inside the image: a relative path is
-// relative to the config's own directory (checklist J7).
+// relative to the config's own directory (requirement J7).
 func secretFile(file, config string) string {
 	if file == "" || path.IsAbs(file) {
 		return file
@@ -81,7 +81,7 @@ func secretFile(file, config string) string {
 }
 
 // readSecretFile reads secret-environ-file, with the image as the root: a
-// mapping as secret-environ is one (checklist J7).
+// mapping as secret-environ is one (requirement J7).
 func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
 	inConfig := &document.Collector{File: t.file, Text: t.text}
 	dir, file := path.Join(imageDir, image), secretFile(t.secretEnvironFile, config)

@@ -21,7 +21,7 @@ var portKeys = []string{
 
 const defaultBacklog = 128
 
-// anyAddress is the default of host (checklist G3).
+// anyAddress is the default of host (requirement G3).
 var anyAddress = netip.IPv4Unspecified()
 
 // readPorts reads tcp-ports. fds is the program's limit of descriptors.
@@ -85,7 +85,7 @@ var activationVariables = []string{"LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"}
 const firstActivationFD = 3
 
 // activated are the variables with `activation: systemd`, by name, which is
-// the order of their descriptors (checklist F9).
+// the order of their descriptors (requirement F9).
 func (t *template) activated() []*variable {
 	var list []*variable
 	for i := range t.variables {
@@ -127,7 +127,7 @@ func (t *template) checkActivation(c *document.Collector, o *document.Object) {
 }
 
 // activationPort is the socket of a variable with activation: there are no
-// options (checklist F9).
+// options (requirement F9).
 func activationPort(port uint16, fd int) TCPPort {
 	return TCPPort{Port: port, FD: fd, Host: anyAddress, Backlog: defaultBacklog, ReuseAddr: true}
 }

@@ -9,7 +9,7 @@ import (
 // Kind is what a process or container config is for.
 type Kind string
 
-// The kinds, seeds/000 §4 and §5.2.
+// The kinds of processes and of containers.
 const (
 	KindDaemon          Kind = "Daemon"
 	KindCommand         Kind = "Command"
@@ -17,7 +17,7 @@ const (
 )
 
 // Master is the master config with its defaults applied and every directory
-// absolute (seeds/000 chapter 2, checklist B).
+// absolute (section B of docs/requirements.md).
 type Master struct {
 	File         string // absolute path of the file itself
 	SandboxesDir string
@@ -50,8 +50,8 @@ type Master struct {
 	RestartBudget RestartBudget
 }
 
-// SandboxConfig is a sandbox config with its defaults applied (seeds/000
-// chapter 3, checklist C).
+// SandboxConfig is a sandbox config with its defaults applied (section C of
+// docs/requirements.md).
 type SandboxConfig struct {
 	ConfigFile     string // absolute path of the process config
 	ImageDir       string
@@ -102,8 +102,8 @@ type BridgedNetwork struct {
 	AfterSetupCommand []string
 }
 
-// ProcessConfig is one entry of a process config (seeds/000 chapter 4,
-// checklist D).
+// ProcessConfig is one entry of a process config (section D
+// of docs/requirements.md).
 type ProcessConfig struct {
 	Kind                   Kind
 	Image                  string // relative to image-dir

@@ -8,7 +8,7 @@ import (
 	"lithos/configs/document"
 )
 
-// variable is one declaration of a container config (checklist F1).
+// variable is one declaration of a container config (requirement F1).
 type variable struct {
 	name    string
 	kind    string   // the tag
@@ -86,7 +86,7 @@ func readActivation(body document.Value) (systemd, ok bool) {
 
 // check says what is wrong with a value for the variable, or "". The range of
 // a port is not looked at in a bridged sandbox, where it is the container's
-// own unless it is external (checklist F4).
+// own unless it is external (requirement F4).
 func (d *variable) check(s string, sb *SandboxConfig) string {
 	switch d.kind {
 	case tagTCPPort:
@@ -129,7 +129,7 @@ func notAllowed(port uint16, sb *SandboxConfig) string {
 	return "port " + strconv.Itoa(int(port)) + " is not in allow-tcp-ports " + document.FormatRanges(sb.AllowTCPPorts) + " of the sandbox"
 }
 
-// parsePort reads 1..65535; port 0, which is "any", is refused (checklist F4).
+// parsePort reads 1..65535; port 0, which is "any", is refused (requirement F4).
 func parsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	switch {
@@ -141,7 +141,7 @@ func parsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// The built-in variables (checklist F8).
+// The built-in variables (requirement F8).
 const (
 	builtinName   = "lithos:name"
 	builtinConfig = "lithos:config_filename"
@@ -151,7 +151,7 @@ const (
 var builtins = []string{builtinName, builtinConfig, builtinPID}
 
 // substitute replaces each `@{name}` in s, blanks inside the braces trimmed.
-// What has no closing brace stays as it is; there is no escape (checklist F6).
+// What has no closing brace stays as it is; there is no escape (requirement F6).
 func substitute(s string, replace func(name string) string) string {
 	begin := strings.Index(s, "@{")
 	if begin < 0 {
@@ -180,7 +180,7 @@ func isPID(s string) bool {
 }
 
 // checkSubstitutions reports variables that are used but neither declared nor
-// built in (checklist F7), in arguments, values of environ and keys of
+// built in (requirement F7), in arguments, values of environ and keys of
 // tcp-ports, the only places where they are replaced (F5), and in checks.
 func (t *template) checkSubstitutions(c *document.Collector) {
 	names := slices.Clone(builtins)

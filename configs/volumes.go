@@ -17,7 +17,7 @@ type volumeConfig struct {
 }
 
 // volumeTags are the kinds of volumes by their tags; the second spelling of
-// `!Readonly` is the manual's overview's (checklist A10).
+// `!Readonly` is the manual's overview's (requirement A10).
 var volumeTags = map[string]VolumeKind{
 	"!Readonly": VolumeReadonly, "!ReadOnly": VolumeReadonly,
 	"!Persistent": VolumePersistent, "!Statedir": VolumeStatedir, "!Tmpfs": VolumeTmpfs,
@@ -41,7 +41,7 @@ const (
 )
 
 // readVolumes reads volumes, shorter mount points first and then by name, so
-// that a mount point inside a volume comes after it (checklist H6).
+// that a mount point inside a volume comes after it (requirement H6).
 func readVolumes(v document.Value) []volumeConfig {
 	list, _ := v.Entries()
 	var volumes []volumeConfig
@@ -140,7 +140,7 @@ func (vol *volumeConfig) setPath(clean string) {
 
 // resolveVolume finds the host directory of a virtual path. The longest prefix
 // wins, compared by path component; what is read-only may also come from
-// writable-paths (checklist H2, H7).
+// writable-paths (requirements H2, H7).
 func resolveVolume(vol volumeConfig, sb *SandboxConfig) (Volume, string) {
 	var tables []map[string]string
 	switch vol.Kind {

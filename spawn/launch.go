@@ -252,7 +252,7 @@ func (l *launch) fork(files []*os.File) (*Child, error) {
 	return &Child{PID: pid, PIDFD: os.NewFile(uintptr(pidfd), "pidfd of "+l.spec.Name), Started: started}, nil
 }
 
-// term is all of its environment that the supervisor passes on (checklist N15).
+// term is all of its environment that the supervisor passes on (requirement N15).
 func term() string {
 	if t := os.Getenv("TERM"); t != "" {
 		return t

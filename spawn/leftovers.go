@@ -21,7 +21,7 @@ import (
 
 // Remove takes away what a dead container leaves: its state dir, its interface
 // on a bridge, and with all
-// its cgroup and record too (retired, checklist M5). It goes on after an error
+// its cgroup and record too (retired, requirement M5). It goes on after an error
 // and returns them all. Never follows a link out of the state dir; may be slow;
 // safe from any goroutine. An empty path is nothing to remove.
 //
@@ -50,7 +50,7 @@ func (s *Spawner) Remove(name, stateDir, record string, all bool) error {
 	return errors.Join(errs...)
 }
 
-// Leftovers is what earlier daemons left (checklist M6).
+// Leftovers is what earlier daemons left (requirement M6).
 type Leftovers struct {
 	Containers []Leftover // by name
 	// Unknown has a sentence for each thing that is none of ours by its name;

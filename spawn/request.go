@@ -21,7 +21,7 @@ import (
 type Request struct {
 	Spec *Spec
 	// Argv is the command line of PID 1: lithos_knot --name NAME --master
-	// FILE --config JSON, in that order, for pgrep (seeds/000 §9.5.1).
+	// FILE --config JSON, in that order, for pgrep (section "Running nsenter" of the manual).
 	Argv []string
 	// Record is the path of the container's record file, see [records.Record].
 	Record string
@@ -99,7 +99,7 @@ func (s Socket) Listen(network *os.File) (*os.File, error) {
 // IDMap is one line of a uid or gid map.
 type IDMap = userns.Map
 
-// Network is a container's place in a bridged network (checklist L).
+// Network is a container's place in a bridged network (section L of docs/requirements.md).
 type Network struct {
 	Bridge  string
 	Address netip.Addr // invalid = loopback alone

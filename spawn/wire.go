@@ -21,7 +21,7 @@ const (
 	MountNever  = wire.MountNever
 )
 
-// The kinds of volumes, seeds/000 chapter 7.
+// The kinds of volumes, as in section "Volumes" of the manual.
 const (
 	Readonly   = wire.Readonly
 	Persistent = wire.Persistent
@@ -36,7 +36,7 @@ const (
 	FDSockets = wire.FDSockets
 )
 
-// Exit codes of lithos_knot (checklist N6).
+// Exit codes of lithos_knot (requirement N6).
 const (
 	ExitNormal   = wire.ExitNormal
 	ExitSetup    = wire.ExitSetup

@@ -1,5 +1,5 @@
 // Package command owns one run of lithos_cmd: its container, the signals for
-// it, its clean-up and its exit code (checklist R3, N14).
+// it, its clean-up and its exit code (requirements R3, N14).
 //
 // It is not supervised: what ends has ended. The container is started by the
 // same spawner as the daemon's, from the same resolved instance.

@@ -1,5 +1,5 @@
-// Package listener owns the daemon's listening sockets (seeds/000 chapter 5.3,
-// checklist G).
+// Package listener owns the daemon's listening sockets (section G of
+// docs/requirements.md).
 //
 // A socket is found by its address. Each container that starts takes a lease
 // on every socket that it is to inherit, and returns all of them as soon as it

@@ -57,7 +57,7 @@ func (e *Env) After(d time.Duration, to *actor.PID, message any) scheduler.Cance
 	return e.Timers.SendOnce(d, to, message)
 }
 
-// StateDirOf is the state dir of a container, checklist I1.
+// StateDirOf is the state dir of a container, requirement I1.
 func (e *Env) StateDirOf(name string) string { return filepath.Join(e.StateDir, name) }
 
 // RecordOf is the record file of a container, see [records.Record].

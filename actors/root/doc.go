@@ -3,7 +3,7 @@
 //
 // A reload keeps the last good version of each object: [Merge] puts it in the
 // place of one that is broken now, so that no edit of a file can end what runs
-// well (DESIGN.md, decision 5). What runs is compared with the merged plan by
+// well (requirement D12). What runs is compared with the merged plan by
 // the sandbox actors.
 //
 // Choices of ours: QUIT and the signals that have the same meaning in the

@@ -171,8 +171,8 @@ func hash(words ...string) uint64 {
 // good is the last good version of everything, by sandbox and process.
 type good map[string]map[string]*processEntry
 
-// merged is what is to run after a reading, by the rule of DESIGN.md, decision
-// 5: what is broken stays as it was, what is not there is gone.
+// merged is what is to run after a reading, by requirement D12:
+// what is broken stays as it was, what is not there is gone.
 func (g good) merged(snap snapshot) good {
 	now := make(good)
 	for name, f := range snap {

@@ -82,7 +82,7 @@ func TestLogOptionsOverrideTheConfig(t *testing.T) {
 }
 
 // The command line of the daemon changes nothing about which containers are
-// its own (checklist O5).
+// its own (requirement O5).
 //
 // Covers: O5
 func TestReloadWithFlagsKeepsContainers(t *testing.T) {

@@ -111,7 +111,7 @@ func (h *host) stop() {
 }
 
 // reload sends QUIT and waits until the configs were read: the config log
-// has one more line for this sandbox then (checklist P7).
+// has one more line for this sandbox then (requirement P7).
 func (h *host) reload(sandbox string) {
 	h.t.Helper()
 	lines := func() int { return strings.Count(h.read("log/config", sandbox+".log"), "\n") }

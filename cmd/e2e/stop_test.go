@@ -88,7 +88,7 @@ func TestKillTimeoutEndsAProgramThatIgnoresTerm(t *testing.T) {
 }
 
 // A second TERM is forwarded again, and moves nothing: the kill-timeout of the
-// first counts (checklist N5: forwarded once by PID 1).
+// first counts (requirement N5: forwarded once by PID 1).
 //
 // Covers: N4, N5
 func TestSecondTermKeepsTheKillTimeout(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // version is set when the program is built.
 var version = "dev"
 
-// Exit codes (checklist R4); 2 is for a command line that can't be used.
+// Exit codes (requirement R4); 2 is for a command line that can't be used.
 const (
 	exitOK     = 0
 	exitErrors = 1

@@ -7,7 +7,7 @@ import (
 	"lithos/cmd/internal/cli"
 )
 
-// options are the command line (checklist R4).
+// options are the command line (requirement R4).
 type options struct {
 	config     string
 	verbose    bool

@@ -11,7 +11,7 @@ import (
 // version is set when the program is built.
 var version = "dev"
 
-// Exit codes (checklist S8).
+// Exit codes (requirement S8).
 const (
 	exitOK     = 0
 	exitConfig = 1 // the configs don't say what is used

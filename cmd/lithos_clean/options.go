@@ -19,7 +19,7 @@ const (
 	actionDelete action = "delete-unused"
 )
 
-// options are the command line (checklist S1, S2).
+// options are the command line (requirements S1, S2).
 type options struct {
 	config    string
 	action    action

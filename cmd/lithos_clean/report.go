@@ -168,7 +168,7 @@ func (r *report) keep(path string, s state, why []string) {
 	r.line("%s%s %q: %s", r.stamp(), word, path, reasons(why))
 }
 
-// stamp begins the lines that -v adds to a removal (checklist S7).
+// stamp begins the lines that -v adds to a removal (requirement S7).
 func (r *report) stamp() string {
 	if r.o.dryRun {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"lithos/cmd/internal/cli"
 )
 
-// options are the command line (checklist R3).
+// options are the command line (requirement R3).
 type options struct {
 	config    string
 	logStderr bool

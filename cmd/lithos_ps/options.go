@@ -9,7 +9,7 @@ import (
 	"lithos/cmd/internal/cli"
 )
 
-// options are the command line (checklist R9).
+// options are the command line (requirement R9).
 type options struct {
 	master  string
 	json    bool

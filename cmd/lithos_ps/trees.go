@@ -1,7 +1,7 @@
 package main
 
 // tree is a supervisor with the containers that run below it, as the original
-// writes it (checklist R9).
+// writes it (requirement R9).
 type tree struct {
 	PID      int     `json:"pid"` // of lithos_tree; 0 = it does not run
 	Config   string  `json:"config"`

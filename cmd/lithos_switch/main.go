@@ -21,7 +21,7 @@ import (
 // version is set when the program is built.
 var version = "dev"
 
-// Exit codes (checklist R5); 2 is for a command line that can't be used.
+// Exit codes (requirement R5); 2 is for a command line that can't be used.
 const (
 	exitOK     = 0
 	exitFailed = 1

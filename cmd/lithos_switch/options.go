@@ -9,7 +9,7 @@ import (
 	"lithos/cmd/internal/cli"
 )
 
-// options are the command line (checklist R5).
+// options are the command line (requirement R5).
 type options struct {
 	master  string
 	verbose bool

@@ -285,7 +285,7 @@ func (w *watch) lastWords(o *outcome) {
 	if err != nil || len(deaths) == 0 || !w.own(o.Name, &deaths[0].Exit, o.desired) {
 		return
 	}
-	// Starts and deaths are noted there as well (checklist P2).
+	// Starts and deaths are noted there as well (requirement P2).
 	lines := slices.DeleteFunc(deaths[0].Output, func(line string) bool { return strings.Contains(line, ": ----- ") })
 	const most = 10
 	o.Output, o.OutputShared = lines[max(0, len(lines)-most):], deaths[0].OutputShared

@@ -3,7 +3,7 @@
 // it starts anything, and the real kernel for its actors; what it does is in
 // actors/root.
 //
-// It also becomes another release of itself, by exec (checklist O2): handover.go
+// It also becomes another release of itself, by exec (requirement O2): handover.go
 // has what the two programs have to know of each other, trial.go how a new one is
 // tried, upgrade.go when. Choices of ours: the reload that finds another program
 // is the upgrade; there is no other way to ask for one. What is tried is the file

@@ -23,7 +23,7 @@ const handoverVariable = "LITHOS_TREE_HANDOVER"
 const handoverVersion = 1
 
 // handover is what a lithos_tree leaves to the one that takes its process over
-// (checklist O2): what can't be had from files.
+// (requirement O2): what can't be had from files.
 type handover struct {
 	Version int      `json:"version"`
 	Release string   `json:"release"` // that hands over

@@ -21,7 +21,7 @@ import (
 // version is set when the program is built.
 var version = "dev"
 
-// Exit codes (checklist N11); 2 is for a command line that can't be used.
+// Exit codes (requirement N11); 2 is for a command line that can't be used.
 const (
 	exitOK       = 0
 	exitFatal    = 1

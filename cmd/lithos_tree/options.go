@@ -8,7 +8,7 @@ import (
 	"lithos/cmd/internal/cli"
 )
 
-// options are the command line (checklist R1).
+// options are the command line (requirement R1).
 type options struct {
 	config    string
 	logStderr bool

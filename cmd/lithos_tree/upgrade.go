@@ -33,7 +33,7 @@ const (
 )
 
 // upgrader has a new lithos_tree, put in the place of the one that runs, take
-// over at the next reload (checklist O2): by exec, so that the pid and the
+// over at the next reload (requirement O2): by exec, so that the pid and the
 // children stay. The new one goes on from the files that a killed daemon would
 // have left, with what is in the [handover].
 //

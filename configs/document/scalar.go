@@ -145,7 +145,7 @@ var units = []struct {
 }
 
 // ParseInteger reads a number: base 10, 0x, 0o or 0b, digits grouped by
-// underscores, a unit after it, blanks between (checklist A6).
+// underscores, a unit after it, blanks between (requirement A6).
 func ParseInteger(s string) (int64, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	if !negative {
@@ -199,7 +199,7 @@ const (
 	errTooLarge   = Error("it does not fit 64 bits")
 )
 
-// Seconds reads a time in seconds, 0..86400, fractions allowed (checklist E6).
+// Seconds reads a time in seconds, 0..86400, fractions allowed (requirement E6).
 func (v Value) Seconds(def time.Duration) time.Duration {
 	s, ok := v.Scalar("a number of seconds")
 	if !ok {
@@ -231,7 +231,7 @@ func ParseSeconds(s string) (time.Duration, error) {
 // Range is an inclusive range of numbers.
 type Range struct{ First, Last uint32 }
 
-// Ranges reads a list of `N` and `N-M` (checklist A13).
+// Ranges reads a list of `N` and `N-M` (requirement A13).
 func (v Value) Ranges(most uint32) []Range {
 	items, _ := v.Items()
 	list := make([]Range, 0, len(items))

@@ -1,6 +1,6 @@
 // Package images tells which images of which image-dirs are used, by the
 // configs and by what is written down of earlier ones: config logs and
-// used-images-lists (seeds/000 chapters 2 and 3, checklist S).
+// used-images-lists (section S of docs/requirements.md).
 //
 // What belongs here: reading these files, the rules of what to keep, and when
 // an image-dir can't be judged. What does not: what runs at this moment, and

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// logFiles is the highest suffix of a rotated config log (checklist P7).
+// logFiles is the highest suffix of a rotated config log (requirement P7).
 const logFiles = 100
 
-// Rules say which versions to keep (checklist S2).
+// Rules say which versions to keep (requirement S2).
 type Rules struct {
 	// Since keeps what was used after it (--history-days); zero = all.
 	Since time.Time

@@ -22,7 +22,7 @@ import (
 // the largest process config there can be.
 const maxLine = 64 << 20
 
-// ParseLine reads one line of a config log, `<RFC3339> <JSON>` (checklist P7),
+// ParseLine reads one line of a config log, `<RFC3339> <JSON>` (requirement P7),
 // and gives the images in it, sorted, each once.
 func ParseLine(line []byte) (at time.Time, images []string, err error) {
 	stamp, text, ok := bytes.Cut(line, []byte(" "))
@@ -57,7 +57,7 @@ func ParseLine(line []byte) (at time.Time, images []string, err error) {
 }
 
 // ParseListLine reads one line of a used-images-list, whose images are levels
-// directories deep (checklist C17). An empty line gives "".
+// directories deep (requirement C17). An empty line gives "".
 func ParseListLine(line []byte, levels int) (string, error) {
 	name := strings.TrimSpace(string(line))
 	if name == "" {

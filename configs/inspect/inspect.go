@@ -142,7 +142,7 @@ func (i *inspection) root() {
 	}
 }
 
-// pseudo looks for the mount points of every container (checklist K4).
+// pseudo looks for the mount points of every container (requirement K4).
 func (i *inspection) pseudo() {
 	devfs, err := files.OpenDir(i.master.DevfsDir)
 	if err != nil {

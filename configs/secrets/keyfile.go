@@ -11,7 +11,7 @@ import (
 // file: more than a hundred keys.
 const maxKeyFile = 64 << 10
 
-// ReadPrivateKeys reads secrets-private-key, one or more keys (checklist J1).
+// ReadPrivateKeys reads secrets-private-key, one or more keys (requirement J1).
 // The file must be a regular one, belong to root, and have no permission but
 // reading and writing by its owner. It is the file at the end of all links that
 // must, and it is looked at when it is open already.

@@ -72,7 +72,7 @@ func publicBlob(blob []byte) (key []byte, ok bool) {
 }
 
 // ParsePrivateKeys reads one or more private keys of OpenSSH, one after the
-// other (checklist J1). One that can't be used makes all of them an error.
+// other (requirement J1). One that can't be used makes all of them an error.
 // Data may be overwritten afterwards.
 func ParsePrivateKeys(data []byte) ([]*PrivateKey, error) {
 	var keys []*PrivateKey

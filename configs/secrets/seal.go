@@ -12,7 +12,7 @@ import (
 )
 
 // ValidNamespace tells whether a name is `^[a-zA-Z0-9_.-]*$`, which the empty one
-// is (checklist J2).
+// is (requirement J2).
 func ValidNamespace(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
@@ -40,7 +40,7 @@ func (k *PublicKey) Seal(namespace string, secret Secret) (string, error) {
 
 // Open opens a variable of secret-environ. It tries each key with each value,
 // the values in the inner loop, and gives what opens first and is sealed for
-// one of the namespaces (checklist J6). If nothing does, the error tells it of
+// one of the namespaces (requirement J6). If nothing does, the error tells it of
 // each value.
 func Open(keys []*PrivateKey, namespaces, values []string) (Secret, error) {
 	allowed := func(namespace string) error {
@@ -90,7 +90,7 @@ func open(keys []*PrivateKey, values []string, allowed func(namespace string) er
 	return "", Secret{}, notOpened(keys, parsed, failed)
 }
 
-// open opens one value and verifies all that it says of itself (checklist J5).
+// open opens one value and verifies all that it says of itself (requirement J5).
 func (k *PrivateKey) open(v *Value) (namespace string, _ Secret, _ error) {
 	plain, ok := box.OpenAnonymous(nil, v.box, &k.public.curve, k.scalar())
 	if !ok {

@@ -60,7 +60,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // MarshalJSON gives the placeholder.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// check holds what an environment variable can't take (checklist J5).
+// check holds what an environment variable can't take (requirement J5).
 func (s Secret) check() error {
 	text := s.Reveal()
 	switch {

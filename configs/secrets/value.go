@@ -34,7 +34,7 @@ func ShortHash(data []byte) Hash {
 // String gives the 8 characters that stand in a value.
 func (h Hash) String() string { return strict.EncodeToString(h[:]) }
 
-// Value is a sealed value, taken apart (checklist J4). Nothing in it is secret.
+// Value is a sealed value, taken apart (requirement J4). Nothing in it is secret.
 type Value struct {
 	Key       Hash // of the public key
 	Namespace Hash

@@ -8,7 +8,7 @@ import (
 	"lithos/spawn/wire"
 )
 
-// localhostLine is what the option localhost adds, checklist I6.
+// localhostLine is what the option localhost adds, requirement I6.
 const localhostLine = "127.0.0.1 localhost.localdomain localhost\n"
 
 // appendHosts appends the lines that are not copied.

@@ -10,7 +10,7 @@ import (
 	"lithos/spawn/wire"
 )
 
-// The lines that come between the program's own in its log (checklist P2), for
+// The lines that come between the program's own in its log (requirement P2), for
 // those who look there first.
 
 // logLine writes one, in one piece. A full disk is no reason to end.

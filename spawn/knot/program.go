@@ -11,7 +11,7 @@ import (
 	"lithos/sysx/forkexec"
 )
 
-// bounding is the most that a program can have (checklist K10).
+// bounding is the most that a program can have (requirement K10).
 var bounding = rights.Bounding
 
 // start is what all starts of the program have in common.

@@ -98,7 +98,7 @@ func (s spaces) open() []int {
 }
 
 // joinNetwork claims the container's address on its bridge and runs
-// after-setup-command (checklist L2, L4, L5).
+// after-setup-command (requirements L2, L4, L5).
 func (k *knot) joinNetwork(s spaces) error {
 	n := &k.spec.Network
 	if s.network < 0 || n.Address == "" {

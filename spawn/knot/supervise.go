@@ -63,7 +63,7 @@ func (k *knot) begin() (*run, error) {
 
 // watch reaps, and forwards what asks to stop, until the program has ended;
 // false if it didn't within its kill-timeout. A second TERM is not forwarded
-// and does not lengthen the timeout (checklist N5).
+// and does not lengthen the timeout (requirement N5).
 func (k *knot) watch(r *run) bool {
 	var timeout <-chan time.Time
 	for {
@@ -104,7 +104,7 @@ func (k *knot) forward(r *run, sig syscall.Signal, timeout *<-chan time.Time) {
 // looked at again: a fork bomb may make them faster than they are taken.
 const reapAtOnce = 64
 
-// reap takes zombies, the container's orphans too (checklist N10), and tells
+// reap takes zombies, the container's orphans too (requirement N10), and tells
 // whether the program was among them. r may be nil.
 func (k *knot) reap(r *run) (ended bool) {
 	for range reapAtOnce {
@@ -153,7 +153,7 @@ func exited(r *run, at time.Time, uptime time.Duration) wire.ProgramExited {
 	return e
 }
 
-// exitCode is what PID 1 says about a run (checklist N6, N9, E22).
+// exitCode is what PID 1 says about a run (requirements N6, N9, E22).
 func (k *knot) exitCode(r *run) int {
 	switch {
 	case r.asked, r.status.Signaled() && r.status.Signal() == syscall.SIGTERM:

@@ -7,8 +7,8 @@ import (
 )
 
 // Record is the small file that lies in `<runtime-dir>/containers/SANDBOX/
-// PROCESS.INDEX` for each container, where containers can't write (DESIGN
-// decision 7). It is a text of one JSON object a line, appended by the
+// PROCESS.INDEX` for each container, where containers can't write (requirement
+// K12). It is a text of one JSON object a line, appended by the
 // supervisor ("created", "forked", "ready", "unhealthy", "ending", "noted") and by PID 1 ("started", "failed",
 // "killing", "exited"); it starts anew with each container. A line that is no
 // JSON is what PID 1's runtime said when it crashed.

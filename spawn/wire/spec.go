@@ -42,7 +42,7 @@ type Spec struct {
 	KillTimeout        time.Duration
 	NormalExitCodes    []int
 
-	// What the sandbox loosens of the hardening (checklist K10), and its
+	// What the sandbox loosens of the hardening (requirement K10), and its
 	// seccomp profile.
 	AddCapabilities   uint64 // to the bounding set, bit n for capability n
 	NewPrivileges     bool   // no no_new_privs, and the image without nosuid
@@ -75,7 +75,7 @@ type Spec struct {
 // KeptByPID1 stands in Spec.Sockets for one that the program does not get.
 const KeptByPID1 = -1
 
-// Network is the program's end of a bridged network (checklist L). The
+// Network is the program's end of a bridged network (section L of docs/requirements.md). The
 // supervisor has set it up; PID 1 asks whether somebody else has the address.
 type Network struct {
 	Index      int      // of the interface
@@ -84,13 +84,13 @@ type Network struct {
 	AfterSetup []string // after-setup-command with its arguments
 }
 
-// ResolvConf says how to make and mount resolv.conf (checklist I).
+// ResolvConf says how to make and mount resolv.conf (section I of docs/requirements.md).
 type ResolvConf struct {
 	Source string // host file to copy; "" = none
 	Mount  Mount
 }
 
-// Hosts says how to make and mount the hosts file (checklist I).
+// Hosts says how to make and mount the hosts file (section I of docs/requirements.md).
 type Hosts struct {
 	Source         string // host file to copy; "" = none
 	Localhost      bool
@@ -112,7 +112,7 @@ const (
 // VolumeKind is the kind of a volume.
 type VolumeKind uint8
 
-// The kinds of volumes, seeds/000 chapter 7.
+// The kinds of volumes, as in section "Volumes" of the manual.
 const (
 	Readonly VolumeKind = iota
 	Persistent
@@ -120,7 +120,7 @@ const (
 	Tmpfs
 )
 
-// Volume is one mount below the root (checklist H).
+// Volume is one mount below the root (section H of docs/requirements.md).
 type Volume struct {
 	Kind        VolumeKind
 	MountPoint  string // absolute, inside the container

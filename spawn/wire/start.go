@@ -14,7 +14,7 @@ const (
 	FDSockets = 5
 )
 
-// Exit codes of lithos_knot (checklist N6).
+// Exit codes of lithos_knot (requirement N6).
 const (
 	ExitNormal   = 0 // asked to stop, or a normal exit code
 	ExitSetup    = 1 // the container could not be built
@@ -23,11 +23,11 @@ const (
 )
 
 // ProgramPID is the pid that a program has inside its container where the
-// kernel lets us choose (checklist K2).
+// kernel lets us choose (requirement K2).
 const ProgramPID = 2
 
 // StopSignal (SIGPWR) asks PID 1 to stop just like TERM, but can't be lost and
-// doesn't count as an abnormal end however early it comes (checklist N5): it is
+// doesn't count as an abnormal end however early it comes (requirement N5): it is
 // [Blocked] from before the exec of PID 1 until that listens. TERM can't be held
 // back like this: a Go program unblocks it before it has a handler, and the
 // first process of a namespace ignores what it has no handler for. So this is

@@ -33,7 +33,7 @@ type Inner struct {
 
 // Outer is the name of the host's end, `li_HHHHHH_AAAA`: six digits of a hash
 // of bridge, address and owner, four of the last two bytes of the address
-// (checklist L3). So two containers that claim one address have two interfaces,
+// (requirement L3). So two containers that claim one address have two interfaces,
 // and each removes only its own.
 func (c *Connection) Outer() string { return c.name('_') }
 
@@ -174,7 +174,7 @@ func ipNet(p netip.Prefix) *net.IPNet {
 }
 
 // Loopback brings up the loopback interface of a namespace, all that a
-// container without an address has (checklist L6).
+// container without an address has (requirement L6).
 func Loopback(ns *os.File) error {
 	return Inside(ns, func() error {
 		inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)

@@ -1,5 +1,5 @@
 // Package bridge connects a network namespace to a bridge of the host: a veth
-// pair, addresses, the default route (checklist L).
+// pair, addresses, the default route (section L of docs/requirements.md).
 //
 // The netlink protocol is spoken by a library made for it; this is the one
 // package of sysx with a dependency beyond golang.org/x/sys, and PID 1 of a

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// node is one entry, checklist K7.
+// node is one entry, requirement K7.
 type node struct {
 	name   string
 	kind   uint32 // unix.S_IFCHR, S_IFDIR or S_IFLNK

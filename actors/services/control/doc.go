@@ -10,7 +10,7 @@
 // config may read. Who a client is comes from the kernel (SO_PEERCRED and
 // SO_PEERGROUPS), whatever the mode of the socket may have become. Root's
 // connections are counted apart, so that others can't lock him out. There is
-// nothing here to start, stop or restart a container (checklist N1): what runs
+// nothing here to start, stop or restart a container (requirement N1): what runs
 // is in the configs. A socket that can't be made is an error in the log, and
 // no reason for the daemon to end.
 package control

@@ -1,6 +1,6 @@
 // Package metrics exports what the daemon counts, in two formats.
 //
-// The cantal protocol (checklist Q): `$CANTAL_PATH.meta`, a line of text for
+// The cantal protocol (section Q of docs/requirements.md): `$CANTAL_PATH.meta`, a line of text for
 // each value, and `$CANTAL_PATH.values`, the values themselves, mapped into
 // memory. Agents map the latter and read it when they like; nothing is asked.
 // docs/metrics.md has the details. And the text format of Prometheus, for

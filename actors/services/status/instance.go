@@ -115,7 +115,7 @@ type Exit struct {
 	Code    int // of the program; -1 = a signal, or unknown
 	Signal  int // that ended the program; 0 = none
 	Cause   actors.Cause
-	Failure bool // as lithos counts it (checklist N9)
+	Failure bool // as lithos counts it (requirement N9)
 	Uptime  time.Duration
 	// Fingerprint is of what it was made from.
 	Fingerprint string

@@ -100,7 +100,7 @@ cd "$work/root"
 rm -rf $useless dev
 # shellcheck disable=SC2086
 mkdir -p $mount_points
-# The files that lithos mounts its own over (checklist I3, I4).
+# The files that lithos mounts its own over (requirements I3, I4).
 rm -f etc/hosts etc/resolv.conf
 : >etc/hosts
 : >etc/resolv.conf

@@ -1,7 +1,7 @@
 // Package readback compares what a container's config asks for with what the kernel
 // shows of the container that runs: limits, ids, capabilities, namespaces and
 // mounts. It is for who wants to be sure; the daemon tells by itself of each limit
-// that it could not set (checklist M3).
+// that it could not set (requirement M3).
 //
 // What a program may take away from itself is no difference: a lower limit of open
 // files, or another user where it began as root. What no one can see from outside is
