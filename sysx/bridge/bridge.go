@@ -46,10 +46,10 @@ func (c *Connection) name(sep byte) string {
 	return fmt.Sprintf("li%c%x%c%x", sep, sum[:3], sep, a[len(a)-2:])
 }
 
-// Connect makes the connection of a namespace that has none. What an earlier
-// container of the same owner left is removed first. Inside of the namespace, if
-// it is not nil, is called there when the container's end is up. An error leaves
-// nothing.
+// Connect connects a namespace that has no connection yet. It removes interfaces
+// that an earlier container of the same owner left. If inside is not nil, it is
+// called in the namespace when the container's end is up. After an error no
+// interface is left.
 //
 // Preconditions: CAP_NET_ADMIN in the host's network and in ns.
 func Connect(ns *os.File, c *Connection, inside func(*Inner) error) (*Inner, error) {

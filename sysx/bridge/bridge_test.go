@@ -248,7 +248,7 @@ func TestLastInterfaceIsParked(t *testing.T) {
 	}
 }
 
-// What it lacks is said, and nothing is left on the host.
+// The error names the missing part, and no interface is left on the host.
 //
 // Covers: L2
 func TestFailuresLeaveNoInterface(t *testing.T) {
@@ -283,8 +283,8 @@ func TestLoopbackWithoutAddress(t *testing.T) {
 	must(t, Remove("li_nothing_0000"))
 }
 
-// What a restart of a bridged container takes, but for the rest of it: the last
-// connection out of the way, a namespace, the next connection.
+// The network's share of a bridged container's restart: park the last interface,
+// make a namespace, connect it.
 func BenchmarkConnect(b *testing.B) {
 	runtime.LockOSThread()
 	if err := errors.Join(unix.Unshare(unix.CLONE_NEWNET), makeBridge()); err != nil {

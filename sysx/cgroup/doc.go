@@ -11,18 +11,18 @@
 //
 // Which hierarchies are used follows from the controllers that are asked for:
 // each is looked for among the version 1 hierarchies first, then in version 2.
-// "name" is the hierarchy without controllers that systemd has on version 1;
-// on version 2 every group has a name. blkio is called io on version 2, cpuacct
-// is part of it. A controller that isn't there is no error: [Tree.Unavailable]
-// lists it, and a limit that would need it gives an error of its own. Those of
-// Config.OnDemand are opened by the first [Tree.Need]: on version 1 each is one
-// more hierarchy to join at every start.
+// "name" is the hierarchy without controllers that systemd has on version 1; on
+// version 2 every group has a name. Version 2 calls blkio io and always has
+// cpuacct. A missing controller is not an error: [Tree.Unavailable] lists it, and
+// setting a limit of it fails. The first [Tree.Need] opens the controllers of
+// Config.OnDemand, because on version 1 each adds a hierarchy to join at every
+// start.
 //
-// On version 2 a group that hands out controllers must not have processes: that
-// is why this process moves to a leaf, which it does if its own group is
-// delegated to it or if it is in the root group. Otherwise it stays where it is.
-// The other processes of a delegated group, its children, move with it.
+// On version 2 a group that enables controllers for its children must not have
+// processes. So this process moves to a leaf if its group is delegated to it or
+// is the root group; otherwise it stays. The other processes of a delegated
+// group, its children, move with it.
 //
-// What belongs here: groups and limits. What does not: what they are named
+// Scope: groups and limits. Out of scope: what they are named
 // after, which limits, when they are removed.
 package cgroup

@@ -55,9 +55,8 @@ func write(file, value string) error {
 	}
 }
 
-// read is the whole of a file. What the kernel gives less of than is asked for, of
-// what fits into a page, is the end: to hear that once more would be one system call
-// in four.
+// read returns a whole file. A short read of less than a page marks its end; a
+// second read to confirm that would be one system call in four.
 func read(file string) (string, error) {
 	fd, err := openFile(file, unix.O_RDONLY)
 	if err != nil {

@@ -13,16 +13,16 @@ import (
 // InForce is what the kernel holds a process to, as its groups show it. A limit of a
 // group above them is not looked at.
 type InForce struct {
-	// Limits with the devices by their numbers, "8:0". CPUs is what may be used, not
-	// what was set. On version 2 CPUShares is 0.
+	// Limits has devices by number, "8:0". CPUs is the effective set, not the
+	// configured one. On version 2 CPUShares is 0.
 	Limits
 	// CPUWeight is that of version 2, see [Weight]; 0 on version 1.
 	CPUWeight uint64
 }
 
-// OfPID tells the limits of a process. What there is no controller for is no limit.
+// OfPID returns the limits of a process. Without a controller there is no limit.
 //
-// Whoever is not sure that pid is still the same process looks afterwards.
+// The pid may be reused meanwhile: a caller without a pidfd checks afterwards.
 func OfPID(pid int) (*InForce, error) {
 	var text [2]string
 	for i, file := range []string{"/proc/self/mountinfo", "/proc/" + strconv.Itoa(pid) + "/cgroup"} {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OfProcess opens the groups that a process is in, for joining them: of each
-// hierarchy where this process is in another one. They need not be of a [Tree].
+// OfProcess opens the groups of a process, for joining them: in each hierarchy
+// where this process is in another one. They need not belong to a [Tree].
 //
-// Whoever is not sure that pid is still the same process looks afterwards.
+// The pid may be reused meanwhile: a caller without a pidfd checks afterwards.
 func OfProcess(pid int) (*Join, error) {
 	var text [3]string
 	for i, file := range []string{"/proc/self/mountinfo", "/proc/self/cgroup", "/proc/" + strconv.Itoa(pid) + "/cgroup"} {
@@ -43,7 +43,7 @@ var errHidden = errors.New("it is not below what is mounted here")
 func (j *Join) open(h hierarchy, group string) error {
 	dir := h.path(group)
 	if dir == h.mount && group != h.root {
-		return errHidden // what path gives for those
+		return errHidden // path returns it for hidden groups
 	}
 	if h.v2 {
 		f, err := openHeld(dir, unix.O_DIRECTORY|unix.O_RDONLY)

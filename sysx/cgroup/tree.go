@@ -133,9 +133,9 @@ func (t *Tree) reopen() {
 	}
 }
 
-// Need opens controllers of Config.OnDemand; others are as they are. Groups
-// that are made from then on are in their hierarchies, too. What can't be had
-// is told by [Tree.Unavailable] and by [Group.SetLimits].
+// Need enables controllers of Config.OnDemand; others are not affected. Groups
+// that are made later join their hierarchies too. [Tree.Unavailable] and
+// [Group.SetLimits] report controllers that cannot be enabled.
 func (t *Tree) Need(controllers ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

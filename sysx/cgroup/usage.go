@@ -21,9 +21,8 @@ type Usage struct {
 	Throttled   time.Duration // time spent over the quota
 	// Processes is how many there are, by the controller pids its threads.
 	Processes int64
-	// Pressure is the share of time that something in the group waited, by
-	// what it waited for: cpu, memory, io. Version 2 only, nil where the kernel
-	// does not count it.
+	// Pressure is the share of time that tasks of the group waited for cpu,
+	// memory and io. Version 2 only; nil where the kernel does not count it.
 	Pressure map[string]Pressure
 }
 
@@ -33,9 +32,9 @@ type Pressure struct{ Some, Full time.Duration }
 // NoUsage is a Usage of which nothing is known.
 var NoUsage = Usage{Memory: Unknown, MemoryPeak: Unknown, MemoryLimit: Unknown, OOMKills: Unknown, CPU: Unknown, Throttled: Unknown, Processes: Unknown}
 
-// Usage reads what the group uses, but for how long it was held up: that is
-// [Group.Waits]. What can't be read is [Unknown]. Somebody may ask it of a
-// thousand groups, so it opens no file that is not needed.
+// Usage reads the usage of the group, but not its waits: see [Group.Waits].
+// Unreadable values are [Unknown]. It opens no file without need, because a
+// caller may ask for a thousand groups.
 func (g Group) Usage() Usage {
 	u := NoUsage
 	for _, b := range g.t.now() {
@@ -199,8 +198,8 @@ type Spent struct {
 // NothingSpent is a Spent of which nothing is known.
 var NothingSpent = Spent{OOMKills: Unknown, MemoryPeak: Unknown, CPU: Unknown}
 
-// Spent reads what the group has counted, in few steps: it is asked at each
-// death. What can't be read is [Unknown].
+// Spent reads the counters of the group in few steps: it is called at each death.
+// Unreadable values are [Unknown].
 func (g Group) Spent() Spent {
 	s := NothingSpent
 	for _, b := range g.t.now() {

@@ -30,8 +30,8 @@ type Identity struct {
 	// Bounding is the most that the program or anything it executes can ever
 	// have. A program of user 0 has all of it, any other nothing.
 	Bounding Set
-	// Ambient is what a program of another user than 0 has, and hands on to
-	// what it executes.
+	// Ambient is the set that a program of another user than 0 has and passes on
+	// to programs it executes.
 	Ambient Set
 	// InUserNS says that a step before has entered a user namespace, which
 	// gives back all that the bounding set had lost.

@@ -1,6 +1,6 @@
-// Package cred is about who a thread or a new process is: user and group ids,
-// supplementary groups, capability sets, no_new_privs.
+// Package cred sets the identity of a thread or a new process: user and group
+// ids, supplementary groups, capability sets, no_new_privs.
 //
-// What belongs here: the calls and the order that the kernel wants them in.
-// What does not: which identity a container gets.
+// Scope: the calls, in the order that the kernel requires. Out of scope: the
+// choice of an identity.
 package cred

@@ -41,12 +41,12 @@ var kinds = map[uint32]string{
 	unix.S_IFREG: "a regular file", unix.S_IFBLK: "a block device", unix.S_IFIFO: "a FIFO", unix.S_IFSOCK: "a socket",
 }
 
-// Make makes dir, and its parents, with all entries. What is there already and
-// right is kept, what is there and wrong is an error: it may be in use. Each
-// entry appears complete, with its mode, so that making it again after a crash
-// finishes the work. The umask plays no part.
+// Make creates dir, its parents, and all entries. It keeps correct entries. A
+// wrong one is an error, because it may be in use. Each entry appears complete,
+// with its mode, so that a second run finishes the work after a crash. The umask
+// has no effect.
 //
-// The error has a line for each entry that is wrong or couldn't be made.
+// The error has a line for each entry that is wrong or cannot be made.
 // Preconditions: root, for mknod.
 func Make(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {

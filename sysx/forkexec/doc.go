@@ -3,19 +3,18 @@
 //
 // # Why not os/exec
 //
-// What a container needs between fork and exec (joining cgroups by inherited
-// descriptors, steering the next pid of the namespace, capability sets,
-// no_new_privs, a chosen pid, the own pid in the environment) is not to be had
-// from the standard library, and a second program that does it would cost
-// another exec and another runtime in each container.
+// The standard library lacks the steps between fork and exec that a container
+// needs: joining cgroups by inherited descriptors, choosing the next pid of the
+// namespace, capability sets, no_new_privs, the own pid in the environment. A
+// helper program would cost each container another exec and another runtime.
 //
 // # How it works
 //
-// The caller writes down what the child has to do as data, a [Plan]. The child
-// shares the parent's memory (CLONE_VM) while the parent's thread is suspended
-// (CLONE_VFORK), so nothing is copied and the index and errno of a failing
-// step come back through memory. Nothing is allocated in the child, no stack
-// grows, no lock is taken, no pointer is written.
+// A [Plan] is the list of the child's steps, as data. The child shares the
+// parent's memory (CLONE_VM) while the parent's thread is suspended
+// (CLONE_VFORK): nothing is copied, and the index and errno of a failed step come
+// back through memory. The child allocates nothing, grows no stack, takes no lock
+// and writes no pointer.
 //
 //	parent                            child
 //	------                            -----
@@ -33,14 +32,14 @@
 // Ignored signals stay ignored, as with os/exec; [Plan.DefaultSignals] changes
 // that.
 //
-// Until its execve the child has no exit signal: wait4(-1) elsewhere in the
-// process doesn't see a child that failed before, it is reaped here. The
-// execve makes it an ordinary child.
+// Until its execve the child has no exit signal, so that wait4(-1) elsewhere in
+// the process does not see a failed child. It is reaped here. The execve makes it
+// an ordinary child.
 //
 // A step that changes user or group ids makes the memory of the parent
 // undumpable too, for it is the same memory (prctl(2), PR_SET_DUMPABLE); so
 // does the standard library's SysProcAttr.Credential.
 //
-// What belongs here: the fork, steps that are one system call each. What does
-// not: which steps a container needs.
+// Scope: the fork, steps that are one system call each. Out of scope:
+// which steps a container needs.
 package forkexec

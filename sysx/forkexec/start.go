@@ -48,7 +48,7 @@ type Error struct {
 	// Step is the index of the failing step in Attr.Steps, Attr.Last counting
 	// on from there; -1 if it was none of them.
 	Step  int
-	Name  string // what failed: "clone3", a step's name, "exec PATH"
+	Name  string // the failed call: "clone3", a step's name, "exec PATH"
 	Errno syscall.Errno
 }
 

@@ -1,13 +1,13 @@
 // Package inroot works on files below a directory whose content is not to be
 // trusted: an image, a volume, a state directory.
 //
-// A path is looked up by the kernel with the directory as its root
-// (openat2, RESOLVE_IN_ROOT), so that neither "..", nor an absolute symbolic
-// link, nor one that is swapped meanwhile leads out of it; /proc's magic links
-// are not followed.
+// The kernel looks each path up with the directory as its root (openat2,
+// RESOLVE_IN_ROOT). Neither "..", nor an absolute symbolic link, nor one that is
+// swapped during the lookup leads out of it. Magic links of /proc are not
+// followed.
 //
-// What belongs here: opening, making and removing below a descriptor. What
-// does not: what the files are for.
+// Scope: opening, making and removing below a descriptor. Out of scope:
+// what the files are for.
 //
 // Needs Linux 5.6 (openat2); on an older kernel the calls fail with ENOSYS.
 package inroot

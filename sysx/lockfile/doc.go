@@ -1,8 +1,9 @@
-// Package lockfile makes a file that at most one process holds at a time, as a
-// daemon's pid file has to be.
+// Package lockfile makes a file that at most one process holds at a time, such as
+// a daemon's pid file.
 //
-// The lock is flock's: it ends with its holder, however that ends, so a pid
-// that is left in the file and used again by another process blocks nobody.
-// Beside it are a lock that is waited for, and the question who holds a file.
-// What belongs here: the lock and its file. What is written in it: the caller's.
+// The lock is flock's and ends with its holder. So a stale pid in the file, even
+// one that another process has by now, blocks nobody. A second lock waits for its
+// holder, and [Holds] tells who holds a file.
+//
+// Scope: the lock and its file. Out of scope: the text in it.
 package lockfile

@@ -12,7 +12,7 @@ import (
 // HeldError says that another process holds the file.
 type HeldError struct {
 	Path    string
-	Content string // what the holder wrote, at most 100 bytes
+	Content string // written by the holder, at most 100 bytes
 }
 
 func (e *HeldError) Error() string { return fmt.Sprintf("%s is held by another process", e.Path) }
@@ -89,8 +89,8 @@ func (f *File) write(content string) error {
 	return err
 }
 
-// Handle is the open file, with the lock. Who has it after an exec goes on with
-// [Inherit].
+// Handle is the open file with the lock. A program that is executed with it
+// continues with [Inherit].
 func (f *File) Handle() *os.File { return f.file }
 
 // Inherit goes on with a lock that this process held before an exec. It takes

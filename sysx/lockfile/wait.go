@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LockDir locks a directory itself, which leaves no file behind, and waits for
-// whoever has it. waiting is called once if it has to. The lock ends when the
-// file is closed, or with the process.
+// LockDir locks a directory, which needs no file of its own, and waits for the
+// holder. It calls waiting once before it waits. The lock ends when the file is
+// closed, or with the process.
 func LockDir(dir string, waiting func()) (*os.File, error) {
 	file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {

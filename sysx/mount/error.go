@@ -5,8 +5,8 @@ import "strings"
 // Error is a failed call.
 type Error struct {
 	Op     string // system call
-	Path   string // what it was about, where there was a path
-	Detail string // what the kernel said besides the error number, or ""
+	Path   string // the path of the call, if it has one
+	Detail string // the kernel's own explanation, or ""
 	Err    error  // a syscall.Errno
 }
 

@@ -42,7 +42,7 @@ func New(fstype string, attr Attr, options ...Option) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(fs)
-	// What mountinfo shows as the source; by name as with mount(8).
+	// The source that mountinfo shows; the type by default, as with mount(8).
 	for _, o := range append([]Option{{"source", fstype}}, options...) {
 		_, err := retry("fsconfig", func() (int, error) {
 			if o.Value == "" {

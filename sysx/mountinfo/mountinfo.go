@@ -1,6 +1,5 @@
-// Package mountinfo reads what the kernel tells of mounts: /proc/PID/mountinfo, as
-// proc(5) describes it. What belongs here is the format; what is mounted where, and
-// why, is known elsewhere.
+// Package mountinfo parses /proc/PID/mountinfo, see proc(5). Scope: the format.
+// Out of scope: the meaning of a mount.
 package mountinfo
 
 import "strings"
@@ -8,7 +7,7 @@ import "strings"
 // Mount is a line.
 type Mount struct {
 	ID      string
-	Root    string   // what of the file system is shown
+	Root    string   // the part of the file system that is mounted
 	Point   string   // where, below the root directory of the process
 	Flags   []string // of this mount
 	FSType  string

@@ -37,7 +37,7 @@ func filter(mac [6]byte, lists ...[]condition) []unix.SockFilter {
 	}
 	for _, list := range lists {
 		for i, c := range list {
-			behind := 2*(len(list)-i-1) + 1 // what is left of this list
+			behind := 2*(len(list)-i-1) + 1 // the rest of this list
 			f = append(f, load(c.size, c.offset), jump(c.value, 0, uint8(behind)))
 		}
 		f = append(f, take)

@@ -103,7 +103,7 @@ func TestTakenAddressesAreFound(t *testing.T) {
 	}
 }
 
-// Who listens for others with its address hears them alone.
+// A listener hears only neighbours that claim its address.
 //
 // Covers: L2
 func TestOnlyClaimsAreReported(t *testing.T) {

@@ -1,7 +1,7 @@
-// Package proc looks at processes, signals them and reaps them: /proc/PID/stat,
-// pidfds, wait4.
+// Package proc inspects, signals and reaps processes: /proc/PID/stat, pidfds,
+// wait4.
 //
-// A pid alone says little, for it is used again; a pid with its start time is
-// one process, and a pidfd is one process for good. What belongs here is one
-// kernel call a function; who waits for whom, and why, is the caller's.
+// A pid may be reused. A pid with its start time is one process, and so is a
+// pidfd. Scope: one kernel call for each function. Out of scope: the decision who
+// waits for whom.
 package proc

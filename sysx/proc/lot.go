@@ -20,11 +20,11 @@ const (
 )
 
 // KillLot kills a process that leads a session, with all others of the session
-// and all that descend from one of them. What has left the session and lost its
-// parent, as a daemon does, is not of the lot. They are stopped before they are
-// killed, so that what they fork meanwhile is found. Reaper is the process that
-// gets orphans, PID 1 of their namespace: the lot is looked for below it and
-// below the leader, not among all processes of the host.
+// and all that descend from one of them. A process that left the session and lost
+// its parent, as a daemon does, is not one of them. They are stopped before they
+// are killed, so that late forks are found. Reaper is PID 1 of their namespace,
+// which gets orphans: the search covers its descendants and the leader's, not the
+// whole host.
 //
 // Preconditions: nobody has waited for the leader yet, so that its pid, and with
 // that the session, is its own.

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a shell has started, in its session or below it, dies with it; a daemon
-// and others live on.
+// A shell's children, in its session or below it, die with it; a daemon and
+// others survive.
 func TestKillLot(t *testing.T) {
 	// Orphans become this process's, as they become PID 1's.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

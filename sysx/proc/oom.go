@@ -67,7 +67,7 @@ func killsForMemory(message []byte, pid int, since time.Duration) bool {
 	if !ok || len(fields) < 3 || len(fields[0]) != 1 {
 		return false
 	}
-	// What follows the pid is a name that the process has given itself.
+	// The text after the pid is a name that the process chose.
 	how, whom, ok := bytes.Cut(text, []byte(" process "))
 	if !ok || !bytes.Contains(how, []byte("ut of memory")) || !bytes.HasPrefix(whom, []byte(strconv.Itoa(pid)+" (")) {
 		return false

@@ -13,12 +13,11 @@ var ErrSilent = errors.New("the kernel does not tell of the process: while it ex
 // looks are those of [Patiently].
 var looks = patient.Calls[int]{Limit: time.Second, Next: 20 * time.Millisecond}
 
-// Patiently does f, which reads what the kernel tells of a process, or gives
-// [ErrSilent] in time. All but /proc/PID/status, comm, cmdline, cgroup, mountinfo and
-// task/ has to wait while the process executes a program; a file that is closed by
-// that may be on a file system that does not answer. Who looks at programs of
-// containers, or at any process, has to use it; PID 1s of containers do not execute
-// anything.
+// Patiently calls f, which reads files of a process, or returns [ErrSilent] after
+// a time. All but /proc/PID/status, comm, cmdline, cgroup, mountinfo and task/
+// block while the process executes a program: the execve may close a file on a
+// file system that does not answer. Code that inspects programs of containers, or
+// any process, has to use it; PID 1s of containers execute nothing.
 func Patiently[V any](pid int, f func() (V, error)) (V, error) {
 	type result struct {
 		v   V

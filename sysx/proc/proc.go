@@ -104,8 +104,8 @@ func Same(pid int, startTime uint64) bool {
 }
 
 // OpenPIDFD opens a process, close-on-exec; the error is [ErrGone] if there is
-// none. Who knows the process by its start time only has to look at that
-// again afterwards, see [OpenSame].
+// none. A caller that knows only the start time compares that afterwards, see
+// [OpenSame].
 func OpenPIDFD(pid int) (*os.File, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -157,7 +157,7 @@ func Signal(pidfd *os.File, sig unix.Signal) error {
 type Exit struct {
 	PID    int
 	Status unix.WaitStatus
-	// What the child and all that it waited for used.
+	// Times of the child and of the children it waited for.
 	UserTime, SysTime time.Duration
 	MaxRSS            int64 // bytes
 }

@@ -39,7 +39,7 @@ func ReadStatus(pid int) (*Status, error) {
 	return s, nil
 }
 
-// ParseStatus takes what it knows from the text. What is missing is 0.
+// ParseStatus parses the fields that it knows. A missing one is 0.
 func ParseStatus(text []byte) *Status {
 	s := &Status{}
 	for line := range bytes.Lines(text) {

@@ -11,11 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DropProgram takes the pages of the program's file off this process that it only
-// reads: code and constants. Those that are used come back from the kernel's
-// cache, 16 at a time, as it maps what is around the one that was asked for. In a
-// program's start it maps nearly all that way, which counts as the process's own
-// then, though most of it is never needed again.
+// DropProgram drops the read-only pages of the program's file, code and
+// constants, from this process. Pages in use come back from the page cache, 16 at
+// a time. The start of a program maps nearly all of them that way, which counts
+// as the process's memory although most are not needed again.
 func DropProgram() error {
 	text, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

@@ -31,8 +31,7 @@ func TestOnlyWhatIsReadOfTheProgram(t *testing.T) {
 	}
 }
 
-// What is around the code of a test is hundreds of pages, of which next to none is
-// needed to call and to return.
+// The code around a test is hundreds of pages; a call needs next to none of them.
 func TestTheProgramLeavesMemory(t *testing.T) {
 	before := filePages(t)
 	if err := DropProgram(); err != nil {

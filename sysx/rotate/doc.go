@@ -4,8 +4,8 @@
 //
 // # Crashes
 //
-// It may be killed at any point. All it knows is on the disk, and what it does
-// next follows from that alone, so going on after a crash is what it does anyway:
+// It may be killed at any point. All of its state is on the disk and determines
+// the next step, so that recovery is the ordinary path:
 //
 //	           copy lines from the head to NAME.1.new, with an attribute: FROM, TO
 //	           rename NAME.2 → NAME.3, NAME.1 → NAME.2, NAME.1.new → NAME.1
@@ -22,37 +22,36 @@
 //	  │          note: done
 //	whole
 //
-// Each note is one attribute of the file, "trusted.rotation", so it is there or
-// not, goes with the file, and can't be seen or set by a program. The rename is
-// what publishes a part: with it the part's own attribute says what is in it. So
-// no line is lost and none is there twice: ..., NAME.2, NAME.1 and the file from
-// START on, one after the other, are what was written. A test stops it at each
-// step, and the going on from there at each step again.
+// Each note is one attribute of the file, "trusted.rotation": it is set
+// atomically, moves with the file, and no program can see or set it. The rename
+// publishes a part, whose own attribute says which bytes it has. So no line is
+// lost or duplicated: NAME.2, NAME.1 and the file from START on are the whole
+// text. A test stops the rotation at each step, and the recovery at each step
+// again.
 //
-// Blocks are taken out by FALLOC_FL_COLLAPSE_RANGE (ext4, XFS, f2fs), which
-// programs that append don't notice; what is left of the head, less than a block,
-// becomes one line of ours. Where the file system can't do that the dead head
-// becomes a hole (FALLOC_FL_PUNCH_HOLE: tmpfs, btrfs): the file's length grows on,
-// what it takes on the disk does not. Where it can do neither, or keeps no
-// attributes, there is an error and the file is left as it is.
+// FALLOC_FL_COLLAPSE_RANGE (ext4, XFS, f2fs) removes the blocks, which appending
+// programs do not notice. The rest of the head, less than a block, becomes a line
+// of filler. Other file systems (tmpfs, btrfs) make a hole of the head by
+// FALLOC_FL_PUNCH_HOLE: the file keeps its length and frees its blocks. A file
+// system with neither, or without attributes, gives an error and an unchanged
+// file.
 //
-// All is synced before what depends on it, so that a power failure costs what it
-// costs without rotation: what was not on the disk yet. On XFS a collapse is many
-// transactions, and a power failure within it may leave it half done.
+// Each step is synced before the next, so that a power failure loses no more than
+// without rotation. On XFS a collapse takes many transactions, and a power
+// failure may interrupt it.
 //
 // # Offsets
 //
-// Offsets of others in the file move when blocks are taken out. [End] and [Read]
-// use offsets that don't: they count all that was ever written, BASE being what was
-// taken out. They find what was rotated in its part.
+// Removed blocks shift the offsets of other readers. [End] and [Read] use stable
+// offsets: they count every byte ever written, where BASE is the number of
+// removed ones, and find rotated bytes in their part.
 //
 // # Choices
 //
-// A line that is longer than twice what a part may have is cut. If somebody else
-// empties the file (logrotate's copytruncate), it begins anew; whether somebody did
-// is seen by its length and by the line of ours at its head. Who may write into the
-// file at other places than its end, as a program may that takes O_APPEND off its
-// descriptor, can spoil the file, as ever, and nothing else. Links are not followed.
+// A line longer than two parts is cut. If somebody else empties the file
+// (logrotate's copytruncate), rotation starts over; it recognises that by the
+// length and by the filler at the head. A program that clears O_APPEND of its
+// descriptor can spoil the file, and nothing else. Links are not followed.
 //
-// What belongs here: one file. What does not: when, how large, who wrote it.
+// Scope: one file. Out of scope: when to rotate, the sizes, the writers.
 package rotate

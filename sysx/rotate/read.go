@@ -62,9 +62,9 @@ func End(path string) int64 {
 	return info.Size()
 }
 
-// Read gives the bytes of a file between two offsets as [End] counts them, also
-// those that are in another part by now; what is nowhere any more is left out. It
-// does not read what is no regular file, and not more than a mebibyte.
+// Read returns the bytes between two offsets as [End] counts them, also those of
+// a rotated part; removed ones are left out. It reads regular files only, a
+// mebibyte at most.
 func Read(path string, from, to int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {

@@ -111,7 +111,7 @@ func (f *File) Rotate(most int64, parts int) (moved int64, n int, err error) {
 		err = f.begin()
 	}
 	if err == nil {
-		// What a power failure would take from the file is in no part, either.
+		// A part has no bytes that a power failure could take from the file.
 		err = f.sync()
 	}
 	if err != nil {

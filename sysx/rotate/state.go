@@ -32,7 +32,7 @@ type state struct {
 	base   int64  // bytes that were taken out of it, in all its life
 	start  int64  // where the lines begin that are in no other file
 	blocks int64  // bytes that are being taken out
-	mark   string // what is written over the head meanwhile
+	mark   string // written over the head before the collapse
 }
 
 // span is what is in a part: bytes of the file with this id, by the offsets of End.

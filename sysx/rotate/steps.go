@@ -63,7 +63,7 @@ func (f *File) emptied(size int64) bool {
 // fromDead marks the head, if blocks of it can be taken out.
 func (f *File) fromDead(size int64) error {
 	s := f.state
-	// What is taken out must end before the end of the file.
+	// A collapse must end before the end of the file.
 	s.blocks = min(s.start, size-1) / f.block * f.block
 	if s.blocks <= 0 || !f.collapses(size) {
 		s.phase, s.blocks = hole, 0

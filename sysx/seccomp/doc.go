@@ -9,5 +9,5 @@
 // matter (flags, a request, an address family) are all that the kernel looks
 // at, and a test of 64 bits could be passed by by setting the others.
 //
-// What belongs here: the compiler. What does not: which calls are good.
+// Scope: the compiler. Out of scope: the choice of calls.
 package seccomp

@@ -2,13 +2,11 @@
 // which come and go as a whole: it lists them, tells whether one was changed
 // lately, renames one in its place and removes it.
 //
-// Everything is done from the descriptor of that directory, and no symbolic
-// link below it is followed: neither the name of an entry, nor what is swapped
-// meanwhile, leads out of it. An entry is known by its device and inode too; one
-// that is not the same any more is left alone.
+// All calls start at the descriptor of that directory and follow no symbolic link
+// below it, so that no name and no swapped entry leads out of it. An entry is
+// identified by device and inode as well; a replaced one is not touched.
 //
-// What belongs here: the calls. What does not: which of the directories are to
-// go.
+// Scope: the calls. Out of scope: the choice of directories.
 //
 // Needs Linux 5.6 (openat2).
 package shelf

@@ -34,8 +34,8 @@ func Identify(path string) (ID, error) {
 	return id, nil
 }
 
-// look gives the ID and the mode of an entry of a directory. What a file system is
-// mounted on is looked at without asking that one, which may not answer.
+// look returns the ID and the mode of an entry of a directory. A mount point is
+// inspected without asking the mounted file system, which may not answer.
 func look(dir int, name string, flags int) (id ID, mode uint16, err error) {
 	var st unix.Statx_t
 	_, err = retry(func() (int, error) {

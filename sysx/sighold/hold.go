@@ -30,8 +30,8 @@ type holder struct {
 	masked      func()
 }
 
-// What the two processes say: the one whose signals are held asks for the second,
-// and the end of the hold is the end of what it writes.
+// The messages of the two processes: the traced one asks for the second, and the
+// hold ends with the holder's output.
 const (
 	saysHolding = 'h'
 	asksMask    = 'm'
@@ -72,8 +72,8 @@ func Hold(pid int, list []syscall.Signal, limit time.Duration, in io.Reader, out
 
 const options = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
 
-// seize takes all threads. Those that they make from then on are taken with
-// them; the list is read until it has no other.
+// seize attaches to all threads. Their future threads are attached with them; the
+// list is read until it has no new one.
 func (h *holder) seize() error {
 	known := make(map[string]bool)
 	for more := true; more; {

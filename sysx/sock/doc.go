@@ -4,6 +4,6 @@
 //
 // It tells who is at the other end of a Unix socket, too.
 //
-// What belongs here: making sockets, asking about them. Which, for whom and how
-// long: not.
+// Scope: making sockets, asking about them. Out of scope: which sockets, for
+// whom and how long.
 package sock

@@ -1,7 +1,7 @@
 // Package untar unpacks a tar archive of unknown origin below a directory: one
 // layer of a container image over the layers before it.
 //
-// What belongs here: entries to files. What does not: where the archive comes
+// Scope: entries to files. Out of scope: where the archive comes
 // from, compression, digests, and what an image is.
 //
 // # What an archive can't do
