@@ -5,7 +5,9 @@
 // How it is put together:
 //
 //	source.go   finds files in a directory or a tar
-//	image.go    from the source to a list of layers, for both formats
+//	image.go    from the source to a list of layers, for all formats
+//	layout.go, archive.go   which image: OCI layouts and dir:, docker save
+//	platform.go, reference.go   names of machines and of images
 //	blob.go     reads a layer: decompressed, and verified to the last byte
 //	store.go    the hidden directory that the layers are unpacked in, which a
 //	            later run goes on with, until it gets its name

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -93,20 +94,29 @@ func pack(t *testing.T, how string, data []byte) []byte {
 
 // imageText is the config of a test image with these layers.
 func imageText(t *testing.T, config map[string]any, layers ...[]byte) []byte {
+	return imageTextFor(t, machine, config, layers...)
+}
+
+func imageTextFor(t *testing.T, p platform, config map[string]any, layers ...[]byte) []byte {
 	t.Helper()
-	var ids []string
+	ids := []string{}
 	for _, l := range layers {
 		ids = append(ids, digestOf(l))
 	}
-	data, err := json.Marshal(map[string]any{
-		"created": "2020-09-13T12:26:40Z", "architecture": strings.TrimPrefix(platform, "linux/"), "os": "linux",
+	return toJSON(t, map[string]any{
+		"created": "2020-09-13T12:26:40Z", "architecture": p.Architecture, "os": p.OS, "variant": p.Variant,
 		"config": config, "rootfs": map[string]any{"type": "layers", "diff_ids": ids},
 	})
+}
+
+func toJSON(t *testing.T, value any) []byte {
+	t.Helper()
+	data, err := json.Marshal(value)
 	must(t, err)
 	return data
 }
 
-var platform = func() string {
+var machine = func() platform {
 	o, _, _ := parseOptions([]string{"x"}, io.Discard, io.Discard)
 	return o.platform
 }()
@@ -114,31 +124,77 @@ var platform = func() string {
 // layout makes an OCI layout of an image.
 func layout(t *testing.T, how string, config map[string]any, layers ...[]byte) string {
 	t.Helper()
-	root := t.TempDir()
-	must(t, os.MkdirAll(filepath.Join(root, "blobs/sha256"), 0o755))
-	put := func(kind string, data []byte) map[string]any {
-		d := digestOf(data)
-		must(t, os.WriteFile(filepath.Join(root, "blobs/sha256", strings.TrimPrefix(d, "sha256:")), data, 0o644))
-		return map[string]any{"mediaType": kind, "digest": d, "size": len(data)}
-	}
-	const vnd = "application/vnd.oci.image."
+	l := newLayout(t)
+	l.top(named("test", l.image(how, machine, config, layers...)))
+	return l.root
+}
+
+// layoutDir is an OCI layout that comes to be.
+type layoutDir struct {
+	t    *testing.T
+	root string
+}
+
+func newLayout(t *testing.T) layoutDir {
+	t.Helper()
+	l := layoutDir{t, t.TempDir()}
+	must(t, os.MkdirAll(filepath.Join(l.root, "blobs/sha256"), 0o755))
+	l.write("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	return l
+}
+
+func (l layoutDir) write(name string, data []byte) {
+	must(l.t, os.WriteFile(filepath.Join(l.root, name), data, 0o644))
+}
+
+const vnd = "application/vnd.oci.image."
+
+// entryOf is a descriptor in an index.
+type entryOf = map[string]any
+
+// blob stores data and gives its descriptor.
+func (l layoutDir) blob(kind string, data []byte) entryOf {
+	d := digestOf(data)
+	l.write("blobs/sha256/"+strings.TrimPrefix(d, "sha256:"), data)
+	return entryOf{"mediaType": kind, "digest": d, "size": len(data)}
+}
+
+// image stores an image.
+func (l layoutDir) image(how string, p platform, config map[string]any, layers ...[]byte) entryOf {
 	suffix := map[string]string{"gzip": "+gzip", "zstd": "+zstd"}[how]
-	var list []any
-	for _, l := range layers {
-		list = append(list, put(vnd+"layer.v1.tar"+suffix, pack(t, how, l)))
+	list := []any{}
+	for _, data := range layers {
+		list = append(list, l.blob(vnd+"layer.v1.tar"+suffix, pack(l.t, how, data)))
 	}
-	m, err := json.Marshal(map[string]any{
+	return l.blob(vnd+"manifest.v1+json", toJSON(l.t, map[string]any{
 		"schemaVersion": 2, "mediaType": vnd + "manifest.v1+json", "layers": list,
-		"config": put(vnd+"config.v1+json", imageText(t, config, layers...)),
-	})
-	must(t, err)
-	d := put(vnd+"manifest.v1+json", m)
-	d["annotations"] = map[string]string{refName: "test"}
-	index, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": []any{d}})
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(root, "index.json"), index, 0o644))
-	must(t, os.WriteFile(filepath.Join(root, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644))
-	return root
+		"config": l.blob(vnd+"config.v1+json", imageTextFor(l.t, p, config, layers...)),
+	}))
+}
+
+func (l layoutDir) index(list ...entryOf) entryOf {
+	return l.blob(vnd+"index.v1+json", toJSON(l.t, map[string]any{"schemaVersion": 2, "manifests": list}))
+}
+
+// top writes index.json.
+func (l layoutDir) top(list ...entryOf) {
+	l.write("index.json", toJSON(l.t, map[string]any{"schemaVersion": 2, "manifests": list}))
+}
+
+// with is a descriptor with one more field.
+func with(d entryOf, key string, value any) entryOf {
+	d = maps.Clone(d)
+	d[key] = value
+	return d
+}
+
+func named(name string, d entryOf) entryOf {
+	return with(d, "annotations", map[string]string{refName: name})
+}
+
+func forPlatform(text string, d entryOf) entryOf {
+	p := strings.Split(text+"/", "/")
+	return with(d, "platform", platform{p[0], p[1], p[2]})
 }
 
 // dockerSave makes the tar that docker save made before version 25.
@@ -159,8 +215,7 @@ func dockerSave(t *testing.T, config map[string]any, layers ...[]byte) []byte {
 		seen[string(l)] = f
 		files = append(files, f)
 	}
-	m, err := json.Marshal([]any{map[string]any{"Config": name, "RepoTags": []string{"test:1"}, "Layers": files}})
-	must(t, err)
+	m := toJSON(t, []any{map[string]any{"Config": name, "RepoTags": []string{"test:1"}, "Layers": files}})
 	return archive(t, append(entries, file("manifest.json", string(m)))...)
 }
 

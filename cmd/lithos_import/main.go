@@ -38,11 +38,11 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	r, err := importImage(o, stdin, show)
 	show.done()
 	if err != nil {
-		fmt.Fprintf(stderr, "lithos_import: %s\n", printable(err.Error()))
+		fmt.Fprintf(stderr, "lithos_import: %s\n", visible(err.Error()))
 		return exitFailed
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintf(stderr, "lithos_import: warning: %s\n", printable(w))
+		fmt.Fprintf(stderr, "lithos_import: warning: %s\n", visible(w))
 	}
 	if o.json {
 		e := json.NewEncoder(stdout)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -20,7 +19,7 @@ type options struct {
 	imageDir   string
 	name       string
 	reference  string
-	platform   string
+	platform   platform
 	configName string
 	configFile string
 	maxSize    int64
@@ -39,7 +38,8 @@ what a process config has in "image".
 SOURCE is one of
   a tar of "docker save" or "podman save", also compressed by gzip or zstd
   a tar of an OCI layout, also compressed
-  a directory with an OCI layout, as of "skopeo copy docker://… oci:DIR"
+  a directory with an OCI layout, as of "skopeo copy docker://… oci:DIR", or
+  as of "skopeo copy docker://… dir:DIR"
   -, a tar of either from standard input: docker save web:3 | lithos_import -
 
 Options:
@@ -48,9 +48,10 @@ Options:
       --name NAME          name of the directory below image-dir, such as web.v3,
                            or web/v3 where image-dir-levels is 2. The default is
                            sha256-DIGEST, by the digest of the image's config
-      --reference NAME     which image, if there are several: nginx:1.27
+      --reference NAME     which image, if there are several: nginx:1.27, or the
+                           digest of its manifest or config, sha256:…
       --platform OS/ARCH   which one of an image for several machines (default
-                           that of this machine)
+                           that of this machine): linux/arm64, linux/arm/v7
       --config-name NAME   the container config is /config/NAME.yaml in the image
                            (default image)
       --config FILE        take this container config, make none; the default
@@ -82,7 +83,11 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	set.StringVar(&o.imageDir, "image-dir", "/var/lib/lithos/containers", "")
 	set.StringVar(&o.name, "name", "", "")
 	set.StringVar(&o.reference, "reference", "", "")
-	set.StringVar(&o.platform, "platform", "linux/"+runtime.GOARCH, "")
+	o.platform = hostPlatform()
+	set.Func("platform", "", func(s string) (err error) {
+		o.platform, err = parsePlatform(s)
+		return err
+	})
 	set.StringVar(&o.configName, "config-name", "image", "")
 	set.StringVar(&o.configFile, "config", "", "")
 	set.Func("max-size", "", func(s string) (err error) {
@@ -117,9 +122,6 @@ func (o *options) check() error {
 	}
 	if o.configName == "" || strings.ContainsAny(o.configName, "/\x00") || o.configName[0] == '.' {
 		return fmt.Errorf("--config-name %q is no name of a file", o.configName)
-	}
-	if strings.Count(o.platform, "/") == 0 {
-		return fmt.Errorf("--platform %q is not such as linux/amd64", o.platform)
 	}
 	var err error
 	o.imageDir, err = filepath.Abs(o.imageDir)

@@ -85,7 +85,7 @@ func interrupt(t *testing.T, images, oci string, bytes int64) {
 	s, err := openSource(oci, nil, images, o.maxSize)
 	must(t, err)
 	defer s.close()
-	img, err := findImage(s, choice{platform: platform})
+	img, err := findImage(s, choice{platform: machine})
 	must(t, err)
 	defer func() {
 		if p := recover(); p != nil && p != errCut {

@@ -228,17 +228,21 @@ func readAll(s source, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, maxJSON))
 }
 
-// printable keeps what a hostile image says from moving the cursor.
+// printable is visible text of a bounded length.
 func printable(s string) string {
 	const most = 300
-	s = strings.Map(func(r rune) rune {
+	if s = visible(s); len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// visible keeps the text of a hostile image from moving the cursor.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
 			return '?'
 		}
 		return r
 	}, s)
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

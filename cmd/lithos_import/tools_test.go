@@ -100,7 +100,7 @@ func TestImagesOfUmoci(t *testing.T) {
 	tool(t, "umoci", "init", "--layout", filepath.Join(dir, "image"))
 	tool(t, "umoci", "new", "--image", image)
 	tool(t, "umoci", "config", "--image", image, "--config.entrypoint", "/bin/one", "--config.user", "7:8",
-		"--config.env", "A=b", "--architecture", strings.TrimPrefix(platform, "linux/"), "--os", "linux")
+		"--config.env", "A=b", "--architecture", machine.Architecture, "--os", "linux")
 	bundle := filepath.Join(dir, "bundle")
 	root := filepath.Join(bundle, "rootfs")
 	tool(t, "umoci", "unpack", "--image", image, bundle)
