@@ -53,7 +53,7 @@ func TestConfigsOfArchives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := archiveOf(t, form, []string{"a/b:1"})
-			imported(t, t.TempDir(), tempFile(t, data))
+			imported(t, memoryDir(t), tempFile(t, data))
 			if name != "jib" {
 				refused(t, "is damaged", tempFile(t, bytes.Replace(data, []byte("A=a/b:1"), []byte("A=a/b:2"), 1)))
 			}
@@ -86,7 +86,7 @@ func TestReferences(t *testing.T) {
 		"nginx:1.27": "nginx:1.27.", "docker.io/library/nginx:1.27": "nginx:1.27.", "index.docker.io/library/nginx:1.27": "nginx:1.27.",
 		"redis:7": "docker.io/library/redis:7b/c:d.", "docker.io/b/c:d": "docker.io/library/redis:7b/c:d.",
 	} {
-		if got := said(t, imported(t, t.TempDir(), "--reference", reference, source)); got != want {
+		if got := said(t, imported(t, memoryDir(t), "--reference", reference, source)); got != want {
 			t.Errorf("%s is %s, want %s", reference, got, want)
 		}
 	}
@@ -102,7 +102,7 @@ func TestReferences(t *testing.T) {
 	l.top(both("docker.io/library/nginx:1", l.image("", machine, saying("nginx"), program(t))),
 		both("docker.io/library/redis:1", l.image("", machine, saying("redis"), program(t))))
 	for reference, want := range map[string]string{"nginx:1": "nginx", "docker.io/library/redis:1": "redis", "docker.io/redis:1": "redis"} {
-		if got := said(t, imported(t, t.TempDir(), "--reference", reference, l.root)); got != want {
+		if got := said(t, imported(t, memoryDir(t), "--reference", reference, l.root)); got != want {
 			t.Errorf("%s is %s, want %s", reference, got, want)
 		}
 	}
@@ -124,18 +124,18 @@ func TestDigestsAsReferences(t *testing.T) {
 		for i, name := range names {
 			refused(t, name, source)
 			for _, reference := range []string{name, "any.name/x@" + name} {
-				if got := said(t, imported(t, t.TempDir(), "--reference", reference, source)); got != string(rune('1'+i)) {
+				if got := said(t, imported(t, memoryDir(t), "--reference", reference, source)); got != string(rune('1'+i)) {
 					t.Errorf("%s is %s", reference, got)
 				}
 			}
 		}
-		if got := said(t, imported(t, t.TempDir(), "--reference", digestOfConfig(t, saying("2")), source)); got != "2" {
+		if got := said(t, imported(t, memoryDir(t), "--reference", digestOfConfig(t, saying("2")), source)); got != "2" {
 			t.Errorf("by its config it is %s", got)
 		}
 		refused(t, names[0], "--reference", "sha256:"+strings.Repeat("0", 64), source)
 	}
 	refused(t, digestOfConfig(t, saying(".")), "--reference", "none", unnamed)
-	imported(t, t.TempDir(), "--reference", digestOfConfig(t, saying(".")), unnamed)
+	imported(t, memoryDir(t), "--reference", digestOfConfig(t, saying(".")), unnamed)
 }
 
 func digestOfConfig(t *testing.T, config map[string]any) string {
@@ -198,7 +198,7 @@ func TestPlatforms(t *testing.T) {
 				l.top(list...)
 				if len(want) > 1 {
 					refused(t, want, "--platform", tt.platform, l.root)
-				} else if got := said(t, imported(t, t.TempDir(), "--platform", tt.platform, l.root)); got != want {
+				} else if got := said(t, imported(t, memoryDir(t), "--platform", tt.platform, l.root)); got != want {
 					t.Errorf("it is %s, want %s", got, want)
 				}
 			})
@@ -235,7 +235,7 @@ func TestArtifactsAreNoImages(t *testing.T) {
 			"annotations", entryOf{dockerKind: "attestation-manifest"}),
 	}
 	l.top(append(others, image)...)
-	if got := said(t, imported(t, t.TempDir(), l.root)); got != "image" {
+	if got := said(t, imported(t, memoryDir(t), l.root)); got != "image" {
 		t.Errorf("it is %s", got)
 	}
 	l.top(others...)
@@ -251,7 +251,7 @@ func TestIncompleteLayouts(t *testing.T) {
 	missing := with(image, "digest", "sha256:"+strings.Repeat("0", 64))
 	foreign := forPlatform("linux/riscv64", missing)
 	l.top(named("all", l.index(foreign, image)), named("broken", missing))
-	if got := said(t, imported(t, t.TempDir(), "--reference", "all", l.root)); got != "image" {
+	if got := said(t, imported(t, memoryDir(t), "--reference", "all", l.root)); got != "image" {
 		t.Errorf("it is %s", got)
 	}
 	refused(t, "no such file", "--reference", "broken", l.root)
@@ -273,7 +273,7 @@ func TestDirForm(t *testing.T) {
 		l.write(name, data)
 	}
 	for _, args := range [][]string{{}, {"--reference", digestOf(text)}, {"--reference", digestOf(manifest)}} {
-		if got := said(t, imported(t, t.TempDir(), append(args, l.root)...)); got != "dir" {
+		if got := said(t, imported(t, memoryDir(t), append(args, l.root)...)); got != "dir" {
 			t.Errorf("%v: it is %s", args, got)
 		}
 	}
@@ -286,7 +286,7 @@ func TestDirForm(t *testing.T) {
 func TestUnusualManifests(t *testing.T) {
 	l := newLayout(t)
 	l.top(l.image("", machine, saying("nothing")))
-	if got := said(t, imported(t, t.TempDir(), l.root)); got != "nothing" {
+	if got := said(t, imported(t, memoryDir(t), l.root)); got != "nothing" {
 		t.Errorf("it is %s", got)
 	}
 	l.top(l.blob("application/vnd.docker.distribution.manifest.v1+prettyjws", []byte(`{"schemaVersion": 1, "fsLayers": []}`)))

@@ -6,16 +6,13 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
-
-	"lithos/sysx/inroot"
 )
 
 // made is what was made of an image's own config.
 type made struct {
 	text     string
 	id       identity
+	program  string
 	volumes  []string // mount points of !Persistent, sorted
 	workdir  string
 	warnings []string
@@ -39,13 +36,11 @@ func containerConfig(root int, img *image) *made {
 		w.pair("", "workdir", m.workdir)
 		m.mounts = append(m.mounts, m.workdir)
 	}
+	m.writeHealthcheck(&w, root, img)
 	m.writeVolumes(&w, root, img)
 	m.writePorts(&w, slices.Sorted(maps.Keys(c.ExposedPorts)))
 	w.line("# memory-limit: 256Mi")
-	if c.StopSignal != "" && c.StopSignal != "SIGTERM" && c.StopSignal != "TERM" && c.StopSignal != "15" {
-		w.comment("The image wants to be stopped by " + printable(c.StopSignal) + "; lithos sends TERM.")
-		m.warn("the image wants to be stopped by %s, lithos sends TERM", printable(c.StopSignal))
-	}
+	m.writeStopSignal(&w, c.StopSignal)
 	w.line("metadata:")
 	w.line("  image:")
 	w.pair("    ", "digest", img.digest)
@@ -67,40 +62,49 @@ func (m *made) writeUser(w *yamlWriter, root int, user string) {
 	var err error
 	if m.id, err = findIdentity(root, user); err != nil {
 		m.warn("%v; the sandbox's default-user is taken", err)
-		m.id.root = true
+		m.id = identity{root: true}
 	}
 	if m.id.root {
-		w.comment("The image runs as root. Here default-user and default-group of the", "sandbox count; for root, where the sandbox allows it:")
+		w.comment("The image runs as root. Here the sandbox's default-user (and default-group)", "counts; for root, where the sandbox allows it:")
 		w.line("# user-id: 0")
+	} else {
+		w.line(fmt.Sprintf("user-id: %d", m.id.uid))
+	}
+	if m.id.root && m.id.gid == 0 {
 		w.line("# group-id: 0")
 		return
 	}
-	w.line(fmt.Sprintf("user-id: %d", m.id.uid))
-	if m.id.gid != 0 {
-		w.line(fmt.Sprintf("group-id: %d", m.id.gid))
+	w.line(fmt.Sprintf("group-id: %d", m.id.gid))
+	if len(m.id.groups) > 0 && !m.id.root {
+		groups := strings.Join(m.id.groups, ", ")
+		w.comment("In the image the user is also in: " + groups)
+		m.warn("the image's user is also in the group(s) %s, a program of lithos is in one group: have the files it needs be of group %d, or set another group-id", groups, m.id.gid)
 	}
 }
 
 // writeProgram writes executable and arguments: entrypoint, then command.
 func (m *made) writeProgram(w *yamlWriter, root int, img *image) {
 	c := &img.config.Config
-	command := append(slices.Clone(c.Entrypoint), c.Cmd...)
+	command, init := withoutInit(append(slices.Clone(c.Entrypoint), c.Cmd...))
 	if len(command) == 0 {
 		w.comment("The image names no program.")
 		w.line("# executable: /bin/…")
 		m.warn("the image names no program: the container config needs executable")
 		return
 	}
-	program, err := lookUp(root, command[0], m.workdir, c.Env)
-	if err != nil {
+	var err error
+	if m.program, err = lookUp(root, command[0], m.workdir, c.Env); err != nil {
 		m.warn("the image's program was not found: %v", err)
-		if program == "" {
-			w.comment("The image's program was not found: " + printable(command[0]))
-			w.line("# executable: /bin/…")
-		}
 	}
-	if program != "" {
-		w.pair("", "executable", program)
+	if init != "" {
+		w.comment("The image starts it by " + init + ". PID 1 of lithos does what that is for.")
+	}
+	if m.program == "" {
+		w.comment("The image's program was not found: " + printable(command[0]))
+		w.line("# executable: /bin/…")
+	} else {
+		w.pair("", "executable", m.program)
+		m.writePID1(w, root)
 	}
 	if len(command) == 1 {
 		return
@@ -110,6 +114,17 @@ func (m *made) writeProgram(w *yamlWriter, root int, img *image) {
 		m.braces("an argument", arg)
 		w.line("- " + scalar(arg))
 	}
+}
+
+// writePID1 tells of a program that has to be process 1, which is lithos_knot.
+func (m *made) writePID1(w *yamlWriter, root int) {
+	system := wantsPID1(root, m.program)
+	if system == "" {
+		return
+	}
+	w.comment("This is " + system + ", which may have to be process 1. Here lithos_knot is that.")
+	m.warn("the image's program %s is %s, which may have to be process 1 and is not: lithos_knot is; set executable to the program that it starts",
+		printable(m.program), system)
 }
 
 // braces warns of what lithos would take for a variable: there is no escape.
@@ -129,60 +144,14 @@ func (m *made) writeEnviron(w *yamlWriter, env []string) {
 	if _, has := values["HOME"]; !has && m.id.home != "" && !m.id.root {
 		values["HOME"] = m.id.home
 	}
-	if len(values) == 0 {
-		return
+	if _, has := values["PATH"]; !has {
+		values["PATH"] = defaultPath
 	}
 	w.line("environ:")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		m.braces("the variable "+printable(name), values[name])
 		w.pair("  ", name, values[name])
 	}
-}
-
-// volumesDir is the virtual directory that the volumes of an image lie in: one
-// line of a sandbox config gives them all a place, and below it they can be made
-// with the program's user as the owner.
-const volumesDir = "/volumes"
-
-// writeVolumes: the root is read-only, so what is written needs a place.
-func (m *made) writeVolumes(w *yamlWriter, root int, img *image) {
-	seen := map[string]bool{}
-	for v := range img.config.Config.Volumes {
-		if v = path.Clean("/" + v); v != "/" && !seen[v] {
-			seen[v] = true
-			m.volumes = append(m.volumes, v)
-		}
-	}
-	slices.Sort(m.volumes)
-	m.mounts = append(m.mounts, m.volumes...)
-	tmp := !seen["/tmp"] && isDirectory(root, "/tmp")
-	w.comment("The root file system is read-only: what the program writes needs a volume.")
-	if len(m.volumes) == 0 && !tmp {
-		w.line("# volumes:")
-		w.line("#   /run: !Tmpfs {size: 10Mi, mode: 0o1777}")
-		return
-	}
-	w.line("volumes:")
-	if tmp {
-		w.line("  /tmp: !Tmpfs {size: 100Mi, mode: 0o1777}")
-	}
-	w.line("  # /run: !Tmpfs {size: 10Mi, mode: 0o1777}")
-	for _, v := range m.volumes {
-		owner := ""
-		if !m.id.root {
-			owner = fmt.Sprintf(", user: %d, group: %d", m.id.uid, m.id.gid)
-		}
-		w.line(fmt.Sprintf("  %s: !Persistent {path: %s, mkdir: true, mode: 0o700%s}", scalar(v), scalar(volumesDir+v), owner))
-	}
-}
-
-func isDirectory(root int, name string) bool {
-	fd, err := inroot.Open(root, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return false
-	}
-	unix.Close(fd)
-	return true
 }
 
 // writePorts: a program opens its ports itself unless it can take them over.
@@ -198,4 +167,14 @@ func (m *made) writePorts(w *yamlWriter, ports []string) {
 		"several instances share the port (docs: Handing TCP ports):")
 	w.line("# variables:")
 	w.line("#   port: !TcpPort {activation: systemd}")
+}
+
+// writeStopSignal tells of another signal than TERM, which lithos sends.
+func (m *made) writeStopSignal(w *yamlWriter, signal string) {
+	switch name := strings.TrimPrefix(strings.ToUpper(signal), "SIG"); name {
+	case "", "TERM", "15":
+		return
+	}
+	w.comment("The image wants to be stopped by " + printable(signal) + "; lithos sends TERM.")
+	m.warn("the image wants to be stopped by %s, lithos sends TERM", printable(signal))
 }

@@ -12,7 +12,8 @@
 //	store.go    the hidden directory that the layers are unpacked in, which a
 //	            later run goes on with, until it gets its name
 //	finish.go   mount points, and the files that are ours
-//	container.go, user.go, yaml.go   the container config
+//	container.go, user.go, init.go, health.go, volumes.go, yaml.go
+//	            the container config
 //
 // Unpacking itself is lithos/sysx/untar.
 //
@@ -24,11 +25,17 @@
 //   - A layer is verified by the digest of what was read, where the format has
 //     one, and by that of what came out of the decompression (diff_ids).
 //   - The user root, or none, becomes no user-id: the sandbox's default-user
-//     then counts. Root is to be given on purpose.
+//     then counts. Root is to be given on purpose. A group is always written
+//     where the image has one, also 0, which images for any user rely on.
 //   - A volume of the image becomes !Persistent, never !Tmpfs: that data is
 //     lost at the next restart would be a bad surprise. They all lie below the
 //     virtual directory /volumes, which the sandbox gives a place. /tmp, where there is
-//     one, is a !Tmpfs.
+//     one, is a !Tmpfs, and so is /dev/shm, as in other tools.
 //   - Nothing is written over a file of the image, except for our own
-//     .lithos_import.json.
+//     .lithos_import.json. /etc/hosts and /etc/resolv.conf become files if they
+//     are links, since nothing is mounted through a link.
+//   - The image's health check is taken over, although lithos ends what fails it
+//     and docker only tells: that is what the check is for.
+//   - A small init in front of the program, such as tini, is left out unless it
+//     has options.
 package main

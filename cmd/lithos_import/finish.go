@@ -41,11 +41,38 @@ func makeMountPoints(root int, more []string) (warnings []string) {
 		unix.Close(fd)
 	}
 	for _, file := range mountFiles {
-		if err := create(root, file, nil); err != nil && !errors.Is(err, unix.EEXIST) {
-			warnings = append(warnings, fmt.Sprintf("cannot make %s: %v", file, err))
+		if err := makeMountFile(root, file); err != nil {
+			warnings = append(warnings, fmt.Sprintf("lithos can't mount its own %s in this image: %v", file, err))
 		}
 	}
 	return warnings
+}
+
+// makeMountFile makes an empty file where there is none. A symbolic link is
+// replaced: nothing is mounted through one, and where the image's leads to does
+// not exist in a container.
+func makeMountFile(root int, file string) error {
+	dir, err := inroot.Open(root, path.Dir(file), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("%s is no real directory", path.Dir(file))
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	err = unix.Fstatat(dir, path.Base(file), &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case err == unix.ENOENT:
+		return create(root, file, nil)
+	case err != nil:
+		return err
+	case st.Mode&unix.S_IFMT == unix.S_IFREG:
+		return nil
+	case st.Mode&unix.S_IFMT != unix.S_IFLNK:
+		return errors.New("it is no regular file")
+	}
+	if err := unix.Unlinkat(dir, path.Base(file), 0); err != nil {
+		return err
+	}
+	return create(root, file, nil)
 }
 
 // create makes a file that is not there yet, in a directory that is: EEXIST if

@@ -19,6 +19,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/inroot"
 )
 
 // entry is one of a tar that tests make.
@@ -234,6 +236,17 @@ func tarOf(t *testing.T, root string) []byte {
 	return archive(t, entries...)
 }
 
+// memoryDir is an image-dir on a tmpfs, which has no attributes of users before
+// 6.6. On a disk each of many imports would wait for everything that anybody
+// wrote to it.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "lithos_import-test-")
+	must(t, err)
+	t.Cleanup(func() { must(t, inroot.RemoveAll(dir)) })
+	return dir
+}
+
 // imported runs the program, which has to succeed, and gives its document.
 func imported(t *testing.T, imageDir string, args ...string) result {
 	t.Helper()
@@ -250,7 +263,7 @@ func imported(t *testing.T, imageDir string, args ...string) result {
 // image.
 func refused(t *testing.T, want string, args ...string) {
 	t.Helper()
-	imageDir := t.TempDir()
+	imageDir := memoryDir(t)
 	var out, errs bytes.Buffer
 	if code := run(append([]string{"--image-dir", imageDir}, args...), os.Stdin, &out, &errs); code != exitFailed {
 		t.Errorf("exit code %d: %s%s", code, out.String(), errs.String())

@@ -67,7 +67,7 @@ func TestHostileLayers(t *testing.T) {
 			if tt.refused != "" {
 				refused(t, tt.refused, source)
 			} else {
-				images := t.TempDir()
+				images := memoryDir(t)
 				r := imported(t, images, source)
 				if list := names(t, images); len(list) != 1 || list[0] != r.Name {
 					t.Errorf("the image-dir has %v", list)
@@ -91,7 +91,7 @@ func TestLimits(t *testing.T) {
 	more := archive(t, file("c", strings.Repeat("x", 700)))
 	refused(t, "has more than 1000", "--max-size", "1000", layout(t, "gzip", nil, big))
 	refused(t, "has more than", "--max-size", "2000", layout(t, "gzip", nil, big, more))
-	imported(t, t.TempDir(), "--max-size", "2100", layout(t, "gzip", nil, big, more))
+	imported(t, memoryDir(t), "--max-size", "2100", layout(t, "gzip", nil, big, more))
 }
 
 // What another file makes of the same manifest.
@@ -183,7 +183,7 @@ func TestSourcesThatAreNone(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { refused(t, tt.want, tt.args...) })
 	}
-	imported(t, t.TempDir(), "--reference", "test", two)
+	imported(t, memoryDir(t), "--reference", "test", two)
 }
 
 func tempFile(t *testing.T, data []byte) string {

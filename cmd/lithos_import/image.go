@@ -42,9 +42,8 @@ type imageConfig struct {
 		Volumes      map[string]struct{} `json:"Volumes"`
 		WorkingDir   string              `json:"WorkingDir"`
 		StopSignal   string              `json:"StopSignal"`
-		Healthcheck  *struct {
-			Test []string `json:"Test"`
-		} `json:"Healthcheck"`
+		Healthcheck  *healthcheck        `json:"Healthcheck"`
+		Shell        []string            `json:"Shell"`
 	} `json:"config"`
 	RootFS struct {
 		Type    string   `json:"type"`

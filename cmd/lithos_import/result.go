@@ -71,7 +71,10 @@ func (r *result) finish(w *work, img *image, o *options, own ownConfig) {
 		r.Warnings = append(r.Warnings, m.warnings...)
 		r.Volumes = append(r.Volumes, m.volumes...)
 		if !m.id.root {
-			r.User, r.Group = &m.id.uid, &m.id.gid
+			r.User = &m.id.uid
+		}
+		if !m.id.root || m.id.gid != 0 {
+			r.Group = &m.id.gid
 		}
 	}
 	if n := w.totals.setID; n > 0 {
@@ -110,12 +113,15 @@ func (r *result) text() string {
 		fmt.Fprintf(&b, "%s: %d layer(s), %d files, %s\n", r.Path, len(r.Layers), r.Entries, size(r.Bytes))
 	}
 	fmt.Fprintf(&b, "\nin the process config:\n  image: %s\n  config: %s\n", r.Name, r.Config)
-	if r.User == nil && len(r.Volumes) == 0 {
+	if r.Group == nil && len(r.Volumes) == 0 {
 		return b.String()
 	}
 	b.WriteString("\nwhat the sandbox config has to allow:\n")
 	if r.User != nil {
-		fmt.Fprintf(&b, "  allow-users: [%d]\n  allow-groups: [%d]\n", *r.User, *r.Group)
+		fmt.Fprintf(&b, "  allow-users: [%d]\n", *r.User)
+	}
+	if r.Group != nil {
+		fmt.Fprintf(&b, "  allow-groups: [%d]\n", *r.Group)
 	}
 	if len(r.Volumes) > 0 {
 		fmt.Fprintf(&b, "  writable-paths:\n    %s: /a/directory/of/the/host   # for %s\n", volumesDir, printable(strings.Join(r.Volumes, ", ")))

@@ -62,7 +62,7 @@ func TestOthersUnpackTheSame(t *testing.T) {
 			r := imported(t, t.TempDir(), source)
 			got := tree(t, r.Path)
 			for _, ours := range []string{".lithos_import.json", "config", "config/image.yaml", "etc/hosts", "etc/resolv.conf",
-				"dev", "proc", "sys", "srv", "srv/app", "var/lib", "var/lib/data"} {
+				"dev", "proc", "run", "sys", "srv", "srv/app", "var/lib", "var/lib/data"} {
 				if got[ours] == "" {
 					t.Errorf("%s is missing", ours)
 				}

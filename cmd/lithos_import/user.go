@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,21 +18,22 @@ import (
 type identity struct {
 	uid, gid uint32
 	home     string
-	root     bool // the image says root, or nothing
+	root     bool     // the image says root, or nothing
+	groups   []string // others that the user is in, "NAME (GID)"
 }
 
 // maxAccounts is how much of /etc/passwd and /etc/group is read.
-const maxAccounts = 4 << 20
+const maxAccounts = 64 << 20
 
 // findIdentity understands USER, UID, USER:GROUP in all mixtures, by the image's
-// own /etc/passwd and /etc/group.
+// own /etc/passwd and /etc/group: image-spec/config.md.
 func findIdentity(root int, text string) (identity, error) {
-	user, group, hasGroup := strings.Cut(strings.TrimSpace(text), ":")
+	user, group, _ := strings.Cut(strings.TrimSpace(text), ":")
 	var id identity
 	if user == "" {
 		user = "0"
 	}
-	passwd := accounts(root, "/etc/passwd", user, 2)
+	passwd := account(root, "/etc/passwd", user)
 	n, err := strconv.ParseUint(user, 10, 32)
 	switch {
 	case passwd != nil:
@@ -43,20 +46,34 @@ func findIdentity(root int, text string) (identity, error) {
 	default:
 		return id, fmt.Errorf("the image wants to run as %q, which is not in its /etc/passwd", printable(user))
 	}
-	if hasGroup && group != "" {
-		entry := accounts(root, "/etc/group", group, 2)
-		n, err := strconv.ParseUint(group, 10, 32)
-		switch {
-		case err == nil:
-			id.gid = uint32(n)
-		case entry != nil:
-			id.gid = number(entry, 2)
-		default:
-			return id, fmt.Errorf("the image wants to run as the group %q, which is not in its /etc/group", printable(group))
+	id.root = id.uid == 0
+	if group == "" {
+		if passwd != nil {
+			id.groups = groupsOf(root, passwd[0], id.gid)
+		}
+		return id, nil
+	}
+	n, err = strconv.ParseUint(group, 10, 32)
+	entry := account(root, "/etc/group", group)
+	switch {
+	case err == nil:
+		id.gid = uint32(n)
+	case entry != nil:
+		id.gid = number(entry, 2)
+	default:
+		return id, fmt.Errorf("the image wants to run as the group %q, which is not in its /etc/group", printable(group))
+	}
+	return id, nil
+}
+
+// groupsOf lists the groups that a user is a member of, but for its own.
+func groupsOf(root int, user string, own uint32) (groups []string) {
+	for fields := range accounts(root, "/etc/group") {
+		if len(fields) > 3 && number(fields, 2) != own && slices.Contains(strings.Split(fields[3], ","), user) {
+			groups = append(groups, fmt.Sprintf("%s (%d)", printable(fields[0]), number(fields, 2)))
 		}
 	}
-	id.root = id.uid == 0
-	return id, nil
+	return groups
 }
 
 func number(fields []string, i int) uint32 {
@@ -67,28 +84,38 @@ func number(fields []string, i int) uint32 {
 	return uint32(n)
 }
 
-// accounts finds the line of a name or a number, nil if there is none.
-func accounts(root int, file, want string, column int) []string {
-	f, err := openIn(root, file)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(io.LimitReader(f, maxAccounts))
-	for lines.Scan() {
-		fields := strings.Split(lines.Text(), ":")
-		if fields[0] == want || column < len(fields) && fields[column] == want {
+// account finds the line of a name or a number, nil if there is none.
+func account(root int, file, want string) []string {
+	for fields := range accounts(root, file) {
+		if fields[0] == want || len(fields) > 2 && fields[2] == want {
 			return fields
 		}
 	}
 	return nil
 }
 
-// openIn opens a regular file in an image.
-func openIn(root int, name string) (io.ReadCloser, error) {
-	f, _, err := dirSource(root).open(name)
-	return f, err
+// accounts gives the lines of /etc/passwd or /etc/group in an image.
+func accounts(root int, file string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		f, _, err := dirSource(root).open(file)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		lines := bufio.NewReader(io.LimitReader(f, maxAccounts))
+		for err == nil {
+			var line string
+			line, err = lines.ReadString('\n')
+			if line = strings.TrimSpace(line); line != "" && !yield(strings.Split(line, ":")) {
+				return
+			}
+		}
+	}
 }
+
+// defaultPath is the PATH of an image that sets none, as docker and containerd
+// have it.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // lookUp finds a program as execvp would: by PATH if there is no slash.
 func lookUp(root int, program, workdir string, env []string) (string, error) {
@@ -102,7 +129,7 @@ func lookUp(root int, program, workdir string, env []string) (string, error) {
 		full := strings.TrimSuffix(workdir, "/") + "/" + strings.TrimPrefix(program, "./")
 		return full, executable(root, full)
 	}
-	path := "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	path := defaultPath
 	for _, e := range env {
 		if p, ok := strings.CutPrefix(e, "PATH="); ok {
 			path = p
