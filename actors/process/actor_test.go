@@ -229,10 +229,20 @@ func TestLateFactsAreNothing(t *testing.T) {
 			s.tell(&ProcessExited{Gen: late, Exit: actors.Exit{PID: 7}})
 			s.tell(&listener.LeaseFailed{Gen: late})
 			s.tell(&spawner.ForkFailed{Gen: late})
+			s.tell(&ProcessStopped{Gen: late, Stopped: true})
 		}
-		s.tell(&restartTimeoutElapsed{99})
-		s.tell(&killTimeoutElapsed{99})
-		s.tell(&containerCleaned{Gen: 99})
+		for k := range kindCount {
+			s.tell(&answer{Event{Kind: k, Gen: 99}})
+			s.tell(&elapsed{Event{Kind: k, Gen: 99}})
+		}
+		s.tell(&containerCleaned{Event: Event{Kind: Cleaned, Gen: 99}})
+		done := make(chan struct{})
+		s.tell(&programReported{Event: Event{Kind: Reported, Gen: 99}, Done: done})
+		select {
+		case <-done:
+		default:
+			t.Error("the program's socket is kept from being read")
+		}
 		if sent := s.take(); len(sent) != 0 || len(s.signals) != 0 {
 			t.Errorf("late facts had an effect: %v, %v", sent, s.signals)
 		}
@@ -368,14 +378,14 @@ func TestOnlyRetirementRemovesTheCgroup(t *testing.T) {
 	})
 }
 
-func TestLeaveIsOnlyForTheRetired(t *testing.T) {
+func TestDismissIsOnlyForTheRetired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		gen := s.run(7)
-		s.tell(&LeaveInstance{})
+		s.tell(&DismissInstance{})
 		s.tell(&RetireInstance{})
 		s.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7}})
-		s.tell(&LeaveInstance{})
+		s.tell(&DismissInstance{})
 		if _, ok := s.system.ProcessRegistry.Get(s.process); ok {
 			t.Error("the actor is still there")
 		}

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"lithos/actors"
 	"lithos/actors/services/status"
 	"lithos/configs"
@@ -12,39 +14,31 @@ import (
 	"lithos/spawn/records"
 )
 
-// adopt takes over what is known of a container that runs. Restart-timeout
-// counts from its start by the daemon that is dead.
-func (p *Process) adopt(m *AdoptInstance) {
+// adopt takes over what is known of a container that runs, or of its death.
+func (p *Process) adopt(ctx actor.Context, m *AdoptInstance) {
 	a := m.Adopted
-	p.env, p.desired = m.Env, m.Instance
+	p.env, p.desired, p.serving.wanted = m.Env, m.Instance, m.ReportServing
 	p.current = madeFrom(m.Instance, a)
-	if !a.Noted {
-		p.child = a.Child
-	}
-	p.attempt = a.Created
-	if !a.Counts.Tried.IsZero() {
-		p.attempt = a.Counts.Tried // and it is over
-	}
-	if now := time.Now(); p.attempt.After(now) {
-		p.attempt = now // the clock was set back: nothing is to wait for that
-	}
-	p.restarts, p.failedInRow, p.row = a.Counts.Starts, a.Counts.Failed, a.Counts.Row
-	p.chance, p.unborn = a.Counts.Chance, a.Counts.Unborn
-	p.pace = p.pace.Started(p.attempt)
+	p.restart.resume(a.Counts, a.Created)
 	p.lastExit = p.earlier(a)
-	if a.Dead && !a.Noted {
-		p.keptDeath = p.env.Deaths.Told(p.name, a.Child.PID, a.Created)
-		p.foundDead = p.keptDeath == nil
-	}
-	p.leasing = a.Leased
-	p.stopped = a.Stopped
-	p.checks = checking{since: time.Now(), ready: a.Ready}
-	if a.Deaf != "" && a.Ready.IsZero() {
+	p.lease.held = a.Leased
+	p.obituary.logFrom = a.LogFrom
+	p.health.stopped, p.health.checking = a.Stopped, checking{since: time.Now(), ready: a.Ready}
+	if a.Unreadable != "" && a.Ready.IsZero() {
 		// Nobody will ever hear of it, and it has had its time.
-		p.env.Log.Error().Msgf("Taking container %q for ready: %s", p.name, a.Deaf)
-		p.checks.ready = time.Now()
+		p.env.Log.Error().Msgf("Taking container %q for ready: %s", p.name, a.Unreadable)
+		p.health.ready = time.Now()
 	}
-	p.logFrom = a.LogFrom
+	if a.Noted {
+		p.handle(ctx, Event{Kind: Resume})
+		return
+	}
+	p.child = a.Child
+	if a.Dead {
+		p.obituary.told = p.env.Deaths.Told(p.name, a.Child.PID, a.Created)
+		p.obituary.found = p.obituary.told == nil
+	}
+	p.handle(ctx, Event{Kind: Adopt})
 }
 
 // earlier is how the container before ended, or this one if that was told, so far
@@ -76,13 +70,13 @@ func madeFrom(wanted *configs.Instance, a *Adopted) *configs.Instance {
 // noteAdopt logs an adoption; its start was counted by another daemon.
 func (p *Process) noteAdopt() {
 	p.counters.Running.Add(1)
-	p.spent, p.counted = p.env.Kernel.Spent(p.name), true
+	p.obituary.count(p.env, p.name)
 	if p.child.PIDFD == nil {
 		return // it is dead; that is told next
 	}
 	p.env.Log.Warn().Str("event", "adopt").Str("container", p.name).Int("pid", p.child.PID).
 		Msgf("Adopted container %q (pid %d) of an earlier daemon: it has gone on running", p.name, p.child.PID)
-	if p.stopped {
+	if p.health.stopped {
 		p.env.Log.Error().Str("event", "stopped").Str("container", p.name).Int("pid", p.child.PID).
 			Msgf("PID 1 of container %q (pid %d) is stopped by a signal, since before this daemon was there: the program runs on, but its end goes unnoticed until `kill -CONT %[2]d`",
 				p.name, p.child.PID)

@@ -140,18 +140,73 @@ func TestBackoffDoesNotDelayANewConfig(t *testing.T) {
 	})
 }
 
+func TestPacing(t *testing.T) {
+	wanted, other := slowed("1"), slowed("2")
+	exit := func(uptime time.Duration, failure bool) *status.Exit {
+		return &status.Exit{PID: 7, Fingerprint: "1", Uptime: uptime, Failure: failure}
+	}
+	refused := &status.Exit{Fingerprint: "1", Failure: true}
+	for _, c := range []struct {
+		name   string
+		before pacing
+		exit   *status.Exit
+		wanted *configs.Instance
+		want   pacing
+		wait   time.Duration
+	}{
+		{"a failure", pacing{}, exit(0, true), wanted, pacing{failed: 1, row: 1}, time.Second},
+		{"the third in a row", pacing{failed: 2, row: 2}, exit(time.Second, true), wanted, pacing{failed: 3, row: 3}, 4 * time.Second},
+		{"many in a row", pacing{failed: 50, row: 50}, exit(0, true), wanted, pacing{failed: 51, row: 51}, 8 * time.Second},
+		{"after a healthy run", pacing{failed: 5, row: 5}, exit(time.Minute, true), wanted, pacing{failed: 1, row: 1}, time.Second},
+		{"a normal end", pacing{failed: 5, row: 5}, exit(0, false), wanted, pacing{}, time.Second},
+		{"another one follows", pacing{failed: 5, row: 5}, exit(0, true), other, pacing{failed: 6}, time.Second},
+		{"no process", pacing{}, refused, wanted, pacing{failed: 1, row: 1, refused: true}, time.Second},
+		{"a process after none", pacing{refused: true}, exit(0, false), wanted, pacing{}, time.Second},
+	} {
+		c.want.chance = 0.25
+		after := c.before.after(c.exit, c.wanted, 0.25)
+		if after != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, after, c.want)
+		}
+		if got := after.wait(c.wanted.Container); got != c.wait {
+			t.Errorf("%s: the wait is %s, want %s", c.name, got, c.wait)
+		}
+	}
+	at, never := time.Unix(100, 0), &configs.Container{}
+	if p := (pacing{attempt: at, refused: true}); !p.next(never).Equal(at.Add(failedStartWait)) {
+		t.Errorf("without restart-timeout, a refused start is tried again at %s", p.next(never))
+	}
+}
+
+// The next daemon goes on from the record, whatever its clock says.
+func TestPacingIsNoted(t *testing.T) {
+	created, tried, now := time.Unix(100, 0), time.Unix(200, 0), time.Unix(300, 0)
+	tally := records.Tally{Starts: 3, Failed: 2, Row: 1, Chance: 0.5, Unborn: true}
+	want := pacing{starts: 3, failed: 2, row: 1, chance: 0.5, refused: true, attempt: created}
+	if got := noted(tally, created, now); got != want || got.tally() != tally {
+		t.Errorf("%+v, noted as %+v", got, got.tally())
+	}
+	tally.Tried, want.attempt = tried, tried
+	if got := noted(tally, created, now); got != want {
+		t.Errorf("after a try: %+v", got)
+	}
+	if got := noted(tally, created, created); !got.attempt.Equal(created) {
+		t.Errorf("with a clock that was set back: %+v", got)
+	}
+}
+
 // Covers: N3
 func TestBackoffIsExplained(t *testing.T) {
-	p := New("web/app.0", nil)
-	p.desired, p.row, p.chance, p.attempt = slowed("1"), 3, 0.5, time.Unix(100, 0)
-	p.desired.Container.RestartBackoff.Jitter = 0.5
-	at, words := p.nextTry()
+	p := pacing{row: 3, chance: 0.5, attempt: time.Unix(100, 0)}
+	c := slowed("1").Container
+	c.RestartBackoff.Jitter = 0.5
+	at, words := p.next(c), p.formula(c)
 	want := "3s: restart-timeout 1s * 2^2, at most 8s, less up to 50% by chance (failure 3 in a row), after the last start, or at once if that is over"
 	if !at.Equal(time.Unix(103, 0)) || words != want {
 		t.Errorf("%s, %q", at, words)
 	}
-	p.desired = instance("1")
-	if at, words := p.nextTry(); !at.Equal(time.Unix(101, 0)) || !strings.HasPrefix(words, "restart-timeout 1s after the last start") {
+	c = instance("1").Container
+	if at, words := p.next(c), p.formula(c); !at.Equal(time.Unix(101, 0)) || !strings.HasPrefix(words, "restart-timeout 1s after the last start") {
 		t.Errorf("%s, %q without the option", at, words)
 	}
 }

@@ -1,14 +1,13 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
+	"syscall"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/scheduler"
 
 	"lithos/actors"
 	"lithos/actors/services/status"
@@ -30,154 +29,25 @@ type checking struct {
 	ready    time.Time // zero = not yet
 	failures int       // of the healthcheck, in a row
 	why      string    // what was wrong at the last check, "" = nothing
-
-	answer        error // to the last check, not judged yet
-	cancel        context.CancelFunc
-	timer, within scheduler.CancelFunc
-	setup         scheduler.CancelFunc // the limit of the set-up
-
-	watched  time.Time // since when WATCHDOG=1 is waited for
-	watchdog scheduler.CancelFunc
 }
 
-// shown is what others see of it.
-func (c *checking) shown() any {
-	return struct {
-		ready    time.Time
-		failures int
-		why      string
-	}{c.ready, c.failures, c.why}
-}
+// shown is the part of it that others see.
+func (c checking) shown() checking { return checking{ready: c.ready, failures: c.failures, why: c.why} }
 
 func sameChecks(a, b *configs.Container) bool {
 	return reflect.DeepEqual(a.Ready, b.Ready) && reflect.DeepEqual(a.Healthcheck, b.Healthcheck)
 }
 
-// check is what to ask next, nil = nothing: first whether it is ready, from
+// next is the check that comes next, nil = none: first whether it is ready, from
 // then on whether it still serves.
-func (p *Process) check() *configs.Check {
-	c := p.desired.Container
+func (c checking) next(options *configs.Container) *configs.Check {
 	switch {
-	case c.Ready != nil && p.checks.ready.IsZero():
-		return &c.Ready.Check
-	case c.Healthcheck != nil:
-		return &c.Healthcheck.Check
+	case options.Ready != nil && c.ready.IsZero():
+		return &options.Ready.Check
+	case options.Healthcheck != nil:
+		return &options.Healthcheck.Check
 	}
 	return nil
-}
-
-// startChecks begins with them.
-//
-// Preconditions: checks.since and checks.ready are those of the container.
-func (p *Process) startChecks(ctx actor.Context) {
-	p.limitSetup(ctx)
-	if ready := p.desired.Container.Ready; ready != nil && ready.Kind == configs.CheckNotify {
-		p.hearOn(ctx)
-	}
-	p.watch(ctx)
-	check := p.check()
-	if check == nil {
-		return
-	}
-	first := check.Interval
-	if ready := p.desired.Container.Ready; ready != nil && p.checks.ready.IsZero() {
-		first = min(first, firstReadyCheck)
-		if ready.Within > 0 {
-			p.checks.within = p.env.After(time.Until(p.checks.since.Add(ready.Within)), ctx.Self(), &readyOverdue{p.state.Check})
-		}
-	}
-	switch check.Kind {
-	case configs.CheckFD:
-		p.awaitNotice(ctx)
-		return
-	case configs.CheckNotify:
-		return
-	}
-	p.checks.timer = p.env.After(first, ctx.Self(), &checkDue{p.state.Check})
-}
-
-// awaitNotice waits on a goroutine, one for each container, until the program
-// tells that it is ready. Closing the file ends that.
-func (p *Process) awaitNotice(ctx actor.Context) {
-	file := p.child.Notice
-	if file == nil || p.listening {
-		return
-	}
-	p.listening = true
-	env, gen, self, name := p.env, p.state.Start, ctx.Self(), p.name
-	send := ctx.ActorSystem().Root.Send
-	go func() {
-		done := &noticeHeard{Gen: gen}
-		defer func() { send(self, done) }()
-		defer actors.Recover(env.Log, "readiness of "+name, func(err error) { done.Err = err })
-		done.Err = env.Kernel.AwaitNotice(file)
-	}()
-}
-
-// heard takes what the program has told for the answer to a check.
-func (p *Process) heard(ctx actor.Context, m *noticeHeard) {
-	if m.Gen == p.state.Start && m.Err != nil {
-		p.deaf = true
-		if p.state.Phase == Running && p.desired.Container.Ready != nil && p.desired.Container.Ready.Watchdog > 0 {
-			p.env.Log.Error().Msgf("The watchdog of %q is off: %v", p.name, m.Err)
-		}
-	}
-	ready := p.desired.Container.Ready
-	if m.Gen != p.state.Start || p.state.Phase != Running || ready == nil || !ready.Told() || !p.checks.ready.IsZero() {
-		return
-	}
-	p.checks.answer = m.Err
-	p.handle(ctx, Event{Checked, p.state.Check})
-}
-
-// closeNotice: nobody listens any more.
-func (p *Process) closeNotice() {
-	if p.child != nil && p.child.Notice != nil {
-		_ = p.env.Kernel.Close(p.child.Notice)
-		p.child.Notice = nil
-	}
-}
-
-// stopChecks stops them, and what waits for them to go well; what is known stays.
-func (p *Process) stopChecks() {
-	p.cancel(&p.checks.timer)
-	p.cancel(&p.checks.within)
-	p.cancel(&p.checks.setup)
-	p.cancel(&p.checks.watchdog)
-	p.cancel(&p.standbyTimer)
-	if p.checks.cancel != nil {
-		p.checks.cancel()
-		p.checks.cancel = nil
-	}
-	p.checks = checking{since: time.Now(), ready: p.checks.ready}
-}
-
-// ask asks the container, on a goroutine of its own. At most some are asked at
-// a time; to wait for that is no part of the check's timeout.
-func (p *Process) ask(ctx actor.Context) {
-	check := *p.check()
-	env, gen, self, name := p.env, p.state.Check, ctx.Self(), p.name
-	send := ctx.ActorSystem().Root.Send
-	asking, cancel := context.WithCancel(context.Background())
-	p.checks.cancel = cancel
-	slots := env.Checkers
-	if check.Kind == configs.CheckCommand {
-		slots = env.Commands
-	}
-	go func() {
-		done := &checkDone{Gen: gen}
-		defer func() { send(self, done) }()
-		defer actors.Recover(env.Log, "check of "+name, func(err error) { done.Err = fmt.Errorf("%w: %w", actors.ErrNotAsked, err) })
-		select {
-		case slots <- struct{}{}:
-		case <-asking.Done():
-			return // nobody wants to know any more
-		}
-		defer func() { <-slots }()
-		limited, done1 := context.WithTimeout(asking, check.Timeout)
-		defer done1()
-		done.Err = env.Kernel.Check(limited, name, env.RecordOf(name), &check)
-	}()
 }
 
 // verdict is what follows from a check.
@@ -189,7 +59,7 @@ const (
 	isUnhealthy
 )
 
-// judge is what an answer means.
+// judge is what the result of a check means.
 func judge(c checking, err error, options *configs.Container, now time.Time) (checking, verdict) {
 	waiting := options.Ready != nil && c.ready.IsZero()
 	c.why = ""
@@ -213,40 +83,143 @@ func judge(c checking, err error, options *configs.Container, now time.Time) (ch
 	return c, goOn
 }
 
-// judge acts on the answer.
-func (p *Process) judge(ctx actor.Context) {
-	if p.checks.cancel != nil {
-		p.checks.cancel()
-		p.checks.cancel = nil
+// health carries the checks out.
+type health struct {
+	checking
+	unhealthy string // why the container is being ended, "" = it is not
+	stopped   bool   // its PID 1 was stopped by a signal, by which if it is known
+	stoppedBy syscall.Signal
+
+	cancel             context.CancelFunc // of the check under way
+	due, within, setup timer
+	watchdog           watchdog
+}
+
+// stop stops the checks, and what waits for them to go well; that it is ready stays
+// known.
+func (h *health) stop() {
+	for _, t := range []*timer{&h.due, &h.within, &h.setup, &h.watchdog.timer} {
+		t.stop()
 	}
-	before, options := p.checks, p.desired.Container
-	check := p.check()
-	soon := errors.Is(p.checks.answer, actors.ErrNoProgram) && options.Ready != nil && before.ready.IsZero()
+	h.release()
+	h.checking = checking{since: time.Now(), ready: h.ready}
+}
+
+// release ends the check that is under way.
+func (h *health) release() {
+	if h.cancel != nil {
+		h.cancel()
+		h.cancel = nil
+	}
+}
+
+// ask asks the container, on a goroutine of its own. At most some are asked at
+// a time; to wait for that is no part of the check's timeout.
+func (h *health) ask(t turn, c *configs.Container) {
+	check, env, name := *h.next(c), t.env, t.name
+	asking, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	slots := env.Checkers
+	if check.Kind == configs.CheckCommand {
+		slots = env.Commands
+	}
+	t.async("check", t.now(Checked), func() (err error) {
+		defer actors.Recover(env.Log, "check of "+name, func(fault error) { err = fmt.Errorf("%w: %w", actors.ErrNotAsked, fault) })
+		select {
+		case slots <- struct{}{}:
+		case <-asking.Done():
+			return nil // nobody wants to know any more
+		}
+		defer func() { <-slots }()
+		limited, done := context.WithTimeout(asking, check.Timeout)
+		defer done()
+		return env.Kernel.Check(limited, name, env.RecordOf(name), &check)
+	})
+}
+
+// show shows the checks of a container that runs or is being restarted.
+func (h *health) show(in *status.Instance, c *configs.Container) {
+	if in.State == status.Restarting {
+		in.Unhealthy = h.unhealthy
+	}
+	if in.State != status.Running {
+		return
+	}
+	if c.Ready != nil {
+		in.Ready = &status.Ready{Check: c.Ready.What(), At: h.ready}
+		if h.ready.IsZero() {
+			in.Ready.Why = h.why
+		}
+	}
+	if c.Healthcheck != nil && (c.Ready == nil || !h.ready.IsZero()) {
+		in.Health = &status.Health{
+			Check: c.Healthcheck.What(), Failures: h.failures, Allowed: c.Healthcheck.Failures, Why: h.why,
+		}
+	}
+}
+
+// startChecks begins with them.
+//
+// Preconditions: since and ready are those of the container.
+func (p *Process) startChecks(t turn) {
+	h, c := &p.health, p.desired.Container
+	h.setup.start(t, setupPatience, SetupOverdue)
+	p.raise(ServingDue, nil)
+	if c.Ready != nil && c.Ready.Kind == configs.CheckNotify {
+		p.reports.read(t, p.child.Notice)
+	}
+	p.watch(t)
+	check := h.next(c)
+	if check == nil {
+		return
+	}
+	first := check.Interval
+	if c.Ready != nil && h.ready.IsZero() {
+		first = min(first, firstReadyCheck)
+		if c.Ready.Within > 0 {
+			h.within.start(t, time.Until(h.since.Add(c.Ready.Within)), ReadyOverdue)
+		}
+	}
+	switch check.Kind {
+	case configs.CheckFD:
+		p.reports.await(t, p.child.Notice)
+	case configs.CheckNotify:
+	default:
+		h.due.start(t, first, CheckDue)
+	}
+}
+
+// judge acts on the result of a check.
+func (p *Process) judge(t turn, result error) {
+	h, options := &p.health, p.desired.Container
+	h.release()
+	before, check := h.checking, h.next(options)
+	soon := errors.Is(result, actors.ErrNoProgram) && options.Ready != nil && before.ready.IsZero()
 	var v verdict
-	p.checks, v = judge(p.checks, p.checks.answer, options, time.Now())
+	h.checking, v = judge(before, result, options, time.Now())
 	switch v {
 	case isReady:
-		p.cancel(&p.checks.within)
+		h.within.stop()
 		if check.Kind == configs.CheckFD {
 			p.closeNotice()
 		}
 		p.noteReady(check)
-		p.armStandby(ctx)
-		p.watch(ctx)
-		check = p.check()
+		p.armStandby(t)
+		p.watch(t)
+		p.raise(ServingDue, nil)
+		check = h.next(options)
 	case isUnhealthy:
-		p.unhealthy = fmt.Sprintf("its healthcheck failed %s (%s: %s)", times(p.checks.failures), check.What(), p.checks.why)
-		p.raise(Unhealthy, p.state.Check)
+		p.raise(Unhealthy, fmt.Errorf("its healthcheck failed %s (%s: %s)", times(h.failures), check.What(), h.why))
 		return
 	case goOn:
-		p.noteChecked(&before, check)
+		p.noteChecked(before, check)
 	}
 	if check != nil && !check.Told() {
 		interval := check.Interval
 		if soon {
 			interval = min(interval, noProgramCheck)
 		}
-		p.checks.timer = p.env.After(interval, ctx.Self(), &checkDue{p.state.Check})
+		h.due.start(t, interval, CheckDue)
 	}
 }
 
@@ -257,38 +230,26 @@ func times(n int) string {
 	return fmt.Sprintf("%d times in a row", n)
 }
 
-// overdue is what happens when it takes too long to become ready.
-func (p *Process) overdue(ctx actor.Context, m *readyOverdue) {
-	ready := p.desired.Container.Ready
-	if m.Gen != p.state.Check || ready == nil || !p.checks.ready.IsZero() {
-		return
+// judgeReady ends a container that took too long to become ready.
+func (p *Process) judgeReady() {
+	if ready := p.desired.Container.Ready; ready != nil && p.health.ready.IsZero() {
+		p.raise(Unhealthy, fmt.Errorf("it was not ready within %s (%s: %s)", ready.Within, ready.What(), cmp.Or(p.health.why, "no answer yet")))
 	}
-	if p.state.Phase == Running {
-		p.unhealthy = fmt.Sprintf("it was not ready within %s (%s: %s)", ready.Within, ready.What(), orNothing(p.checks.why))
-	}
-	p.handle(ctx, Event{Unhealthy, m.Gen})
-}
-
-func orNothing(why string) string {
-	if why == "" {
-		return "no answer yet"
-	}
-	return why
 }
 
 // noteReady logs it, and writes it down for the next daemon.
 func (p *Process) noteReady(check *configs.Check) {
 	p.env.Log.Warn().Str("event", "ready").Str("container", p.name).
-		Msgf("Container %q is ready after %s (%s)", p.name, uptimeInWords(p.checks.ready.Sub(p.child.Started)), check.What())
-	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.ReadyLine(p.checks.ready)); err != nil {
+		Msgf("Container %q is ready after %s (%s)", p.name, uptimeInWords(p.health.ready.Sub(p.child.Started)), check.What())
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.ReadyLine(p.health.ready)); err != nil {
 		p.env.Log.Error().Msgf("Cannot note that %q is ready, another daemon would ask it again: %v", p.name, err)
 	}
 }
 
-// noteChecked logs what is another answer than the last one.
-func (p *Process) noteChecked(before *checking, check *configs.Check) {
-	c := &p.checks
-	if c.why == before.why || p.desired.Container.Ready != nil && c.ready.IsZero() {
+// noteChecked logs a result that differs from the last one.
+func (p *Process) noteChecked(before checking, check *configs.Check) {
+	c, options := p.health.checking, p.desired.Container
+	if c.why == before.why || options.Ready != nil && c.ready.IsZero() {
 		return // while it starts, to fail is the rule
 	}
 	switch log := p.env.Log; {
@@ -298,48 +259,17 @@ func (p *Process) noteChecked(before *checking, check *configs.Check) {
 		log.Warn().Msgf("The healthcheck of %q does not count (%s): %s", p.name, check.What(), c.why)
 	default:
 		log.Error().Str("event", "health").Str("container", p.name).
-			Msgf("Container %q failed its healthcheck, %d of %d times in a row (%s): %s", p.name, c.failures, p.desired.Container.Healthcheck.Failures, check.What(), c.why)
+			Msgf("Container %q failed its healthcheck, %d of %d times in a row (%s): %s", p.name, c.failures, options.Healthcheck.Failures, check.What(), c.why)
 	}
 }
 
 // noteUnhealthy says why it is ended, in the record too: a daemon that comes in
 // the meantime would not know.
-func (p *Process) noteUnhealthy() {
+func (p *Process) noteUnhealthy(why error) {
+	p.health.unhealthy = why.Error()
 	p.env.Log.Error().Str("event", "unhealthy").Str("container", p.name).
-		Msgf("Ending container %q (pid %d), to be started again: %s", p.name, p.child.PID, p.unhealthy)
-	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.UnhealthyLine(p.unhealthy)); err != nil {
+		Msgf("Ending container %q (pid %d), to be started again: %v", p.name, p.child.PID, why)
+	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.UnhealthyLine(why.Error())); err != nil {
 		p.env.Log.Error().Msgf("Cannot note that %q is unhealthy: %v", p.name, err)
-	}
-}
-
-// whyUnhealthy is why it was ended by this daemon or the one before, "" = not
-// because of its checks.
-func (p *Process) whyUnhealthy(record *records.Record) string {
-	if p.unhealthy != "" {
-		return p.unhealthy
-	}
-	return record.Unhealthy
-}
-
-// publishChecks shows them.
-func (p *Process) publishChecks(in *status.Instance) {
-	c := p.desired.Container
-	if p.state.Phase == Ending {
-		in.Unhealthy = p.unhealthy
-	}
-	if p.state.Phase != Running {
-		return
-	}
-	in.Says = p.told.words()
-	if c.Ready != nil {
-		in.Ready = &status.Ready{Check: c.Ready.What(), At: p.checks.ready}
-		if p.checks.ready.IsZero() {
-			in.Ready.Why = p.checks.why
-		}
-	}
-	if c.Healthcheck != nil && (c.Ready == nil || !p.checks.ready.IsZero()) {
-		in.Health = &status.Health{
-			Check: c.Healthcheck.What(), Failures: p.checks.failures, Allowed: c.Healthcheck.Failures, Why: p.checks.why,
-		}
 	}
 }

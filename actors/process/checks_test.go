@@ -388,7 +388,7 @@ func TestAdoptedThatCannotBeHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChecked(t)
 		c.tell(&AdoptInstance{Instance: notice("1", time.Second), Env: c.env, Adopted: &Adopted{
-			Name: "web/app.0", Fingerprint: "1", Created: time.Now(), Deaf: "no pipe", Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Started: time.Now()},
+			Name: "web/app.0", Fingerprint: "1", Created: time.Now(), Unreadable: "no pipe", Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Started: time.Now()},
 		}})
 		if in := c.after(time.Hour); in.NotReady() || in.State != status.Running {
 			t.Errorf("%+v, %+v", in, in.Ready)

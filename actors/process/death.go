@@ -8,10 +8,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/services/api"
 	"lithos/actors/services/deaths"
 	"lithos/actors/services/status"
 	"lithos/actors/spawner"
@@ -19,62 +19,93 @@ import (
 	"lithos/spawn"
 	"lithos/spawn/records"
 	"lithos/spawn/wire"
+	"lithos/sysx/cgroup"
 )
+
+// obituary is what has to be known beforehand to tell of a death, and what has still
+// to be noted of the last one.
+type obituary struct {
+	exit actors.Exit
+	// What its cgroup had counted, and how long the log of its output was, at its
+	// start.
+	spent   cgroup.Spent
+	counted bool
+	logFrom int64
+	// told is the death of an adopted container if an earlier daemon has told of
+	// it, and could not note that in its record.
+	told *api.Death
+	// found: it was dead when this daemon came, and no daemon has kept its death.
+	found bool
+	// unnoted is the end that is to be noted in its record; nil = none.
+	unnoted *unnoted
+}
+
+// count begins to count what it spends, once for all containers of this daemon.
+func (o *obituary) count(env *Env, name string) {
+	if !o.counted {
+		o.spent, o.counted = env.Kernel.Spent(name), true
+	}
+}
+
+// spend is what was spent since it was called last.
+func (o *obituary) spend(env *Env, name string) cgroup.Spent {
+	now, before := env.Kernel.Spent(name), o.spent
+	o.spent = now
+	return cgroup.Spent{
+		OOMKills: grown(before.OOMKills, now.OOMKills), MemoryPeak: now.MemoryPeak,
+		CPU: time.Duration(grown(int64(before.CPU), int64(now.CPU))),
+	}
+}
 
 // noteStart logs and counts a start (P3: at warn), and says which limits could
 // not be applied (M3).
 func (p *Process) noteStart() {
 	p.counters.Started.Add(1)
 	p.counters.Running.Add(1)
-	p.checks = checking{since: p.child.Started}
-	if !p.counted {
-		p.spent, p.counted = p.env.Kernel.Spent(p.name), true
-	}
-	waited := ""
-	switch {
-	case p.child.Waited:
-		waited = ", which was built before and waited"
-	case p.given != nil && p.outdated != nil:
-		waited = fmt.Sprintf(", without the one that waited: %v", p.outdated)
-	case p.given != nil:
-		waited = ", without the one that waited: it was of another config, or its PID 1 was dead"
-	}
-	p.env.Log.Warn().Str("event", "start").Str("container", p.name).Int("pid", p.child.PID).Msgf("Started container %q (pid %d)%s", p.name, p.child.PID, waited)
+	p.health.checking = checking{since: p.child.Started}
+	p.obituary.count(p.env, p.name)
+	p.env.Log.Warn().Str("event", "start").Str("container", p.name).Int("pid", p.child.PID).
+		Msgf("Started container %q (pid %d)%s", p.name, p.child.PID, p.standby.used(p.child.Waited))
 	for _, limit := range p.child.Degraded {
 		p.env.Log.Error().Msgf("Container %q runs degraded: %s", p.name, limit)
 	}
 }
 
-// noteFailedStart logs a start that did not come as far as a process. The
+// noteForkFailed logs and counts a start that did not come as far as a process. The
 // next try is after restart-timeout (N3, G14).
-func (p *Process) noteFailedStart(ctx actor.Context, effect Effect) {
-	p.takeBackStandby(ctx)
-	if errors.Is(p.failure, spawner.ErrCancelled) {
-		p.restarts-- // it was none
-		p.failure = nil
+func (p *Process) noteForkFailed(t turn, failure error) {
+	p.standby.takeBack(t)
+	if errors.Is(failure, spawner.ErrCancelled) {
+		p.restart.starts-- // it was none
 		return
 	}
-	tried := p.desired
-	if effect == NoteForkFailed {
-		tried = p.current // another one may be wanted by now
-		p.counters.Started.Add(1)
-		p.counters.Deaths.Add(1)
-		p.counters.Failures.Add(1)
-		p.counters.Causes[actors.CauseSetup].Add(1)
-	}
+	p.counters.Started.Add(1)
+	p.counters.Deaths.Add(1)
+	p.counters.Failures.Add(1)
+	p.counters.Causes[actors.CauseSetup].Add(1)
+	p.noteFailedStart(t, p.current, failure) // another one may be wanted by now
+}
+
+// noteFailedStart logs a start that failed.
+func (p *Process) noteFailedStart(t turn, tried *configs.Instance, failure error) {
 	p.env.Log.Error().Str("event", "death").Str("container", p.name).Stringer("cause", actors.CauseSetup).
-		Msgf("Cannot start container %q: %v", p.name, p.failure)
+		Msgf("Cannot start container %q: %v", p.name, failure)
 	exit := &status.Exit{
-		At: time.Now(), Words: "could not be started: " + p.failure.Error(), Code: -1, Cause: actors.CauseSetup, Failure: true,
+		At: time.Now(), Words: "could not be started: " + failure.Error(), Code: -1, Cause: actors.CauseSetup, Failure: true,
 		Fingerprint: tried.Fingerprint,
 	}
 	p.ended(exit)
-	p.noteWhenKept(p.keep(ctx, exit, p.newDeath(tried)), tried)
-	p.failure = nil
+	p.noteWhenKept(p.keep(t, exit, p.newDeath(tried)), tried)
+}
+
+// ended remembers how a container, or a try to start one, ended.
+func (p *Process) ended(exit *status.Exit) {
+	p.lastExit = exit
+	p.restart.pacing = p.restart.after(exit, p.desired, p.restart.random())
 }
 
 // noteDeath logs (P3: at error) and counts a death, and lets go of the pid.
-func (p *Process) noteDeath(ctx actor.Context) {
+func (p *Process) noteDeath(t turn) {
 	p.closeNotice()
 	child := p.child
 	p.child = nil
@@ -88,33 +119,34 @@ func (p *Process) noteDeath(ctx actor.Context) {
 		p.env.Log.Warn().Msgf("Cannot read how %q ended: %v", p.name, err)
 		record = &records.Record{}
 	}
-	p.exit = learnt(p.exit, record, p.current.Container.NormalExitCodes)
+	o := &p.obituary
+	o.exit = learnt(o.exit, record, p.current.Container.NormalExitCodes)
 	exit, death := p.examine(child, record)
-	earlier, found := p.keptDeath, p.foundDead
-	p.keptDeath, p.foundDead = nil, false
-	if earlier != nil {
-		exit = status.Earlier(&earlier.Exit)
+	told, found := o.told, o.found
+	o.told, o.found = nil, false
+	if told != nil {
+		exit = status.Earlier(&told.Exit)
 	}
 	if exit.Failure {
 		p.counters.Failures.Add(1)
 	}
 	p.counters.Causes[exit.Cause].Add(1)
 	p.ended(exit)
-	if earlier != nil {
+	if told != nil {
 		p.noteEnd(p.current)
 		return
 	}
 	logDeath(p.env.Log, p.name, exit, found, memoryInWords(death))
-	kept := p.keep(ctx, exit, death)
-	if owesDeathLine(p.exit, record) {
+	kept := p.keep(t, exit, death)
+	if lacksDeathLine(o.exit, record) {
 		p.writeDeathLine(exit)
 	}
 	p.noteWhenKept(kept, p.current)
 }
 
 // unnoted is an end whose record of a death is being written. Only then its note
-// follows: who finds the death kept, and no note of it, does the rest only, but
-// who finds a note would not tell of a death that is not kept.
+// follows: a daemon that finds the death kept, and no note of it, does the rest
+// only, but one that finds a note would not tell of a death that is not kept.
 type unnoted struct {
 	kept  <-chan struct{}
 	since time.Time
@@ -143,36 +175,40 @@ func (u *unnoted) await() {
 	}
 }
 
+// take gives the end that is not noted yet to who does that, or makes it needless.
+func (o *obituary) take() *unnoted {
+	u := o.unnoted
+	o.unnoted = nil
+	return u
+}
+
 // noteWhenKept has an end noted when its death is kept. Meanwhile the next start
 // is prepared.
 func (p *Process) noteWhenKept(kept <-chan struct{}, tried *configs.Instance) {
-	p.unnoted = &unnoted{kept, time.Now(), tried}
-	if p.unnoted.isKept() {
+	p.obituary.unnoted = &unnoted{kept, time.Now(), tried}
+	p.noteKept()
+}
+
+// noteKept notes the end if its death is kept.
+func (p *Process) noteKept() {
+	if u := p.obituary.unnoted; u != nil && u.isKept() {
 		p.noteUnnoted()
 	}
 }
 
 // noteUnnoted notes the end now.
 func (p *Process) noteUnnoted() {
-	if u := p.unnoted; u != nil {
-		p.unnoted = nil
+	if u := p.obituary.take(); u != nil {
 		u.await()
 		p.noteEnd(u.tried)
 	}
 }
 
-// forgetUnnoted is for the next start, which begins a record of its own, with
-// the same counts in it.
-func (p *Process) forgetUnnoted() {
-	p.unnoted.await()
-	p.unnoted = nil
-}
-
 // noteEnd has the next daemon go on from here. Where nothing of it was ever
 // started there is no record, and nothing to go on from.
 func (p *Process) noteEnd(tried *configs.Instance) {
-	counts := p.tally()
-	counts.Tried, counts.Fingerprint = p.attempt, tried.Fingerprint
+	counts := p.restart.tally()
+	counts.Tried, counts.Fingerprint = p.restart.attempt, tried.Fingerprint
 	if err := p.env.Kernel.NoteEnd(p.env.RecordOf(p.name), counts); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.env.Log.Warn().Msgf("Cannot note in the record of %q how it ended: %v", p.name, err)
 	}
@@ -189,12 +225,45 @@ func logDeath(log zerolog.Logger, name string, exit *status.Exit, found bool, mo
 		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s", name, exit.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, more)
 }
 
+// ending is how a container is being ended from here.
+type ending struct {
+	asked    bool // TERM was sent
+	killed   bool // KILL was sent to its PID 1: it took too long
+	shutdown bool // it is retired because the daemon ends
+	kill     timer
+}
+
+// sendTerm asks PID 1 to end the container.
+func (p *Process) sendTerm() {
+	p.noteEnding()
+	p.ending.asked = true
+	p.signal(spawn.StopSignal)
+	// One that somebody has stopped must be able to do it.
+	p.signal(syscall.SIGCONT)
+}
+
+// sendKill ends a PID 1 that did not end in time.
+func (p *Process) sendKill(t turn) {
+	p.env.Log.Error().Msgf("Container %q (pid %d) did not end within its kill-timeout of %s and %s more; killing its PID 1",
+		p.name, p.child.PID, p.current.Container.KillTimeout, killGrace)
+	p.ending.killed = true
+	p.signal(syscall.SIGKILL)
+	p.ending.kill.start(t, killPatience, KillIgnored)
+}
+
+// signal sends PID 1 a signal by its pidfd, so it can't reach another process.
+func (p *Process) signal(sig syscall.Signal) {
+	if err := p.env.Kernel.Signal(p.child.PIDFD, sig); err != nil {
+		p.env.Log.Error().Msgf("Cannot send %s to %q (pid %d): %v", signalName(sig), p.name, p.child.PID, err)
+	}
+}
+
 // noteEnding writes down who wants the container to end, before TERM: the daemon
-// that learns of its death may be another one. What is unhealthy has a line
-// that says more.
+// that learns of its death may be another one. An unhealthy one has a line that
+// says more.
 func (p *Process) noteEnding() {
-	why, ok := p.ending()
-	if p.asked || !ok {
+	why, ok := endedFor(p.state.Goal, p.ending.shutdown)
+	if p.ending.asked || !ok {
 		return
 	}
 	if err := p.env.Kernel.AppendLine(p.env.RecordOf(p.name), records.EndingLine(why.String())); err != nil {
@@ -202,35 +271,28 @@ func (p *Process) noteEnding() {
 	}
 }
 
-// ending is why a container is ended that did nothing wrong.
-func (p *Process) ending() (why actors.Cause, ok bool) {
-	switch p.state.Phase {
-	case Replacing, ForkingToReplace:
+// endedFor is why a container is ended that did nothing wrong.
+func endedFor(goal Goal, shutdown bool) (why actors.Cause, ok bool) {
+	switch {
+	case goal == ToReplace:
 		return actors.CauseReplaced, true
-	case Retiring, ForkingToRetire:
-		if p.shutdown {
-			return actors.CauseShutdown, true
-		}
+	case goal == ToRetire && shutdown:
+		return actors.CauseShutdown, true
+	case goal == ToRetire:
 		return actors.CauseRemoved, true
 	}
 	return 0, false
 }
 
-// tally is what is counted at present.
-func (p *Process) tally() records.Tally {
-	return records.Tally{Starts: p.restarts, Failed: p.failedInRow, Row: p.row, Chance: p.chance, Unborn: p.unborn}
-}
-
 // noteStopped logs that nothing watches over the program for the moment.
-func (p *Process) noteStopped(m *ProcessStopped) {
-	p.stopped = m.Stopped
-	if !m.Stopped {
+func (p *Process) noteStopped() {
+	if !p.health.stopped {
 		p.env.Log.Warn().Msgf("PID 1 of container %q (pid %d) goes on", p.name, p.child.PID)
 		return
 	}
 	p.env.Log.Error().Str("event", "stopped").Str("container", p.name).Int("pid", p.child.PID).
 		Msgf("PID 1 of container %q (pid %d) was stopped by %s: the program runs on, but its end goes unnoticed until `kill -CONT %[2]d`",
-			p.name, p.child.PID, signalName(m.Signal))
+			p.name, p.child.PID, signalName(p.health.stoppedBy))
 }
 
 func (p *Process) writeDeathLine(exit *status.Exit) {
@@ -241,11 +303,11 @@ func (p *Process) writeDeathLine(exit *status.Exit) {
 	}
 }
 
-// owesDeathLine tells whether PID 1 was gone before it could write down, among
+// lacksDeathLine tells whether PID 1 was gone before it could write down, among
 // the output of the programs, the end of the one that it had started (P2). A
 // PID 1 that was killed before its record has a start may have started one:
 // the line about the start is written before, the record after the fork.
-func owesDeathLine(exit actors.Exit, record *records.Record) bool {
+func lacksDeathLine(exit actors.Exit, record *records.Record) bool {
 	switch {
 	case record.Failed != "", record.Killing:
 		return false

@@ -100,7 +100,7 @@ func TestMissingDeathLineIsDetected(t *testing.T) {
 			records.Record{Started: &wire.ProgramStarted{At: at}, Exited: &wire.ProgramExited{At: at}, Again: true}, true},
 	}
 	for _, test := range tests {
-		if got := owesDeathLine(actors.Exit{Status: test.status}, &test.record); got != test.want {
+		if got := lacksDeathLine(actors.Exit{Status: test.status}, &test.record); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}

@@ -2,7 +2,6 @@ package process
 
 import (
 	"path/filepath"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/scheduler"
@@ -49,12 +48,6 @@ type Paths struct {
 	RecordsDir string // of all containers
 	StdioLog   string // of this sandbox
 	Term       string // TERM for programs whose config sets none
-}
-
-// After sends a message later; the message has a generation in it, since a
-// cancelled timer may have fired already.
-func (e *Env) After(d time.Duration, to *actor.PID, message any) scheduler.CancelFunc {
-	return e.Timers.SendOnce(d, to, message)
 }
 
 // StateDirOf is the state dir of a container, requirement I1.

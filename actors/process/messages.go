@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/listener"
+	"lithos/actors/spawner"
 	"lithos/configs"
 	"lithos/spawn"
 	"lithos/spawn/records"
@@ -15,8 +17,8 @@ import (
 type RunInstance struct {
 	Instance *configs.Instance
 	Env      *Env
-	// Settles asks for an [InstanceSettled] when it serves.
-	Settles bool
+	// ReportServing asks for an [InstanceServes] when it serves.
+	ReportServing bool
 }
 
 // UpdateInstance brings what does not matter to the running container: the
@@ -38,7 +40,8 @@ type AdoptInstance struct {
 	Instance *configs.Instance
 	Env      *Env
 	Adopted  *Adopted
-	Settles  bool // as in [RunInstance]
+	// ReportServing is as in [RunInstance].
+	ReportServing bool
 }
 
 // Adopted is a living container of a daemon that is dead.
@@ -54,7 +57,7 @@ type Adopted struct {
 	LogFrom     int64         // where its output begins
 	Leased      bool          // it has listening sockets of the daemon's
 	Ready       time.Time     // since when it was ready; zero = it was not yet
-	Deaf        string        // why its program can't be heard to say that it is, "" = it can
+	Unreadable  string        // why its program can't be read to say that it is, "" = it can
 	// Stopped says that a signal kept its PID 1 from running when it was found.
 	Stopped bool
 	// Dead says that it ended before anybody could adopt it. Child has no
@@ -68,8 +71,8 @@ type Adopted struct {
 	Noted bool
 }
 
-// Settle asks for a call of Done: by then all that was sent before is dealt with.
-type Settle struct{ Done func() }
+// Flush asks for a call of Done: by then all that was sent before is dealt with.
+type Flush struct{ Done func() }
 
 // ProcessStopped is a fact: its PID 1 was stopped by a signal, or goes on.
 type ProcessStopped struct {
@@ -87,9 +90,9 @@ type RetireInstance struct {
 // TerminateAgain passes on a further TERM while a container is being ended.
 type TerminateAgain struct{}
 
-// LeaveInstance ends the actor of a retired instance. Any other ignores it:
+// DismissInstance ends the actor of a retired instance. Any other ignores it:
 // then there will be another [InstanceRetired].
-type LeaveInstance struct{}
+type DismissInstance struct{}
 
 // ProcessExited comes from the root, which has reaped PID 1.
 type ProcessExited struct {
@@ -100,78 +103,67 @@ type ProcessExited struct {
 // InstanceRetired goes to the sandbox: nothing is left of the container.
 type InstanceRetired struct{ Name string }
 
-// InstanceSettled goes to the sandbox, if it has asked: the instance serves, in this
+// InstanceServes goes to the sandbox, if it has asked: the instance serves, in this
 // version.
-type InstanceSettled struct{ Name, Fingerprint string }
+type InstanceServes struct{ Name, Fingerprint string }
 
-// settleDue is its timer; Gen is of the start.
-type settleDue struct{ Gen uint32 }
+// elapsed is a timer that fired: the event that it was set for.
+type elapsed struct{ Event }
 
-// restartTimeoutElapsed and killTimeoutElapsed are the timers.
-type restartTimeoutElapsed struct{ Gen uint32 }
-type killTimeoutElapsed struct{ Gen uint32 }
+// answer is what slow work has come to: the event, with an error if it failed.
+type answer struct{ Event }
 
-// restartAllowed says that the restart that waited for restart-budget is due.
-type restartAllowed struct{ Gen uint32 }
-
-// noticeHeard is what a program tells of its own accord; Gen is of the start.
-type noticeHeard struct {
-	Gen uint32
-	Err error // nil = it is ready
+// programReported is what a program has sent to its socket. Done is closed when it
+// is known, so that it may be forgotten.
+type programReported struct {
+	Event
+	Report report
+	Done   chan struct{}
 }
 
-// noticeTold is what a program has sent to its socket; Gen is of the start. Done
-// is closed when it is known, so that it may be forgotten.
-type noticeTold struct {
-	Gen  uint32
-	Told told
-	Done chan struct{}
-}
-
-// checkDue and readyOverdue are the timers of the checks, checkDone the answer
-// to one.
-type checkDue struct{ Gen uint32 }
-type readyOverdue struct{ Gen uint32 }
-
-// watchdogDue is the timer of the watchdog; Last says that it was asked before,
-// and nothing more is to be waited for.
-type watchdogDue struct {
-	Gen  uint32
-	Last bool
-}
-type checkDone struct {
-	Gen uint32
-	Err error // nil = it serves
-}
-
-// setupOverdue is the timer of a container's set-up; Gen is of the checks.
-// killIgnored is that of a PID 1 after SIGKILL; Gen is of the start.
-type setupOverdue struct{ Gen uint32 }
-type killIgnored struct{ Gen uint32 }
-
-// standbyDue is the timer of the standby; Gen is of the checks. standbySurveyed
-// says that what it is to be made from was looked at, and standbyTold that it
-// waits, or, with an error, that it is no more.
-type standbyDue struct{ Gen uint32 }
-type standbySurveyed struct {
-	Place *spawn.Standby
-	Err   error
-}
-type standbyGone struct{ Place *spawn.Standby } // which was discarded
-type standbyTold struct {
-	Place *spawn.Standby
-	Err   error
-}
+// standbyGone says that a discarded standby is no more.
+type standbyGone struct{ Place *spawn.Standby }
 
 // deathKept says that the record of a death is written, or could not be.
 type deathKept struct{}
 
 // containerCleaned says that the clean-up is done, well or not.
 type containerCleaned struct {
-	Gen uint32
-	Err error
+	Event
 	// Discarded is the standby that was waited for.
 	Discarded *spawn.Standby
 	// Outdated is why the standby that was to follow is none.
 	Outdated error
+}
+
+// EventOf is the event that a message of others, or of a goroutine or a timer of
+// this actor, brings; false if there is none.
+func EventOf(message any) (Event, bool) {
+	switch m := message.(type) {
+	case *listener.SocketsLeased:
+		return Event{Kind: Leased, Gen: m.Gen}, true
+	case *listener.LeaseFailed:
+		return Event{LeaseRefused, m.Gen, m.Err}, true
+	case *listener.SocketsShown:
+		return Event{Kind: SocketsShown, Gen: m.Gen}, len(m.Files) > 0
+	case *spawner.ContainerForked:
+		return Event{Kind: Forked, Gen: m.Gen}, true
+	case *spawner.ForkFailed:
+		return Event{ForkRefused, m.Gen, m.Err}, true
+	case *spawner.ContainerPrepared:
+		return Event{StandbyForked, m.Gen, m.Err}, true
+	case *ProcessExited:
+		return Event{Kind: Exited, Gen: m.Gen}, true
+	case *ProcessStopped:
+		return Event{Kind: Stopped, Gen: m.Gen}, true
+	case *containerCleaned:
+		return m.Event, true
+	case *programReported:
+		return m.Event, true
+	case *elapsed:
+		return m.Event, true
+	case *answer:
+		return m.Event, true
+	}
+	return Event{}, false
 }

@@ -2,12 +2,11 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
 	"lithos/configs"
@@ -15,9 +14,9 @@ import (
 	"lithos/spawn/readiness"
 )
 
-// told is what a program has sent to its socket since it was started, or since
+// report is what a program has sent to its socket since it was started, or since
 // this daemon was.
-type told struct {
+type report struct {
 	ready, stopping bool
 	status          string
 	alive           time.Time // when the last WATCHDOG=1 was read
@@ -25,27 +24,34 @@ type told struct {
 }
 
 // words is what is shown of it.
-func (t told) words() string {
-	if t.stopping && t.status == "" {
+func (r report) words() string {
+	if r.stopping && r.status == "" {
 		return "stopping"
 	}
-	return t.status
+	return r.status
 }
 
-func (t told) with(n readiness.Message) told {
-	t.ready = t.ready || n.Ready
-	t.stopping = t.stopping || n.Stopping
-	t.trigger = t.trigger || n.Trigger
+func (r report) with(n readiness.Message) report {
+	r.ready = r.ready || n.Ready
+	r.stopping = r.stopping || n.Stopping
+	r.trigger = r.trigger || n.Trigger
 	if n.Alive {
-		t.alive = time.Now()
+		r.alive = time.Now()
 	}
 	if n.Status != nil {
-		t.status = *n.Status
+		r.status = *n.Status
 	}
-	return t
+	return r
 }
 
-// giveNotice gives a start what the program tells by that it is ready.
+// shown is the part of it that others see.
+func (r report) shown() report {
+	r.alive = time.Time{}
+	return r
+}
+
+// giveNotice gives a start the pipe or the socket by which the program says that
+// it is ready.
 func giveNotice(r *spawn.Request, ready *configs.Ready) {
 	if ready == nil {
 		return
@@ -75,42 +81,52 @@ const (
 	ackPatience = 10 * time.Second
 )
 
-// hearOn hears on a goroutine, one for each container, what the program sends as
-// long as it runs. Closing the file ends that.
-func (p *Process) hearOn(ctx actor.Context) {
-	file := p.child.Notice
-	if file == nil || p.listening {
-		return
-	}
-	p.listening = true
-	env, gen, self, name := p.env, p.state.Start, ctx.Self(), p.name
-	send := ctx.ActorSystem().Root.Send
-	h := &hearing{file: file, kernel: env.Kernel, pass: func(t told) {
-		m := &noticeTold{Gen: gen, Told: t, Done: make(chan struct{})}
+// reports are what the program of one container says of itself.
+type reports struct {
+	reading bool // by a goroutine, as long as the file is open
+	last    report
+	closed  bool // nothing can be read any more
+}
+
+// await waits on a goroutine, one for each container, until the program says that
+// it is ready.
+func (r *reports) await(t turn, file *os.File) {
+	await := t.env.Kernel.AwaitNotice
+	r.begin(t, file, func() error { return await(file) })
+}
+
+// read reads on a goroutine, one for each container, what the program sends as
+// long as it runs.
+func (r *reports) read(t turn, file *os.File) {
+	event, self, send := t.now(Reported), t.ctx.Self(), t.ctx.ActorSystem().Root.Send
+	reader := &reportReader{file: file, kernel: t.env.Kernel, pass: func(r report) {
+		m := &programReported{Event: event, Report: r, Done: make(chan struct{})}
 		send(self, m)
 		select {
 		case <-m.Done:
 		case <-time.After(ackPatience): // there is no such actor any more
 		}
 	}}
-	go func() {
-		done := &noticeHeard{Gen: gen}
-		defer func() { send(self, done) }()
-		defer actors.Recover(env.Log, "readiness of "+name, func(err error) { done.Err = err })
-		done.Err = h.run()
-	}()
+	r.begin(t, file, reader.run)
 }
 
-// hearing is the work of that goroutine: it passes on what is new, what matters
-// at once and the rest not too often, whatever the program sends.
-type hearing struct {
+func (r *reports) begin(t turn, file *os.File, work func() error) {
+	if file != nil && !r.reading {
+		r.reading = true
+		t.async("readiness", t.now(ReportsEnded), work)
+	}
+}
+
+// reportReader is the work of that goroutine: it passes on what is new, what
+// matters at once and the rest not too often, whatever the program sends.
+type reportReader struct {
 	file   *os.File
 	kernel *actors.Kernel
-	pass   func(told)
+	pass   func(report)
 }
 
-func (h *hearing) run() error {
-	var known, now told
+func (h *reportReader) run() error {
+	var known, now report
 	var next, due time.Time // when more of a status may be passed on; when it has to, zero = there is none
 	for n := 1; ; n++ {
 		if n%noticeBurst == 0 {
@@ -134,86 +150,114 @@ func (h *hearing) run() error {
 		if late {
 			continue
 		}
-		// Only now: who is killed before has the next daemon hear it.
+		// Only now: if this daemon is killed before, the next one reads it.
 		if err := h.kernel.DropNotice(h.file); err != nil {
 			return err
 		}
 	}
 }
 
-// hears takes what was passed on.
-func (p *Process) hears(ctx actor.Context, m *noticeTold) {
-	defer close(m.Done)
-	if m.Gen != p.state.Start || p.child == nil {
-		return
+// takeReport acts on what was read.
+func (p *Process) takeReport() {
+	r := p.reports.last
+	if r.ready {
+		p.takeReadiness(nil)
 	}
-	before := p.told
-	p.told = m.Told
-	if p.told.ready {
-		p.heard(ctx, &noticeHeard{Gen: m.Gen})
+	if r.trigger && p.watchdogInterval() > 0 {
+		p.raise(Unhealthy, errors.New("it asked for that by WATCHDOG=trigger"))
 	}
-	if p.told.trigger && p.watchdog() > 0 {
-		p.fails(ctx, "it asked for that by WATCHDOG=trigger")
+}
+
+// takeLastReport acts on the end of the reports: an error says why no more can be
+// read.
+func (p *Process) takeLastReport(err error) {
+	if err != nil {
+		p.reports.closed = true
+		if ready := p.desired.Container.Ready; ready != nil && ready.Watchdog > 0 {
+			p.env.Log.Error().Msgf("The watchdog of %q is off: %v", p.name, err)
+		}
 	}
-	if before.alive = p.told.alive; before != p.told {
-		p.publish() // not for each WATCHDOG=1
+	p.takeReadiness(err)
+}
+
+// takeReadiness takes what the program said for the result of the check that is
+// awaited, if one is.
+func (p *Process) takeReadiness(err error) {
+	if ready := p.desired.Container.Ready; ready != nil && ready.Told() && p.health.ready.IsZero() {
+		p.raise(Checked, err)
+	}
+}
+
+// closeNotice ends the reading.
+func (p *Process) closeNotice() {
+	if p.child != nil && p.child.Notice != nil {
+		_ = p.env.Kernel.Close(p.child.Notice)
+		p.child.Notice = nil
 	}
 }
 
 // watchdogGrace is how much later than WATCHDOG_USEC a program is ended. What it
 // sent in time may be on its way; and if it is this daemon, or the whole host,
-// that was stopped for so long, what was sent is heard first.
+// that was stopped for so long, what was sent is read first.
 const watchdogGrace = time.Second
 
-// watchdog is how often the program that runs has to send WATCHDOG=1 now, 0 = it
-// need not: there is none, it is not ready, or it can't be heard.
-func (p *Process) watchdog() time.Duration {
+// watchdog waits for WATCHDOG=1.
+type watchdog struct {
+	timer timer
+	since time.Time
+	grace bool // only watchdogGrace is left
+}
+
+// start begins to wait, from now on: also a daemon that has just come waits as long.
+func (w *watchdog) start(t turn, interval time.Duration) {
+	w.since = time.Now()
+	w.wait(t, interval, false)
+}
+
+func (w *watchdog) wait(t turn, d time.Duration, grace bool) {
+	w.grace = grace
+	w.timer.start(t, d, WatchdogDue)
+}
+
+// look waits on, or tells that there was none for too long. It does only when it
+// looked a second time, after the grace.
+func (w *watchdog) look(t turn, interval time.Duration, alive time.Time) (expired bool) {
+	since := w.since
+	if alive.After(since) {
+		since = alive
+	}
+	switch silent := time.Since(since); {
+	case silent < interval:
+		w.wait(t, interval-silent, false)
+	case !w.grace:
+		w.wait(t, watchdogGrace, true)
+	default:
+		return true
+	}
+	return false
+}
+
+// watchdogInterval is how often the program that runs has to send WATCHDOG=1 now,
+// 0 = it need not: there is no watchdog, or nothing can be read.
+func (p *Process) watchdogInterval() time.Duration {
 	ready := p.desired.Container.Ready
-	if ready == nil || p.state.Phase != Running || p.child == nil || p.child.Notice == nil || p.deaf {
+	if ready == nil || p.child == nil || p.child.Notice == nil || p.reports.closed {
 		return 0
 	}
 	return ready.Watchdog
 }
 
-// watch begins to wait for WATCHDOG=1, from now on: also a daemon that has just
-// come waits as long.
-func (p *Process) watch(ctx actor.Context) {
-	d := p.watchdog()
-	if d == 0 || p.checks.ready.IsZero() {
-		return
-	}
-	p.checks.watched = time.Now()
-	p.armWatchdog(ctx, d, false)
-}
-
-func (p *Process) armWatchdog(ctx actor.Context, d time.Duration, last bool) {
-	p.cancel(&p.checks.watchdog)
-	p.checks.watchdog = p.env.After(d, ctx.Self(), &watchdogDue{p.state.Check, last})
-}
-
-// bark looks whether it was sent. It has the last word only when it was asked a
-// second time, after the grace.
-func (p *Process) bark(ctx actor.Context, m *watchdogDue) {
-	d := p.watchdog()
-	if m.Gen != p.state.Check || d == 0 || p.checks.ready.IsZero() {
-		return
-	}
-	since := p.checks.watched
-	if p.told.alive.After(since) {
-		since = p.told.alive
-	}
-	switch silent := time.Since(since); {
-	case silent < d:
-		p.armWatchdog(ctx, d-silent, false)
-	case !m.Last:
-		p.armWatchdog(ctx, watchdogGrace, true)
-	default:
-		p.fails(ctx, "it sent no WATCHDOG=1 for "+d.String())
+// watch begins to wait for WATCHDOG=1, if the program is ready.
+func (p *Process) watch(t turn) {
+	if d := p.watchdogInterval(); d > 0 && !p.health.ready.IsZero() {
+		p.health.watchdog.start(t, d)
 	}
 }
 
-// fails ends it because of what it has sent, or not.
-func (p *Process) fails(ctx actor.Context, why string) {
-	p.unhealthy = why
-	p.handle(ctx, Event{Unhealthy, p.state.Check})
+// judgeWatchdog ends a container whose program sent none.
+func (p *Process) judgeWatchdog(t turn) {
+	d := p.watchdogInterval()
+	if d > 0 && !p.health.ready.IsZero() && p.health.watchdog.look(t, d, p.reports.last.alive) {
+		p.raise(Unhealthy, fmt.Errorf("it sent no WATCHDOG=1 for %s", d))
+	}
 }

@@ -141,11 +141,11 @@ func TestNoticesAreBounded(t *testing.T) {
 		messages := make(chan readiness.Message, 100000)
 		kernel := newSends(t)
 		kernel.messages = messages
-		var passed []told
+		var passed []report
 		var at []time.Duration
 		began := time.Now()
-		h := &hearing{kernel: kernel.env.Kernel, pass: func(t told) {
-			passed = append(passed, t)
+		h := &reportReader{kernel: kernel.env.Kernel, pass: func(r report) {
+			passed = append(passed, r)
 			at = append(at, time.Since(began))
 		}}
 		for n := range 5000 {

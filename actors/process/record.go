@@ -1,12 +1,11 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
 	"lithos/actors/services/api"
@@ -22,41 +21,37 @@ import (
 //
 // Preconditions: the state is the one after the death, the cgroup is there.
 func (p *Process) examine(child *spawn.Child, record *records.Record) (*status.Exit, *api.Death) {
-	now := p.env.Kernel.Spent(p.name)
-	spent := cgroup.Spent{
-		OOMKills: grown(p.spent.OOMKills, now.OOMKills), MemoryPeak: now.MemoryPeak,
-		CPU: time.Duration(grown(int64(p.spent.CPU), int64(now.CPU))),
-	}
-	p.spent = now
-	asked, wasAsked := p.askedBy(record)
-	sick := wasAsked && (asked == actors.CauseHealth || asked == actors.CauseSetup)
-	oomPID1 := !p.killed && p.exit.Status.Signaled() && p.exit.Status.Signal() == syscall.SIGKILL &&
-		p.env.Kernel.OOMKilled(child.PID, child.Started)
+	end := p.obituary.exit
+	spent := p.obituary.spend(p.env, p.name)
 	f := facts{
-		exit: p.exit, record: record, killed: p.killed, asked: asked, wasAsked: wasAsked,
-		oom: spent.OOMKills > 0, oomPID1: oomPID1,
+		exit: end, record: record, killed: p.ending.killed, oom: spent.OOMKills > 0,
+		oomPID1: !p.ending.killed && end.Status.Signaled() && end.Status.Signal() == syscall.SIGKILL &&
+			p.env.Kernel.OOMKilled(child.PID, child.Started),
 	}
+	why := cmp.Or(p.health.unhealthy, record.Unhealthy)
+	f.asked, f.wasAsked = f.askedBy(p.state.Goal, p.ending.shutdown, why)
+	sick := f.wasAsked && (f.asked == actors.CauseHealth || f.asked == actors.CauseSetup)
 	exit := &status.Exit{
-		At:      p.exit.At,
+		At:      end.At,
 		PID:     child.PID,
-		Words:   deathInWords(p.exit, record, p.current.Container.KillTimeout),
+		Words:   deathInWords(end, record, p.current.Container.KillTimeout),
 		Cause:   f.cause(),
-		Failure: sick || failed(p.exit, record, p.asked),
-		Uptime:  lived(child.Started, p.exit.At, record),
+		Failure: sick || failed(end, record, p.ending.asked),
+		Uptime:  lived(child.Started, end.At, record),
 
 		Fingerprint: p.current.Fingerprint,
 	}
 	switch {
 	case sick:
-		exit.Words = "was ended, since " + p.whyUnhealthy(record) + ": it " + exit.Words
-	case oomPID1 && exit.Cause == actors.CauseOOM:
+		exit.Words = "was ended, since " + why + ": it " + exit.Words
+	case f.oomPID1 && exit.Cause == actors.CauseOOM:
 		exit.Words = "was killed: the kernel had no memory left, not for its program but for all, and chose its PID 1"
 	}
-	exit.Code, exit.Signal = programStatus(p.exit, record)
+	exit.Code, exit.Signal = programStatus(end, record)
 	d := p.newDeath(p.current)
 	d.Started, d.Degraded = child.Started, child.Degraded
-	if wasAsked {
-		d.Asked = asked.String()
+	if f.wasAsked {
+		d.Asked = f.asked.String()
 	}
 	d.OOMKills, d.MemoryPeak = known(spent.OOMKills), known(spent.MemoryPeak)
 	if spent.CPU != cgroup.Unknown {
@@ -82,27 +77,26 @@ func lived(started, ended time.Time, record *records.Record) time.Duration {
 	return max(d, 0)
 }
 
-// askedBy tells who wanted the container to end.
-func (p *Process) askedBy(record *records.Record) (who actors.Cause, asked bool) {
+// askedBy tells who wanted the container to end. Unhealthy is why this daemon or the
+// one before ended it because of its checks, "" = not because of them.
+func (f *facts) askedBy(goal Goal, shutdown bool, unhealthy string) (who actors.Cause, asked bool) {
+	if who, asked = endedFor(goal, shutdown); asked {
+		return who, true
+	}
+	r := f.record
 	switch {
-	case p.state.Phase == CleaningToReplace:
-		return actors.CauseReplaced, true
-	case p.state.Phase == Leaving && p.shutdown:
-		return actors.CauseShutdown, true
-	case p.state.Phase == Leaving:
-		return actors.CauseRemoved, true
-	case strings.HasPrefix(p.whyUnhealthy(record), notSetUp):
+	case strings.HasPrefix(unhealthy, notSetUp):
 		return actors.CauseSetup, true
-	case p.whyUnhealthy(record) != "":
+	case unhealthy != "":
 		return actors.CauseHealth, true
-	case record.Killing, record.Exited != nil && record.Exited.Asked:
+	case r.Killing, r.Exited != nil && r.Exited.Asked:
 		// TERM to PID 1, and not from here: from the daemon before, or by hand.
-		if who, ok := endingOf(record); ok {
+		if who, ok := endingOf(r); ok {
 			return who, true
 		}
 		return actors.CauseOperator, true
-	case p.exit.Unknown && record.Exited == nil:
-		return endingOf(record) // it may have been too young to write down that it heard
+	case f.exit.Unknown && r.Exited == nil:
+		return endingOf(r) // it may have been too young to write down that it heard
 	}
 	return 0, false
 }
@@ -165,7 +159,7 @@ var sent = map[syscall.Signal]bool{
 // newDeath begins a record of the death of what was made from inst.
 func (p *Process) newDeath(inst *configs.Instance) *api.Death {
 	d := &api.Death{
-		Name: p.name, Restart: max(p.restarts-1, 0), OutputFile: p.env.StdioLog, OutputShared: p.env.Shared,
+		Name: p.name, Restart: max(p.restart.starts-1, 0), OutputFile: p.env.StdioLog, OutputShared: p.env.Shared,
 		MemoryLimit: inst.Container.MemoryLimit,
 		Version: &api.Version{
 			Image: inst.Container.Image, Config: inst.Container.ConfigFile, Fingerprint: inst.Fingerprint,
@@ -179,14 +173,14 @@ func (p *Process) newDeath(inst *configs.Instance) *api.Death {
 }
 
 // keep has the record written; the result is closed when it is.
-func (p *Process) keep(ctx actor.Context, exit *status.Exit, d *api.Death) (kept <-chan struct{}) {
+func (p *Process) keep(t turn, exit *status.Exit, d *api.Death) (kept <-chan struct{}) {
 	d.Exit = *exit.Tell()
 	d.Sandbox, d.Process = p.desired.Sandbox, p.desired.Process
-	from := p.logFrom
+	from := p.obituary.logFrom
 	if d.Started.IsZero() {
 		from = -1 // nothing of it was started that could have written
 	}
-	send, self := ctx.ActorSystem().Root.Send, ctx.Self()
+	send, self := t.ctx.ActorSystem().Root.Send, t.ctx.Self()
 	return p.env.Deaths.AddSoon(deaths.Entry{Death: d, Log: p.env.StdioLog, From: from, To: p.env.Deaths.Size(p.env.StdioLog)},
 		func() { send(self, &deathKept{}) })
 }

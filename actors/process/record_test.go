@@ -22,7 +22,7 @@ func TestCauseOfADeath(t *testing.T) {
 	}
 	tests := []struct {
 		name     string
-		phase    Phase // after the death
+		goal     Goal
 		shutdown bool
 		killed   bool
 		oom      bool
@@ -33,40 +33,40 @@ func TestCauseOfADeath(t *testing.T) {
 		want     actors.Cause
 		asked    string
 	}{
-		{name: "an exit", phase: Cleaning, status: exited2, record: program(3, 0, false), want: actors.CauseItself},
-		{name: "a crash", phase: Cleaning, status: exited2, record: program(-1, 11, false), want: actors.CauseItself},
-		{name: "an exit, with a child killed for want of memory", phase: Cleaning, oom: true, status: exited2, record: program(1, 0, false), want: actors.CauseItself},
-		{name: "KILL by hand", phase: Cleaning, status: exited2, record: program(-1, 9, false), want: actors.CauseOperator},
-		{name: "KILL by the kernel", phase: Cleaning, oom: true, status: exited2, record: program(-1, 9, false), want: actors.CauseOOM},
-		{name: "TERM to the program by hand", phase: Cleaning, status: exited0, record: program(-1, 15, false), want: actors.CauseOperator},
-		{name: "TERM to PID 1 by hand", phase: Cleaning, status: exited0, record: program(0, 0, true), want: actors.CauseOperator, asked: "operator"},
-		{name: "TERM to PID 1 before the program", phase: Cleaning, status: exited0, want: actors.CauseOperator},
-		{name: "KILL to PID 1 by hand", phase: Cleaning, status: killed9, want: actors.CauseOperator},
-		{name: "KILL to PID 1 by the kernel", phase: Cleaning, oomPID1: true, status: killed9, want: actors.CauseOOM},
-		{name: "KILL to PID 1 by the kernel, at a reload", phase: CleaningToReplace, oomPID1: true, status: killed9, want: actors.CauseReplaced, asked: "replaced"},
-		{name: "a reload", phase: CleaningToReplace, status: exited0, record: program(-1, 15, true), want: actors.CauseReplaced, asked: "replaced"},
-		{name: "out of the configs", phase: Leaving, status: exited0, record: program(0, 0, true), want: actors.CauseRemoved, asked: "removed"},
-		{name: "the daemon's end", phase: Leaving, shutdown: true, status: exited0, record: program(0, 0, true), want: actors.CauseShutdown, asked: "shutdown"},
-		{name: "too slow for a reload", phase: CleaningToReplace, status: exited3, record: records.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "replaced"},
-		{name: "too slow for a TERM by hand", phase: Cleaning, status: exited3, record: records.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "operator"},
-		{name: "too slow for the daemon's end, PID 1 as well", phase: Leaving, shutdown: true, killed: true, status: killed9, want: actors.CauseKillTimeout, asked: "shutdown"},
-		{name: "could not be set up", phase: Cleaning, status: exited1, record: records.Record{Failed: "no such image"}, want: actors.CauseSetup},
-		{name: "PID 1 crashed", phase: Cleaning, status: exited2, record: records.Record{Crash: "panic"}, want: actors.CauseInternal},
-		{name: "a reload of the daemon before", phase: Cleaning, unknown: true, status: exited0, record: ending("replaced", program(-1, 15, true)), want: actors.CauseReplaced, asked: "replaced"},
-		{name: "taken out of the configs of the daemon before", phase: Cleaning, unknown: true, status: exited0, record: ending("removed", program(-1, 15, true)), want: actors.CauseRemoved, asked: "removed"},
-		{name: "too slow for a reload of the daemon before", phase: Cleaning, unknown: true, status: exited3, record: ending("replaced", records.Record{Killing: true}), want: actors.CauseKillTimeout, asked: "replaced"},
-		{name: "a stop before the program, of the daemon before", phase: Cleaning, unknown: true, status: killed9, record: ending("shutdown", records.Record{}), want: actors.CauseShutdown, asked: "shutdown"},
-		{name: "KILL by hand before the TERM of the daemon before", phase: Cleaning, unknown: true, status: exited2, record: ending("replaced", program(-1, 9, false)), want: actors.CauseOperator},
-		{name: "a word of another version", phase: Cleaning, unknown: true, status: exited0, record: ending("tired", program(-1, 15, true)), want: actors.CauseOperator, asked: "operator"},
-		{name: "nothing is known", phase: Cleaning, status: exited2, want: actors.CauseInternal},
+		{name: "an exit", status: exited2, record: program(3, 0, false), want: actors.CauseItself},
+		{name: "a crash", status: exited2, record: program(-1, 11, false), want: actors.CauseItself},
+		{name: "an exit, with a child killed for want of memory", oom: true, status: exited2, record: program(1, 0, false), want: actors.CauseItself},
+		{name: "KILL by hand", status: exited2, record: program(-1, 9, false), want: actors.CauseOperator},
+		{name: "KILL by the kernel", oom: true, status: exited2, record: program(-1, 9, false), want: actors.CauseOOM},
+		{name: "TERM to the program by hand", status: exited0, record: program(-1, 15, false), want: actors.CauseOperator},
+		{name: "TERM to PID 1 by hand", status: exited0, record: program(0, 0, true), want: actors.CauseOperator, asked: "operator"},
+		{name: "TERM to PID 1 before the program", status: exited0, want: actors.CauseOperator},
+		{name: "KILL to PID 1 by hand", status: killed9, want: actors.CauseOperator},
+		{name: "KILL to PID 1 by the kernel", oomPID1: true, status: killed9, want: actors.CauseOOM},
+		{name: "KILL to PID 1 by the kernel, at a reload", goal: ToReplace, oomPID1: true, status: killed9, want: actors.CauseReplaced, asked: "replaced"},
+		{name: "a reload", goal: ToReplace, status: exited0, record: program(-1, 15, true), want: actors.CauseReplaced, asked: "replaced"},
+		{name: "out of the configs", goal: ToRetire, status: exited0, record: program(0, 0, true), want: actors.CauseRemoved, asked: "removed"},
+		{name: "the daemon's end", goal: ToRetire, shutdown: true, status: exited0, record: program(0, 0, true), want: actors.CauseShutdown, asked: "shutdown"},
+		{name: "too slow for a reload", goal: ToReplace, status: exited3, record: records.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "replaced"},
+		{name: "too slow for a TERM by hand", status: exited3, record: records.Record{Killing: true}, want: actors.CauseKillTimeout, asked: "operator"},
+		{name: "too slow for the daemon's end, PID 1 as well", goal: ToRetire, shutdown: true, killed: true, status: killed9, want: actors.CauseKillTimeout, asked: "shutdown"},
+		{name: "could not be set up", status: exited1, record: records.Record{Failed: "no such image"}, want: actors.CauseSetup},
+		{name: "PID 1 crashed", status: exited2, record: records.Record{Crash: "panic"}, want: actors.CauseInternal},
+		{name: "a reload of the daemon before", unknown: true, status: exited0, record: ending("replaced", program(-1, 15, true)), want: actors.CauseReplaced, asked: "replaced"},
+		{name: "taken out of the configs of the daemon before", unknown: true, status: exited0, record: ending("removed", program(-1, 15, true)), want: actors.CauseRemoved, asked: "removed"},
+		{name: "too slow for a reload of the daemon before", unknown: true, status: exited3, record: ending("replaced", records.Record{Killing: true}), want: actors.CauseKillTimeout, asked: "replaced"},
+		{name: "a stop before the program, of the daemon before", unknown: true, status: killed9, record: ending("shutdown", records.Record{}), want: actors.CauseShutdown, asked: "shutdown"},
+		{name: "KILL by hand before the TERM of the daemon before", unknown: true, status: exited2, record: ending("replaced", program(-1, 9, false)), want: actors.CauseOperator},
+		{name: "a word of another version", unknown: true, status: exited0, record: ending("tired", program(-1, 15, true)), want: actors.CauseOperator, asked: "operator"},
+		{name: "nothing is known", status: exited2, want: actors.CauseInternal},
 	}
 	for _, test := range tests {
-		p := &Process{state: State{Phase: test.phase}, shutdown: test.shutdown, exit: actors.Exit{Status: test.status, Unknown: test.unknown}}
-		asked, was := p.askedBy(&test.record)
 		f := facts{
-			exit: actors.Exit{Status: test.status}, record: &test.record, killed: test.killed,
-			asked: asked, wasAsked: was, oom: test.oom, oomPID1: test.oomPID1,
+			exit: actors.Exit{Status: test.status, Unknown: test.unknown}, record: &test.record, killed: test.killed,
+			oom: test.oom, oomPID1: test.oomPID1,
 		}
+		asked, was := f.askedBy(test.goal, test.shutdown, test.record.Unhealthy)
+		f.asked, f.wasAsked = asked, was
 		if got := f.cause(); got != test.want {
 			t.Errorf("%s: the cause is %s, want %s", test.name, got, test.want)
 		}

@@ -3,8 +3,6 @@ package process
 import (
 	"fmt"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 const (
@@ -19,35 +17,23 @@ const (
 	notSetUp = "its program was not started"
 )
 
-// limitSetup sees to it that a container which is never made, because a file
-// system hangs that it needs, is ended and tried again.
-func (p *Process) limitSetup(ctx actor.Context) {
-	p.checks.setup = p.env.After(setupPatience, ctx.Self(), &setupOverdue{p.state.Check})
-}
-
-// setupOverdue ends the container, unless its program runs: then it is over.
-func (p *Process) setupOverdue(ctx actor.Context, m *setupOverdue) {
-	if m.Gen != p.state.Check || p.state.Phase != Running {
-		return
-	}
-	if p.stopped {
-		p.limitSetup(ctx) // by somebody who will have a reason
+// judgeSetup ends a container that is never made, because a file system hangs that
+// it needs. If its program runs, the set-up is over.
+func (p *Process) judgeSetup(t turn) {
+	if p.health.stopped {
+		p.health.setup.start(t, setupPatience, SetupOverdue) // somebody will have had a reason
 		return
 	}
 	settingUp, err := p.env.Kernel.SettingUp(p.env.RecordOf(p.name))
 	if err != nil || !settingUp {
-		return // who can't read the record does not know
+		return // an unreadable record tells nothing
 	}
-	p.unhealthy = fmt.Sprintf("%s within %s: does the file system of its image or of a volume hang? It is tried again",
-		notSetUp, setupPatience)
-	p.handle(ctx, Event{Unhealthy, m.Gen})
+	p.raise(Unhealthy, fmt.Errorf("%s within %s: does the file system of its image or of a volume hang? It is tried again",
+		notSetUp, setupPatience))
 }
 
-// killIgnored says what a PID 1 waits for that not even SIGKILL ends.
-func (p *Process) killIgnored(m *killIgnored) {
-	if m.Gen != p.state.Start || p.child == nil || !p.killed {
-		return
-	}
+// noteStuck says what a PID 1 waits for that not even SIGKILL ends.
+func (p *Process) noteStuck() {
 	p.env.Log.Error().Str("event", "stuck").Str("container", p.name).Int("pid", p.child.PID).
 		Msgf("PID 1 of container %q (pid %d) is still there %s after SIGKILL: the kernel has it wait, most likely for a file system that does not answer (see /proc/%[2]d/stack). It is left alone, and the next start follows when it is gone",
 			p.name, p.child.PID, killPatience)

@@ -2,13 +2,13 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"lithos/actors"
-	"lithos/actors/listener"
 	"lithos/actors/spawner"
 	"lithos/configs"
 	"lithos/spawn"
@@ -16,8 +16,8 @@ import (
 
 // The option standby: while the container runs, the next one is built and waits.
 // Whether it is taken is decided at the start that it is for: package spawn takes
-// it if it is the very same as what it would make, and makes that otherwise. So all that is
-// here is a matter of being there in time, and of leaving nothing behind.
+// it if it is the very same as what it would make, and makes that otherwise. So all
+// that is here is a matter of being there in time, and of leaving nothing behind.
 //
 // It is there only for a restart that is due at once: where the next start has to
 // wait, for restart-timeout or restart-budget, a millisecond is of no interest,
@@ -28,211 +28,219 @@ const (
 	// restart-timeout any more has to run: what dies at once again and again is
 	// not to cost twice as much.
 	standbyDelay = 100 * time.Millisecond
-	// setupPoll is when one that is still being made is looked at again.
+	// setupPoll is when a container that is still being made is looked at again.
 	setupPoll = time.Second
 	// standbyRetry is when another is built for one that could not be, or died.
 	standbyRetry = time.Minute
 )
 
-// standby is the next container.
+// standby is the next container. One that was given to a start, or discarded, may
+// be there for a moment longer.
 type standby struct {
-	place    *spawn.Standby
-	prepared bool // its PID 1 is there
-	waits    bool // and it is built
+	next             *spawn.Standby // nil = none
+	forked, built    bool           // next: its PID 1 is there, and it waits
+	given, discarded *spawn.Standby
+	outdated         error  // why the given one was none
+	fault            string // why there was none, as it was logged last
+	timer            timer
 }
 
-// armStandby has it built when a restart would be due at once.
-func (p *Process) armStandby(ctx actor.Context) {
-	p.standbyIn(ctx, max(0, time.Until(p.attempt.Add(p.wait())))+standbyDelay)
-}
-
-func (p *Process) standbyIn(ctx actor.Context, wait time.Duration) {
-	p.cancel(&p.standbyTimer)
-	if p.desired.Container.Standby {
-		p.standbyTimer = p.env.After(wait, ctx.Self(), &standbyDue{p.state.Check})
+// arm has it built after a wait, if the option says so.
+func (s *standby) arm(t turn, c *configs.Container, wait time.Duration) {
+	s.timer.stop()
+	if c.Standby {
+		s.timer.start(t, wait, StandbyDue)
 	}
 }
 
-// prepare begins to build it: first comes a look, on a goroutine of its own, at
-// what it is to be made from.
-func (p *Process) prepare(ctx actor.Context) {
-	c := p.desired.Container
-	if !c.Standby || p.standby != nil || c.Ready != nil && p.checks.ready.IsZero() {
-		return // what becomes ready has this done then
-	}
-	switch settingUp, err := p.env.Kernel.SettingUp(p.env.RecordOf(p.name)); {
-	case err != nil:
-		p.standbyIn(ctx, standbyRetry)
-		return
-	case settingUp: // it has all of the host's attention, and makes its log, say
-		p.standbyIn(ctx, setupPoll)
-		return
-	}
-	if wanted := Sockets(c); len(wanted) != len(p.sockets) {
-		// Those of an adopted container are known to the listener.
-		ctx.Send(p.env.Listener, &listener.ShowSockets{Owner: p.name, Gen: p.state.Start, Sockets: wanted, ReplyTo: ctx.Self()})
-		return
-	}
+// survey begins to build it: first comes a look at what it is to be made from.
+func (s *standby) survey(t turn, spec *spawn.Spec) {
 	place := &spawn.Standby{}
-	p.standby = &standby{place: place}
-	spec, err := buildSpec(p.desired, p.env)
-	if err != nil {
-		p.noStandby(ctx, err)
-		return
-	}
-	env, self, send, name := p.env, ctx.Self(), ctx.ActorSystem().Root.Send, p.name
-	go func() {
-		m := &standbySurveyed{Place: place}
-		defer func() { send(self, m) }()
-		defer actors.Recover(env.Log, "standby of "+name, func(err error) { m.Err = err })
-		m.Err = env.Kernel.SurveyStandby(place, spec)
-	}()
+	s.next, s.forked, s.built = place, false, false
+	survey := t.env.Kernel.SurveyStandby
+	t.async("standby", t.now(StandbySurveyed), func() error { return survey(place, spec) })
 }
 
-// surveyed has it forked.
-func (p *Process) surveyed(ctx actor.Context, m *standbySurveyed) {
-	if p.standby == nil || p.standby.place != m.Place {
-		return
-	}
-	if m.Err != nil {
-		p.noStandby(ctx, m.Err)
-		return
-	}
-	request, err := BuildRequest(p.desired, p.env, p.sockets, p.restarts)
-	if err != nil {
-		p.noStandby(ctx, err)
-		return
-	}
-	giveNotice(request, p.desired.Container.Ready)
-	request.Standby = m.Place
-	ctx.Send(p.env.Spawner, &spawner.PrepareContainer{Request: request, ReplyTo: ctx.Self()})
+// fork asks for its PID 1.
+func (s *standby) fork(t turn, request *spawn.Request) {
+	request.Standby = s.next
+	t.ctx.Send(t.env.Spawner, &spawner.PrepareContainer{Gen: t.at.Standby, Request: request, ReplyTo: t.ctx.Self()})
 }
 
-// prepared waits for it, on a goroutine of its own, until it is no more.
-func (p *Process) prepared(ctx actor.Context, m *spawner.ContainerPrepared) {
-	if p.standby == nil || p.standby.place != m.Place {
-		return
-	}
-	if m.Err != nil {
-		p.noStandby(ctx, m.Err)
-		return
-	}
-	p.standby.prepared = true
-	env, self, send, name := p.env, ctx.Self(), ctx.ActorSystem().Root.Send, p.name
-	go func() {
-		end := &standbyTold{Place: m.Place}
-		defer func() { send(self, end) }()
-		defer actors.Recover(env.Log, "standby of "+name, func(err error) { end.Err = err })
-		if end.Err = env.Kernel.AwaitStandby(m.Place); end.Err == nil {
-			send(self, &standbyTold{Place: m.Place})
-			end.Err = env.Kernel.AwaitStandby(m.Place)
+// await waits until it is built, and then until it is no more.
+func (s *standby) await(t turn) {
+	s.forked = true
+	place, wait := s.next, t.env.Kernel.AwaitStandby
+	built, self, send := t.now(StandbyBuilt), t.ctx.Self(), t.ctx.ActorSystem().Root.Send
+	t.async("standby", t.now(StandbyLost), func() error {
+		if err := wait(place); err != nil {
+			return err
 		}
-	}()
+		send(self, &answer{built})
+		return wait(place)
+	})
 }
 
-// standbyTold is that it waits, or is no more.
-func (p *Process) standbyTold(ctx actor.Context, m *standbyTold) {
-	if p.standby == nil || p.standby.place != m.Place {
-		return
+// noteBuilt notes that it is built.
+func (s *standby) noteBuilt() { s.built, s.fault = true, "" }
+
+// lost logs why there is none. The same reason is logged once.
+func (s *standby) lost(t turn, err error) {
+	if text := err.Error(); text != s.fault && !errors.Is(err, spawn.ErrDiscarded) {
+		s.fault = text
+		t.env.Log.Error().Str("event", "standby").Str("container", t.name).
+			Msgf("No container waits to follow %q, the next start is an ordinary one: %v", t.name, err)
 	}
-	if m.Err != nil {
-		p.noStandby(ctx, m.Err)
-		return
-	}
-	p.standby.waits, p.standbyFault = true, ""
-	p.publish()
 }
 
-// noStandby goes on without: the next start is an ordinary one, and meanwhile it
-// is tried again, now and then. The same reason is logged once.
-func (p *Process) noStandby(ctx actor.Context, err error) {
-	p.dropStandby(ctx)
-	if text := err.Error(); text != p.standbyFault && !errors.Is(err, spawn.ErrDiscarded) {
-		p.standbyFault = text
-		p.env.Log.Error().Str("event", "standby").Str("container", p.name).
-			Msgf("No container waits to follow %q, the next start is an ordinary one: %v", p.name, err)
-	}
-	if p.state.Phase == Running {
-		p.standbyIn(ctx, standbyRetry)
-	}
-	if p.state.Phase == Cleaning {
-		p.returnSockets(ctx) // which were kept for it
-	}
-	p.publish()
-}
-
-// dropStandby discards it.
-func (p *Process) dropStandby(ctx actor.Context) {
-	if p.standby != nil {
-		p.discard(ctx, p.standby.place)
-		p.standby = nil
+// drop discards it.
+func (s *standby) drop(t turn) {
+	if s.next != nil {
+		s.discard(t, s.next)
+		s.next, s.forked, s.built = nil, false, false
 	}
 }
 
 // discard does it on a goroutine of its own. Only the last one is remembered for
 // who has to wait for it: no two are there at a time.
-func (p *Process) discard(ctx actor.Context, place *spawn.Standby) {
-	p.discarded = place
-	kernel, log, name := p.env.Kernel, p.env.Log, p.name
-	self, send := ctx.Self(), ctx.ActorSystem().Root.Send
+func (s *standby) discard(t turn, place *spawn.Standby) {
+	s.discarded = place
+	discard, log, name := t.env.Kernel.Discard, t.env.Log, t.name
+	self, send := t.ctx.Self(), t.ctx.ActorSystem().Root.Send
 	go func() {
 		defer send(self, &standbyGone{place})
 		defer actors.Recover(log, "standby of "+name, nil)
-		kernel.Discard(place)
+		discard(place)
 	}()
 }
 
-// standbyGone: nobody has copies of the sockets any more that are owed.
-func (p *Process) standbyGone(ctx actor.Context, place *spawn.Standby) {
-	if p.discarded != place {
-		return
+// gone forgets a discarded one, and tells whether it was the last.
+func (s *standby) gone(place *spawn.Standby) bool {
+	if place == nil || s.discarded != place {
+		return false
 	}
-	p.discarded = nil
-	if p.owed {
-		p.returnSockets(ctx)
+	s.discarded = nil
+	return true
+}
+
+// give gives it to the start that it is for.
+func (s *standby) give() *spawn.Standby {
+	s.given, s.next, s.forked, s.built = s.next, nil, false, false
+	return s.given
+}
+
+// takeBack is for a start that came to no process: the given one may be there still.
+func (s *standby) takeBack(t turn) {
+	if s.given != nil {
+		s.discard(t, s.given)
+		s.given = nil
 	}
 }
 
-// giveStandby gives it to the start that it is for.
-func (p *Process) giveStandby(request *spawn.Request) {
-	if p.standby != nil {
-		request.Standby, p.standby = p.standby.place, nil
+// ready is the one that can follow, nil = none.
+func (s *standby) ready() *spawn.Standby {
+	if !s.forked {
+		return nil
 	}
-	p.given = request.Standby
+	return s.next
 }
 
-// takeBackStandby is for a start that did not come as far: there may be one left.
-func (p *Process) takeBackStandby(ctx actor.Context) {
-	if p.given != nil {
-		p.discard(ctx, p.given)
-		p.given = nil
-	}
-}
-
-// renewStandby discards what was built from something else, and has another built.
-func (p *Process) renewStandby(ctx actor.Context, before *configs.Instance, paths Paths) {
-	after := p.desired
-	if before.JSON == after.JSON && paths == p.env.Paths && reflect.DeepEqual(before.Container, after.Container) {
-		return
-	}
-	if before.Container.Standby || after.Container.Standby {
-		p.dropStandby(ctx)
-		switch p.state.Phase {
-		case Running:
-			p.armStandby(ctx)
-		case Cleaning:
-			p.returnSockets(ctx) // which were kept for it
-		}
-	}
-}
-
-// shownStandby is what others see of it.
-func (p *Process) shownStandby() string {
+// used says what became of it at the start, for the log.
+func (s *standby) used(taken bool) string {
 	switch {
-	case p.standby == nil:
+	case taken:
+		return ", which was built before and waited"
+	case s.given == nil:
 		return ""
-	case p.standby.waits:
+	case s.outdated != nil:
+		return fmt.Sprintf(", without the one that waited: %v", s.outdated)
+	}
+	return ", without the one that waited: it was of another config, or its PID 1 was dead"
+}
+
+// words is what others see of it.
+func (s *standby) words() string {
+	switch {
+	case s.next == nil:
+		return ""
+	case s.built:
 		return "waiting"
 	}
 	return "building"
+}
+
+// outdatedStandby tells whether a standby of the one instance is none of the other.
+func outdatedStandby(before, after *configs.Instance, was, is Paths) bool {
+	return (before.Container.Standby || after.Container.Standby) &&
+		(before.JSON != after.JSON || was != is || !reflect.DeepEqual(before.Container, after.Container))
+}
+
+// survey has a standby built if it is time for that: else StandbyDue or SocketsShown
+// follows.
+func (p *Process) survey(t turn) {
+	c := p.desired.Container
+	if !c.Standby || p.standby.next != nil || c.Ready != nil && p.health.ready.IsZero() {
+		return // ready, it becomes due
+	}
+	switch settingUp, err := p.env.Kernel.SettingUp(p.env.RecordOf(p.name)); {
+	case err != nil:
+		p.standby.arm(t, c, standbyRetry)
+		return
+	case settingUp: // it has all of the host's attention, and makes its log, say
+		p.standby.arm(t, c, setupPoll)
+		return
+	}
+	if wanted := Sockets(c); len(wanted) != len(p.lease.files) {
+		p.lease.show(t, wanted)
+		return
+	}
+	spec, err := buildSpec(p.desired, p.env)
+	if err != nil {
+		p.raise(StandbyLost, err)
+		return
+	}
+	p.standby.survey(t, spec)
+}
+
+// armStandby has it built when a restart would be due at once.
+func (p *Process) armStandby(t turn) {
+	c := p.desired.Container
+	p.standby.arm(t, c, max(0, time.Until(p.restart.next(c)))+standbyDelay)
+}
+
+// forkStandby has it forked, unless its survey failed.
+func (p *Process) forkStandby(t turn, err error) {
+	var request *spawn.Request
+	if err == nil {
+		request, err = BuildRequest(p.desired, p.env, p.lease.files, p.restart.starts)
+	}
+	if err != nil {
+		p.raise(StandbyLost, err)
+		return
+	}
+	giveNotice(request, p.desired.Container.Ready)
+	p.standby.fork(t, request)
+}
+
+// awaitStandby waits for it, unless it could not be forked.
+func (p *Process) awaitStandby(t turn, err error) {
+	if err != nil {
+		p.raise(StandbyLost, err)
+		return
+	}
+	p.standby.await(t)
+}
+
+// keepStandby keeps it, and its sockets, for a restart that may follow at once.
+func (p *Process) keepStandby() {
+	if p.standby.ready() == nil {
+		p.raise(StandbyOutdated, nil)
+	}
+}
+
+// standbyGone returns the sockets if that waited for a discarded standby.
+func (p *Process) standbyGone(ctx actor.Context, place *spawn.Standby) {
+	if p.standby.gone(place) && p.lease.deferred {
+		p.returnSockets(p.turn(ctx))
+	}
 }

@@ -23,10 +23,10 @@ type adoptable struct {
 	pidfd   *os.File
 	sockets []actors.Socket
 	files   []*os.File
-	// notice is what its program tells by that it is ready; deaf is why that
+	// notice is what its program tells by that it is ready; unreadable is why that
 	// can't be heard.
-	notice *os.File
-	deaf   string
+	notice     *os.File
+	unreadable string
 }
 
 // instances are a plan's by their names, without those of commands.
@@ -70,7 +70,7 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 	// A socket is heard on, after that too.
 	if created := &l.Info.Created; created.Notify != 0 || created.Notice != 0 && l.Info.Ready.IsZero() {
 		if a.notice, err = kernel.TakeNotice(l.PID, pidfd, created); err != nil {
-			a.deaf = err.Error()
+			a.unreadable = err.Error()
 		}
 	}
 	asked := process.Sockets(wanted.Container)
@@ -225,7 +225,7 @@ func (a *adoptable) toProcess() *process.Adopted {
 	adopted := &process.Adopted{
 		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image,
 		KillTimeout: a.left.KillTimeout, Created: created.At, Counts: a.left.Info.Counts(), LogFrom: created.LogFrom, Leased: len(a.files) > 0,
-		Stopped: a.left.Stopped, Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready, Deaf: a.deaf,
+		Stopped: a.left.Stopped, Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready, Unreadable: a.unreadable,
 	}
 	if tried := adopted.Counts.Fingerprint; adopted.Noted && tried != "" {
 		adopted.Fingerprint = tried // what it was to be next, and failed to be

@@ -40,7 +40,7 @@ func (r *Root) leave(ctx actor.Context) bool {
 		var all sync.WaitGroup
 		for _, c := range r.sandboxes {
 			all.Add(1)
-			ctx.Send(c.pid, &sandbox.Settle{Group: &all})
+			ctx.Send(c.pid, &sandbox.Flush{Group: &all})
 		}
 		go func() {
 			all.Wait()

@@ -63,10 +63,10 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 		for _, inst := range s.instances {
 			ctx.Send(inst.pid, &process.TerminateAgain{})
 		}
-	case *Settle:
+	case *Flush:
 		for _, inst := range s.instances {
 			m.Group.Add(1)
-			ctx.Send(inst.pid, &process.Settle{Done: m.Group.Done})
+			ctx.Send(inst.pid, &process.Flush{Done: m.Group.Done})
 		}
 		m.Group.Done()
 	case *LeaveSandbox:
@@ -75,9 +75,9 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 		}
 	case *process.InstanceRetired:
 		if inst := s.instances[m.Name]; inst != nil && inst.wanted == nil {
-			ctx.Send(inst.pid, &process.LeaveInstance{})
+			ctx.Send(inst.pid, &process.DismissInstance{})
 		}
-	case *process.InstanceSettled:
+	case *process.InstanceServes:
 		s.settled(ctx, m)
 	case *actor.Terminated:
 		s.instanceLeft(ctx, m.Who)
@@ -220,7 +220,7 @@ func (s *Sandbox) replace(ctx actor.Context, inst *instance) {
 func (s *Sandbox) run(ctx actor.Context, inst *instance) {
 	inst.told, inst.version = inst.wanted, inst.wanted.Fingerprint
 	ctx.Send(inst.pid, &process.RunInstance{
-		Instance: inst.wanted, Env: s.env, Settles: s.turns[inst.process].has(inst.wanted.Name),
+		Instance: inst.wanted, Env: s.env, ReportServing: s.turns[inst.process].has(inst.wanted.Name),
 	})
 }
 
@@ -241,7 +241,7 @@ func (s *Sandbox) adopt(ctx actor.Context, wanted *configs.Instance, adopted *pr
 	if settles {
 		turns.taken[wanted.Name] = true
 	}
-	ctx.Send(pid, &process.AdoptInstance{Instance: wanted, Env: s.env, Adopted: adopted, Settles: settles})
+	ctx.Send(pid, &process.AdoptInstance{Instance: wanted, Env: s.env, Adopted: adopted, ReportServing: settles})
 	if adopted.Noted {
 		return
 	}

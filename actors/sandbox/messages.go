@@ -51,9 +51,9 @@ type EndSandbox struct {
 	Shutdown bool // lithos_tree ends
 }
 
-// Settle asks for a call of Group.Done: by then all that was sent before, to the
+// Flush asks for a call of Group.Done: by then all that was sent before, to the
 // sandbox and its instances, is dealt with.
-type Settle struct{ Group *sync.WaitGroup }
+type Flush struct{ Group *sync.WaitGroup }
 
 // TerminateAgain passes on a further TERM while containers are being ended.
 type TerminateAgain struct{}

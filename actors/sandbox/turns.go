@@ -10,7 +10,7 @@ import (
 
 // The option max-unavailable: of a process so many instances at most are replaced
 // at a time. The next one has its turn when one of those serves, by what its actor
-// says ([process.InstanceSettled]). One that does not come up keeps its turn, and
+// says ([process.InstanceServes]). One that does not come up keeps its turn, and
 // what is behind it runs on as it is, until another config comes.
 
 // turns are those of one process; nil where all may be replaced at a time.
@@ -80,7 +80,7 @@ func (s *Sandbox) goOn(ctx actor.Context, t *turns) {
 }
 
 // settled notes that an instance serves, if it is the version that it was told to be.
-func (s *Sandbox) settled(ctx actor.Context, m *process.InstanceSettled) {
+func (s *Sandbox) settled(ctx actor.Context, m *process.InstanceServes) {
 	inst := s.instances[m.Name]
 	if inst == nil || inst.version != m.Fingerprint {
 		return

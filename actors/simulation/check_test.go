@@ -186,11 +186,11 @@ func (m *model) late(d *daemon, name, kind string) {
 	}
 	in, _ := d.board.Instance(name)
 	switch kind {
-	case "*process.restartTimeoutElapsed":
+	case "*process.elapsed RestartElapsed":
 		if in == nil || in.State != status.Waiting {
 			d.s.fail("a restart timer of %s fires, which does not wait", name)
 		}
-	case "*process.killTimeoutElapsed":
+	case "*process.elapsed KillElapsed":
 		if in == nil || in.State != status.Restarting && in.State != status.Replacing && in.State != status.Stopping {
 			d.s.fail("a kill timer of %s fires, which is not being ended", name)
 		}

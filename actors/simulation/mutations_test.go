@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"fmt"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -112,7 +111,7 @@ func named(what, kind string, n int) func() *mutation {
 	return func() *mutation {
 		m := &mutation{name: what}
 		m.message = func(_ *box, message any) int {
-			if fmt.Sprintf("%T", message) == kind && m.every(n) {
+			if kindOf(message) == kind && m.every(n) {
 				return 0
 			}
 			return 1
@@ -123,9 +122,9 @@ func named(what, kind string, n int) func() *mutation {
 
 // mutations are the faults. Each is made anew for a run, since it counts.
 var mutations = []func() *mutation{
-	named("a restart timer dropped", "*process.restartTimeoutElapsed", 10),
-	named("a kill timer dropped", "*process.killTimeoutElapsed", 2),
-	named("the end of a clean-up lost", "*process.containerCleaned", 10),
+	named("a restart timer dropped", "*process.elapsed RestartElapsed", 10),
+	named("a kill timer dropped", "*process.elapsed KillElapsed", 2),
+	named("the end of a clean-up lost", "*process.containerCleaned Cleaned", 10),
 	named("what was read lost", "*root.planLoaded", 3),
 	dropping[*listener.ReturnSockets]("a lease kept", 5),
 	dropping[*listener.SocketsLeased]("a lease not reported", 10),
@@ -134,7 +133,7 @@ var mutations = []func() *mutation{
 	dropping[*spawner.StartContainer]("a start lost", 10),
 	dropping[*spawner.ForkFailed]("a failed fork not reported", 3),
 	dropping[*spawner.ContainerPrepared]("a standby not reported", 2),
-	named("the end of a standby lost", "*process.standbyTold", 2),
+	named("the end of a standby lost", "*process.answer StandbyLost", 2),
 	named("the end of a discarded standby lost", "*process.standbyGone", 2),
 	func() *mutation {
 		m := &mutation{name: "a standby not discarded"}

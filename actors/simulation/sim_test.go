@@ -18,6 +18,7 @@ import (
 
 	"lithos/actors"
 	"lithos/actors/fakekernel"
+	"lithos/actors/process"
 	"lithos/actors/root"
 	"lithos/actors/services/logs"
 	"lithos/actors/services/status"
@@ -174,6 +175,15 @@ func (d *daemon) spawn(next actor.SpawnFunc) actor.SpawnFunc {
 	}
 }
 
+// kindOf is the type of a message, with the event that it brings a process.
+func kindOf(message any) string {
+	kind := fmt.Sprintf("%T", message)
+	if event, ok := process.EventOf(message); ok {
+		kind += " " + event.Kind.String()
+	}
+	return kind
+}
+
 // fromOutside holds back what timers and goroutines send, until their order has
 // been made one.
 func (d *daemon) fromOutside(next actor.SenderFunc) actor.SenderFunc {
@@ -183,7 +193,7 @@ func (d *daemon) fromOutside(next actor.SenderFunc) actor.SenderFunc {
 		if d.dead {
 			return
 		}
-		kind := fmt.Sprintf("%T", envelope.Message)
+		kind := kindOf(envelope.Message)
 		d.model.late(d, strings.TrimPrefix(target.Id, "root/"), kind)
 		key := fmt.Sprint(target.Id, " ", kind)
 		if kind == "*root.orphanExited" {

@@ -79,7 +79,7 @@ func (s *Spawner) next(ctx actor.Context) {
 func (s *Spawner) prepare(ctx actor.Context, m *PrepareContainer) {
 	defer m.Request.Wipe()
 	if !s.held {
-		ctx.Send(m.ReplyTo, &ContainerPrepared{Place: m.Request.Standby, Err: s.build(m.Request)})
+		ctx.Send(m.ReplyTo, &ContainerPrepared{Gen: m.Gen, Err: s.build(m.Request)})
 	}
 }
 

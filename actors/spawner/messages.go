@@ -51,8 +51,10 @@ type ForkFailed struct {
 }
 
 // PrepareContainer asks for the standby of a request, see [spawn.Standby], when no
-// start waits; the answer is [ContainerPrepared], to ReplyTo.
+// start waits; the answer is [ContainerPrepared], to ReplyTo, with the
+// same Gen.
 type PrepareContainer struct {
+	Gen     uint32
 	Request *spawn.Request
 	ReplyTo *actor.PID
 }
@@ -60,8 +62,8 @@ type PrepareContainer struct {
 // ContainerPrepared says that PID 1 of a standby is there, or why it is not. It
 // goes to who asked, and to nobody else: it is no container yet.
 type ContainerPrepared struct {
-	Place *spawn.Standby
-	Err   error
+	Gen uint32 // of the request
+	Err error
 }
 
 // SettleForks asks for [ForksSettled]: by then every fork that was begun
