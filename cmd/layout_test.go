@@ -271,6 +271,20 @@ func TestActorLibraryStaysInTheSupervisor(t *testing.T) {
 	}
 }
 
+// Only who pulls images pays for the client of registries, and for the TLS in it.
+func TestRegistryClientStaysInTheImport(t *testing.T) {
+	for _, program := range programs(t) {
+		if program == "lithos_import" {
+			continue
+		}
+		for _, dep := range dependencies(t, program) {
+			if matches(dep, "oras.land/") || matches(dep, "github.com/opencontainers/") {
+				t.Errorf("%s links %s", program, dep)
+			}
+		}
+	}
+}
+
 // What only reads and writes configs goes to build machines and orchestrators,
 // alone: it knows nothing of how containers are run. The client of the control
 // socket is not of that: lithos_switch waits by it.

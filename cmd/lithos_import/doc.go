@@ -1,10 +1,11 @@
-// Lithos_import turns an image of other tools, a tar of `docker save` or an OCI
-// layout, into an image directory of lithos, with a container config made from
-// what the image says of itself.
+// Lithos_import turns an image of other tools, from a registry, a tar of `docker
+// save` or an OCI layout, into an image directory of lithos, with a container
+// config made from what the image says of itself.
 //
 // How it is put together:
 //
 //	source.go   finds files in a directory or a tar
+//	registry.go the same for an image in a registry; downloads of layers
 //	image.go    from the source to a list of layers, for all formats
 //	layout.go, archive.go   which image: OCI layouts and dir:, docker save
 //	platform.go, reference.go   names of machines and of images
@@ -22,6 +23,9 @@
 //     own config (docker calls it the image id). It covers the layers' contents
 //     and is the same for docker save, a compressed OCI layout and a copy of
 //     either.
+//   - A layer of a registry is downloaded to a file first: so it goes on at its
+//     last byte after any interruption, which a stream into the unpacking could
+//     not. The client is oras-go, docs/adr/0004.
 //   - A layer is verified by the digest of what was read, where the format has
 //     one, and by that of what came out of the decompression (diff_ids).
 //   - The user root, or none, becomes no user-id: the sandbox's default-user

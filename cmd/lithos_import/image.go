@@ -96,6 +96,9 @@ func findIn(s source, want choice) (*image, error) {
 			return nil, err
 		}
 		f := finder{s: s, form: layoutForm, want: want}
+		if _, remote := s.(*registrySource); remote {
+			f.form = registryForm
+		}
 		return f.find(index.Manifests)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {

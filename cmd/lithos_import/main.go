@@ -70,7 +70,7 @@ func importImage(o *options, stdin *os.File, show *progress) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openSource(o.source, stdin, o.imageDir, o.maxSize)
+	s, err := o.open(stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,14 @@ func importImage(o *options, stdin *os.File, show *progress) (*result, error) {
 			return r, err
 		}
 	}
+}
+
+// open opens the source, wherever it is.
+func (o *options) open(stdin *os.File) (source, error) {
+	if name, ok := remoteName(o.source); ok {
+		return openRegistry(name, o.plainHTTP)
+	}
+	return openSource(o.source, stdin, o.imageDir, o.maxSize)
 }
 
 // importOnce finds that the image is there already, or makes it.

@@ -23,6 +23,7 @@ type options struct {
 	configName string
 	configFile string
 	maxSize    int64
+	plainHTTP  bool
 	keepSetuid bool
 	fresh      bool
 	json       bool
@@ -36,6 +37,8 @@ container config from what the image says of itself. Prints its name, which is
 what a process config has in "image".
 
 SOURCE is one of
+  the name of an image in a registry: docker.io/library/nginx:1.27, also
+  docker://nginx:1.27. Credentials are those of docker login
   a tar of "docker save" or "podman save", also compressed by gzip or zstd
   a tar of an OCI layout, also compressed
   a directory with an OCI layout, as of "skopeo copy docker://… oci:DIR", or
@@ -56,6 +59,7 @@ Options:
                            (default image)
       --config FILE        take this container config, make none; the default
                            name then gets its digest, too
+      --plain-http         ask the registry without TLS, as one on localhost always
       --max-size SIZE      refuse images of more bytes, unpacked (default 32Gi)
       --keep-setuid        keep set-user-id bits and file capabilities. Who can
                            read the image-dir can use them on the host
@@ -70,7 +74,7 @@ next layer when it is started again. The directory gets its name when everything
 is on the disk; one that is there already is never changed.
 
 To begin:
-  docker save nginx:1.27 | lithos_import --name nginx.1.27 -
+  lithos_import --name nginx.1.27 docker.io/library/nginx:1.27
   lithos_check --check-container /var/lib/lithos/containers/nginx.1.27/config/image.yaml
 
 Exit codes: 0 done, or there already; 1 it failed; 2 wrong command line.
@@ -94,6 +98,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 		o.maxSize, err = parseSize(s)
 		return err
 	})
+	set.BoolVar(&o.plainHTTP, "plain-http", false, "")
 	set.BoolVar(&o.keepSetuid, "keep-setuid", false, "")
 	set.BoolVar(&o.fresh, "begin-anew", false, "")
 	set.BoolVar(&o.json, "json", false, "")
@@ -106,7 +111,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 func (o *options) take(words []string) error {
 	switch len(words) {
 	case 0:
-		return errors.New("the source is missing: a tar of docker save, an OCI layout, or -")
+		return errors.New("the source is missing: an image in a registry, a tar of docker save, an OCI layout, or -")
 	case 1:
 		o.source = words[0]
 		return o.check()

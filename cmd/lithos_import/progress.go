@@ -12,12 +12,11 @@ import (
 // progress is one line on a terminal, written anew a few times a second.
 // Elsewhere it is nothing.
 type progress struct {
-	w      io.Writer
-	on     bool
-	layers int
-	layer  int // from 1
-	read   int64
-	last   time.Time
+	w     io.Writer
+	on    bool
+	sizes []int64 // of the layers' files, -1 if not told
+	read  int64   // of the layer
+	last  time.Time
 }
 
 func newProgress(o *options, stderr io.Writer) *progress {
@@ -29,22 +28,30 @@ func newProgress(o *options, stderr io.Writer) *progress {
 	return p
 }
 
-func (p *progress) start(img *image) { p.layers = len(img.layers) }
+func (p *progress) start(img *image) {
+	for _, l := range img.layers {
+		p.sizes = append(p.sizes, l.size)
+	}
+}
 
 // say is a line that stays, told everywhere.
 func (p *progress) say(text string) { fmt.Fprintf(p.w, "lithos_import: %s\n", text) }
 
-func (p *progress) kept(i int) { p.layer = i + 1 }
-
-// begin is the next layer, from 0; the result is told of bytes.
-func (p *progress) begin(i int) func(int64) {
-	p.layer = i + 1
+// begin is the next layer, from 0, and what is done with it; the result is told
+// of bytes.
+func (p *progress) begin(i int, done string) func(int64) {
+	p.read = 0
 	return func(n int64) {
 		p.read += n
-		if p.on && time.Since(p.last) > 100*time.Millisecond {
-			p.last = time.Now()
-			fmt.Fprintf(p.w, "\r\x1b[Klayer %d of %d, %s", p.layer, p.layers, size(p.read))
+		if !p.on || time.Since(p.last) < 100*time.Millisecond {
+			return
 		}
+		p.last = time.Now()
+		of := ""
+		if total := p.sizes[i]; total > 0 {
+			of = " of " + size(total)
+		}
+		fmt.Fprintf(p.w, "\r\x1b[Klayer %d of %d: %s %s%s", i+1, len(p.sizes), done, size(p.read), of)
 	}
 }
 

@@ -156,7 +156,6 @@ func (w *work) applyRest(s source, img *image, o untar.Options, show *progress) 
 			if w.State.Applied[i] != l.diffID {
 				return errAnew
 			}
-			show.kept(i)
 			continue
 		}
 		resumed := w.State.Began
@@ -166,7 +165,7 @@ func (w *work) applyRest(s source, img *image, o untar.Options, show *progress) 
 				return err
 			}
 		}
-		done, err := w.layer(s, l, o, show.begin(i))
+		done, err := w.layer(s, l, i, o, show)
 		if err != nil {
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
@@ -187,8 +186,20 @@ func (w *work) applyRest(s source, img *image, o untar.Options, show *progress) 
 // layer unpacks and verifies one. When it was not what it should be, nothing of
 // the directory may be used again. When it could not be opened, the layers below
 // it are kept for a source that is complete.
-func (w *work) layer(s source, l layer, o untar.Options, progress func(int64)) (untar.Result, error) {
-	r, err := openLayer(s, l, progress)
+func (w *work) layer(s source, l layer, i int, o untar.Options, show *progress) (untar.Result, error) {
+	if remote, ok := s.(*registrySource); ok {
+		there, err := w.fetch(remote, l, o.MaxBytes, show.begin(i, "fetched"))
+		if err != nil {
+			if len(w.State.Applied) == 0 && !exists(w.downloadPath(l)) {
+				err = errors.Join(err, w.remove())
+			}
+			return untar.Result{}, err
+		}
+		defer there.close()
+		defer os.Remove(there.Name())
+		s = there
+	}
+	r, err := openLayer(s, l, show.begin(i, "unpacked"))
 	if err != nil {
 		if len(w.State.Applied) == 0 {
 			err = errors.Join(err, w.remove())

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+	"oras.land/oras-go/v2/registry/remote/retry"
+)
+
+// registrySource is an image in a registry, seen as the files of a layout.
+type registrySource struct {
+	repository *remote.Repository
+	index      []byte            // index.json, with the one entry that was asked for
+	known      map[string][]byte // manifests that were read already, by their files
+	sleep      func(time.Duration)
+}
+
+// registryForm has manifests and blobs apart, as registries do.
+var registryForm = form{
+	func(digits string) string { return "manifests/" + digits },
+	func(digits string) string { return "blobs/" + digits },
+}
+
+// remoteName tells the name of an image in a registry from that of a file, and
+// gives its long form. docker:// in front says it, otherwise it is something that
+// begins with a registry and is not there as a file.
+func remoteName(source string) (string, bool) {
+	if name, ok := strings.CutPrefix(source, "docker://"); ok {
+		return longName(name), true
+	}
+	host, _, ok := strings.Cut(source, "/")
+	if !ok || host == "" || host[0] == '.' || !isHost(host) || exists(source) {
+		return "", false
+	}
+	return longName(source), true
+}
+
+// openRegistry finds the manifest that a name stands for.
+func openRegistry(name string, plainHTTP bool) (*registrySource, error) {
+	ref, err := registry.ParseReference(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no file here and no name of an image: %w", printable(name), err)
+	}
+	local := isLoopback(ref.Registry)
+	client, err := newClient(local)
+	if err != nil {
+		return nil, err
+	}
+	r := &registrySource{
+		repository: &remote.Repository{Reference: ref, PlainHTTP: plainHTTP || local, Client: client},
+		known:      map[string][]byte{},
+		sleep:      time.Sleep,
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), manifestTime)
+	defer cancel()
+	d, body, err := r.repository.Manifests().FetchReference(ctx, ref.Reference)
+	if errors.Is(err, errdef.ErrNotFound) {
+		return nil, fmt.Errorf("there is no image %s in the registry", name)
+	}
+	if wantsLogin(err) {
+		return nil, fmt.Errorf("the registry does not give %s to this user: use docker login %s, or see docs/lithos_import.md: %w", name, ref.Registry, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	data, err := readSmall(body, name)
+	if err != nil {
+		return nil, err
+	}
+	found := descriptor{MediaType: d.MediaType, Digest: digestOf(data), Size: int64(len(data)), Annotations: map[string]string{containerdName: name}}
+	if ref.ValidateReferenceAsDigest() == nil && ref.Reference != found.Digest {
+		return nil, fmt.Errorf("%s is damaged: its digest is %s", name, found.Digest)
+	}
+	digits, err := hexOf(found.Digest)
+	if err != nil {
+		return nil, err
+	}
+	r.known[registryForm.manifest(digits)] = data
+	r.index, err = json.Marshal(manifest{Manifests: []descriptor{found}})
+	return r, err
+}
+
+func wantsLogin(err error) bool {
+	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
+	return errors.Is(err, auth.ErrBasicCredentialNotFound) || ok && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
+}
+
+// newClient has the credentials that docker login keeps. A token server on this
+// machine is only asked for a registry that is here, too.
+func newClient(local bool) (*auth.Client, error) {
+	client := &auth.Client{Client: retry.DefaultClient, Cache: auth.NewCache()}
+	client.SetUserAgent("lithos_import/" + version)
+	if local {
+		client.BlockedRealmPrefixes = []netip.Prefix{}
+	}
+	if os.Getenv("HOME") == "" && os.Getenv("DOCKER_CONFIG") == "" {
+		return client, nil
+	}
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("cannot read docker's config.json: %w", err)
+	}
+	client.Credential = credentials.Credential(store)
+	return client, nil
+}
+
+// isLoopback tells a registry on this machine, which is asked without TLS.
+func isLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+const manifestTime = 2 * time.Minute // for a manifest or a config
+
+// open opens a manifest or a small blob.
+func (r *registrySource) open(name string) (io.ReadCloser, int64, error) {
+	if name == "index.json" {
+		return inMemory(r.index)
+	}
+	if data, ok := r.known[name]; ok {
+		return inMemory(data)
+	}
+	kind, digits, _ := strings.Cut(name, "/")
+	ctx, cancel := context.WithTimeout(context.Background(), manifestTime)
+	defer cancel()
+	fetch := r.repository.Blobs().FetchReference
+	if kind == "manifests" {
+		fetch = r.repository.Manifests().FetchReference
+	}
+	_, body, err := fetch(ctx, "sha256:"+digits)
+	if errors.Is(err, errdef.ErrNotFound) {
+		err = &fs.PathError{Op: "fetch", Path: name, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	defer body.Close()
+	data, err := readSmall(body, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.known[name] = data
+	return inMemory(data)
+}
+
+func inMemory(data []byte) (io.ReadCloser, int64, error) {
+	return io.NopCloser(bytes.NewReader(data)), int64(len(data)), nil
+}
+
+func readSmall(r io.Reader, name string) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxJSON+1))
+	if err == nil && len(data) > maxJSON {
+		err = fmt.Errorf("%s has more than %d bytes, which is too much for what it is", printable(name), maxJSON)
+	}
+	return data, err
+}
+
+func (r *registrySource) close() error { return nil }
+
+// Limits of a download.
+const (
+	stallTime   = time.Minute // without a byte
+	maxFailures = 5           // in a row, without a byte
+)
+
+// download fetches a layer into a file, and goes on behind what is in it. The
+// registry is asked again when the connection breaks.
+func (r *registrySource) download(l layer, to *os.File, progress func(int64)) error {
+	have, err := to.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if have > l.size {
+		have = 0
+	}
+	progress(have)
+	for failures := 0; have < l.size; {
+		at, n, err := r.fetchFrom(l, have, to, progress)
+		switch have = at + n; {
+		case err == nil && n > 0:
+			failures = 0
+			continue
+		case err == nil:
+			err = io.ErrUnexpectedEOF
+		case n > 0:
+			failures = 0
+		}
+		failures++
+		if failures >= maxFailures || !passing(err) {
+			return fmt.Errorf("cannot fetch %s: %w", l.digest, err)
+		}
+		r.sleep(time.Second << (failures - 1))
+	}
+	return to.Truncate(l.size)
+}
+
+// passing tells an error that another connection may not have: none of the file,
+// none that the registry means.
+func passing(err error) bool {
+	_, ofFile := errors.AsType[*fs.PathError](err)
+	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
+	return !ofFile && !errors.Is(err, errdef.ErrNotFound) && (!ok || answer.StatusCode >= 500)
+}
+
+// fetchFrom appends to the file what comes in one connection. A registry that
+// can't begin in the middle begins anew: at says where it did.
+func (r *registrySource) fetchFrom(l layer, have int64, to *os.File, progress func(int64)) (at, n int64, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stalled := time.AfterFunc(stallTime, cancel)
+	defer stalled.Stop()
+	body, err := r.repository.Blobs().Fetch(ctx, ocispec.Descriptor{Digest: digest.Digest(l.digest), Size: l.size})
+	if err != nil {
+		return have, 0, err
+	}
+	defer body.Close()
+	if seeker, ok := body.(io.Seeker); ok && have > 0 {
+		_, err = seeker.Seek(have, io.SeekStart)
+		if err != nil {
+			return have, 0, err
+		}
+	} else if have > 0 {
+		progress(-have)
+		have = 0
+	}
+	if _, err := to.Seek(have, io.SeekStart); err != nil {
+		return have, 0, err
+	}
+	n, err = io.Copy(to, io.LimitReader(readerFunc(func(b []byte) (int, error) {
+		n, err := body.Read(b)
+		stalled.Reset(stallTime)
+		progress(int64(n))
+		return n, err
+	}), l.size-have))
+	return have, n, err
+}
+
+// inFile is a source with one layer, whatever its name.
+type inFile struct{ *os.File }
+
+func (f inFile) open(string) (io.ReadCloser, int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), info.Size(), nil
+}
+
+func (f inFile) close() error { return f.Close() }
+
+func (w *work) downloadPath(l layer) string {
+	return filepath.Join(w.path, strings.TrimPrefix(l.digest, "sha256:"))
+}
+
+// fetch downloads a layer to the work directory, where a later run goes on with
+// it.
+func (w *work) fetch(r *registrySource, l layer, most int64, progress func(int64)) (inFile, error) {
+	if l.size > most {
+		return inFile{}, fmt.Errorf("it has %d bytes, see --max-size", l.size)
+	}
+	to, err := os.OpenFile(w.downloadPath(l), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return inFile{}, err
+	}
+	if err := r.download(l, to, progress); err != nil {
+		to.Close()
+		return inFile{}, err
+	}
+	return inFile{to}, nil
+}
