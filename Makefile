@@ -14,7 +14,7 @@ export GOFLAGS := $(filter-out -buildvcs=%,$(GOFLAGS)) -buildvcs=false
 
 programs := $(patsubst cmd/%/main.go,%,$(wildcard cmd/lithos_*/main.go))
 static := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
-# On amd64, PID 1 begins without Go's runtime: spawn/knot/quick.go.
+# On amd64, PID 1 begins without Go's runtime: spawn/knot/bare.go.
 knot_entry := $(if $(filter amd64,$(shell go env GOARCH)), -E lithosKnotEntry)
 demo := build/examples/demo -bin bin -hello build/examples/hello -config examples/hello/hello.yaml
 

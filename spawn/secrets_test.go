@@ -15,7 +15,7 @@ func TestSecretsAreEncodedAndWiped(t *testing.T) {
 	secret := []byte("hunter2")
 	env := make([]string, 1, 8) // with room: the caller's list must not be written to
 	env[0] = "A=1"
-	// With a log it is one for the quick path, and the secrets are there twice.
+	// With a log it is one for a bare PID 1, and the secrets are there twice.
 	r := &Request{Spec: &Spec{Env: env, StdioLog: "/log", Argv: []string{"a"}}, Secrets: []Secret{{"PASSWORD", secret}, {"EMPTY", nil}}}
 	if text := fmt.Sprintf("%v %+v %#v %s", r.Secrets, r.Secrets, r.Secrets, r.Secrets); strings.Contains(text, "hunter") {
 		t.Errorf("it is printed: %s", text)

@@ -10,7 +10,7 @@ import (
 type Config struct {
 	Knot    string       // absolute path of lithos_knot
 	Cgroups *cgroup.Tree // nil = off: no limits, and none missing
-	General bool         // no container is made by the quick path, see spawn/knot
+	General bool         // no container has a bare PID 1, see spawn/knot
 }
 
 // Spawner starts containers and removes what is left of them.

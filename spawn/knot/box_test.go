@@ -63,7 +63,7 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// general has all containers made by the general path, see quick.go: the tests
+// general has all containers made by the general path, see bare.go: the tests
 // are the same for both. With the race detector, which could not see into PID 1
 // anyway, it is that one.
 var general = os.Getenv("LITHOS_TEST_GENERAL") != "" || raceDetector

@@ -1,8 +1,8 @@
 // Package knot is all that PID 1 of a container (lithos_knot) does: it reads
-// the Spec, builds the container, runs the program, and goes with it.
+// the Spec, makes the container, runs the program, and ends with it.
 //
-//	fd 3 ──► Spec ──► build (mount namespace, host still visible)
-//	                    state dir, resolv.conf, hosts
+//	fd 3 ──► Spec ──► recipe (mount namespace, host still visible)
+//	                    state dir, resolv.conf, hosts, volumes
 //	                    image, dev, devpts, sys, proc, volumes, /etc files
 //	                  pivot_root: the host is gone
 //	                  a standby: wait for the word, see standby.go
@@ -10,11 +10,41 @@
 //	                  reap, forward TERM, kill-timeout, restart-process-only
 //	fd 4 ◄── started, failed, killing, exited
 //
-// Most containers are made by the quick path, which does all of this without
-// Go's runtime; where it can't, the general path does. See quick.go.
-//
 // It takes no decision: those are made when the Spec is. It is small, because
 // each container has one: no fmt, no JSON package, no net, no logger.
+//
+// # Two paths
+//
+// Most containers have a PID 1 without Go's runtime ("bare", see bare.go). It
+// carries out a list of system calls that the supervisor has written down. The
+// general path, with the runtime, makes the other containers, and explains why a
+// call of the list has failed. Both make the container by one recipe.
+//
+//	                  ┌─ recorder ──► list ──► bare PID 1
+//	Spec ──► recipe ──┤  (supervisor)
+//	                  └─ executor (general path, in PID 1)
+//
+// # Where to look
+//
+//	recipe.go            operations, the order of the steps, image, pseudo file systems
+//	protect.go           masked and read-only files of the kernel
+//	volumes.go, etc.go   volumes; state dir, resolv.conf and hosts
+//	hosts.go             the lines of the hosts file
+//	executor.go          operations that are carried out at once
+//	recorder.go          operations that are written down
+//	recorder_program.go  the program's process, written down
+//	list.go              the layout of the list, Compile: which path a container takes
+//	bare*.go, bare*.s    PID 1 without a runtime
+//	knot.go              Main: the general path
+//	program.go, stdio.go the program's process: descriptors, identity, start
+//	supervise.go         start, reap, forward, restart with a runtime
+//	verdict.go, lines.go exit codes, requests to stop, lines of the log, for both paths
+//	signals.go, standby.go, spaces.go, network.go
+//	explain.go           why an execve failed
+//
+// A new step of a container is a few lines in the recipe. A new operation is a
+// method of the interface operations and of its two implementations; one that
+// can't be written down sets bad in the recorder.
 //
 // # What was chosen where the manual is silent
 //

@@ -31,25 +31,17 @@ func Main() int {
 		return fail(err)
 	}
 	saveMemory()
-	unix.Umask(programUmask)
-	// Nothing of this process is for the program to see or to trace.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fail(wrap(err, spec.Name+": cannot make PID 1 undumpable"))
-	}
-	if err := unix.CloseRange(wire.FDRecord, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fail(wrap(err, spec.Name+": cannot keep descriptors from the program"))
-	}
 	if spec.Terminal {
 		sig.hangUp() // whoever held the other end of it is gone
 	}
-	k := &knot{spec: spec, sig: sig, log: -1, now: time.Now}
+	k := &knot{spec: spec, sig: sig, log: -1, now: time.Now, normal: normalCodes(spec)}
 	if err := k.clearAway(); err != nil {
 		return fail(wrap(err, spec.Name))
 	}
 	if err := k.prepare(); err != nil {
 		return fail(wrap(err, spec.Name))
 	}
-	if spec.Standby && !quickState.awaited && !standBy(standbyFD(spec)) {
+	if spec.Standby && !bareState.awaited && !standBy(standbyFD(spec)) {
 		return wire.ExitNormal
 	}
 	code, err := k.supervise()
@@ -66,6 +58,7 @@ type knot struct {
 	log  int // StdioLog, -1 if there is none
 	now  func() time.Time
 
+	normal exitCodes
 	// announced says that the log has the line about the next start already.
 	announced bool
 
@@ -73,45 +66,33 @@ type knot struct {
 	record0 int64  // length of the record to cut it to, 0 = not known yet
 }
 
-// clearAway has what the quick path has begun begun anew. That was in this
-// namespace, whose mounts are private by then.
+// clearAway takes off the mounts that a bare PID 1 has begun with. They are in
+// this namespace, whose mounts are private by then.
 func (k *knot) clearAway() error {
-	if quickState.pivoted {
+	if bareState.pivoted {
 		// The host is gone, and paths of it would be the image's.
-		return wrap(unix.Errno(quickState.errno), "cannot leave the host's root")
+		return wrap(unix.Errno(bareState.errno), "cannot leave the host's root")
 	}
-	for quickState.attached && mount.Detach(k.spec.MountDir) == nil {
+	for bareState.attached && mount.Detach(k.spec.MountDir) == nil {
 	}
 	return nil
 }
 
-// prepare builds the container, if the quick path has not.
+// prepare makes the container, if a bare PID 1 has not.
 func (k *knot) prepare() error {
-	if quickState.built {
-		k.log, k.announced = quickState.log, true
-		spaces, err := takeSpaces(k.spec)
-		if err == nil {
-			k.start, err = newStart(k.spec, k.log, spaces, false)
-		}
-		return err
-	}
-	if k.spec.StdioLog != "" {
-		fd, err := openLog(k.spec.StdioLog)
-		if err != nil {
-			return wrap(err, "cannot open the file for stdout and stderr "+k.spec.StdioLog)
-		}
-		k.log = fd
-	}
 	spaces, err := takeSpaces(k.spec)
 	if err != nil {
 		return err
 	}
-	// While the host's files are there: a command of the host may need them.
-	if err := k.joinNetwork(spaces); err != nil {
-		return err
-	}
-	if err := build(k.spec, spaces); err != nil {
-		return err
+	if bareState.built {
+		k.log, k.announced = bareState.log, true
+	} else {
+		x := &executor{k: k, spaces: spaces}
+		r := recipe{operations: x, spec: k.spec, userns: spaces.user}
+		if err := r.container(); err != nil {
+			return err
+		}
+		x.closeFrom(0)
 	}
 	k.start, err = newStart(k.spec, k.log, spaces, false)
 	return err

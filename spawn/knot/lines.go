@@ -57,19 +57,25 @@ func failedLine(b []byte, at time.Time, spec *wire.Spec, err error) []byte {
 	return append(b, " -----\n"...)
 }
 
-func endedLine(b []byte, at time.Time, spec *wire.Spec, r *run) []byte {
-	b = appendProcess(begin(b, at), spec)
+// The lines about a program that runs are made for both paths, without Go's
+// runtime too, see bare.go: process is of appendProcess, killing of killingText.
+
+func endedLine(b []byte, at time.Time, process []byte, r *run) []byte {
+	b = append(begin(b, at), process...)
 	b = appendStatus(b, r.status)
 	b = appendUptime(b, at, r)
 	return append(b, " -----\n"...)
 }
 
-func killingLine(b []byte, at time.Time, spec *wire.Spec, r *run) []byte {
-	b = appendProcess(begin(b, at), spec)
-	b = append(b, "did not respond to SIGTERM in "...)
-	b = append(b, spec.KillTimeout.String()...)
+func killingLine(b []byte, at time.Time, process, killing []byte, r *run) []byte {
+	b = append(begin(b, at), process...)
+	b = append(b, killing...)
 	b = appendUptime(b, at, r)
 	return append(b, ". Killing.. -----\n"...)
+}
+
+func killingText(spec *wire.Spec) string {
+	return "did not respond to SIGTERM in " + spec.KillTimeout.String()
 }
 
 func appendProcess(b []byte, spec *wire.Spec) []byte {

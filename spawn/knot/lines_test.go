@@ -16,7 +16,7 @@ func TestLogLines(t *testing.T) {
 	at := time.Date(2024, 2, 29, 13, 14, 15, 999, time.FixedZone("", 3600))
 	const head = "2024-02-29T12:14:15Z: ----- "
 	ended := func(s syscall.WaitStatus) []byte {
-		return endedLine(nil, at, spec, &run{began: at.Add(-61900 * time.Millisecond), status: s})
+		return endedLine(nil, at, appendProcess(nil, spec), &run{began: at.Add(-61900 * time.Millisecond), status: s})
 	}
 	tests := []struct {
 		name string
@@ -28,7 +28,7 @@ func TestLogLines(t *testing.T) {
 		{"P2 signal", ended(9), `Process "web/app.0" killed by signal SIGKILL[9], uptime 61s -----`},
 		{"P2 core", ended(11 | 0x80), `Process "web/app.0" killed by signal SIGSEGV[11] (core dumped), uptime 61s -----`},
 		{"P2 nameless signal", ended(40), `Process "web/app.0" killed by signal [40], uptime 61s -----`},
-		{"P2 kill-timeout", killingLine(nil, at, spec, &run{began: at.Add(-time.Hour)}),
+		{"P2 kill-timeout", killingLine(nil, at, appendProcess(nil, spec), []byte(killingText(spec)), &run{began: at.Add(-time.Hour)}),
 			`Process "web/app.0" did not respond to SIGTERM in 1.5s, uptime 3600s. Killing.. -----`},
 		{"P2 failure", failedLine(nil, at, spec, errors.New("why")), `Process "web/app.0" did not start: why -----`},
 	}

@@ -116,7 +116,7 @@ func (o *other) listen(t *testing.T, a netip.Addr) (fd int) {
 	return fd
 }
 
-// A bridged container is made by the quick path, also the one after it, for which
+// A bridged container has a bare PID 1, also the one after it, for which
 // nobody waits; each tells everybody of its address before its program runs, and
 // nothing is left of the last.
 //
@@ -131,7 +131,7 @@ func TestBridgedContainerFromTheSpawner(t *testing.T) {
 		for i := range 3 {
 			end := b.start()
 			b.awaitFile("up")
-			if !quickOnly(t) && !b.isQuick() {
+			if !bareOnly(t) && !b.isBare() {
 				t.Errorf("%s, start %d: it is made by the general path", address, i)
 			}
 			// Whatever was said of the address was said before.

@@ -3,7 +3,6 @@ package knot
 import (
 	"golang.org/x/sys/unix"
 
-	"lithos/sysx/inroot"
 	"lithos/sysx/mount"
 )
 
@@ -25,74 +24,58 @@ var masked = map[string][]string{
 	"sysfs": {"devices/virtual/powercap", "firmware"},
 }
 
+// absent are the errors of a kernel that was built without a file.
+var absent = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
+
 // protect does so to a file system that is mounted.
-func (b *builder) protect(fs int, fstype string) error {
-	if fstype == "proc" && !b.spec.WritableProcSys {
+func (r *recipe) protect(fs handle, fstype string) {
+	if fstype == "proc" && !r.spec.WritableProcSys {
 		for _, name := range hostWide {
-			if err := readOnly(fs, name); err != nil {
-				return wrap(err, "cannot make "+b.spec.MountDir+"/proc/"+name+" read-only")
-			}
+			r.step("cannot make ", r.spec.MountDir, "/proc/", name, " read-only")
+			r.makeReadOnly(fs, name)
 		}
 	}
-	if b.spec.UnmaskKernelFiles {
-		return nil
+	if r.spec.UnmaskKernelFiles {
+		return
 	}
 	for _, name := range masked[fstype] {
-		if err := b.mask(fs, name); err != nil {
-			return wrap(err, "cannot hide "+name+" of "+fstype)
-		}
+		r.step("cannot hide ", name, " of ", fstype)
+		r.mask(fs, name)
 	}
-	return nil
 }
 
-// openIn opens what a file system has under that name, -1 if it has nothing:
-// the kernel was built without it.
-func openIn(fs int, name string) (int, error) {
-	fd, err := inroot.Open(fs, name, unix.O_PATH, 0)
-	if err == unix.ENOENT || err == unix.ENOTDIR {
-		return -1, nil
-	}
-	return fd, err
-}
-
-func readOnly(fs int, name string) error {
-	target, err := openIn(fs, name)
-	if target < 0 {
-		return err
-	}
-	defer unix.Close(target)
-	fd, err := mount.Clone(target, false)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := mount.SetAttr(fd, mount.ReadOnly, 0, false); err != nil {
-		return err
-	}
-	return mount.Move(fd, target)
+func (r *recipe) makeReadOnly(fs handle, name string) {
+	defer r.closeFrom(r.opened())
+	target := r.openIn(fs, name, nil)
+	mark := r.may(absent)
+	tree := r.clone(target, false)
+	r.setAttr(tree, mount.ReadOnly, 0, false)
+	r.move(tree, target)
+	r.until(mark)
 }
 
 // mask puts an empty directory or an empty file over it.
-func (b *builder) mask(fs int, name string) error {
-	target, err := openIn(fs, name)
-	if target < 0 {
-		return err
-	}
-	defer unix.Close(target)
-	var st unix.Stat_t
-	if err := unix.Fstat(target, &st); err != nil {
-		return err
-	}
-	source := b.emptyFile
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		source = b.emptyDir
-	}
-	fd, err := mount.Clone(source, false)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return mount.Move(fd, target)
+func (r *recipe) mask(fs handle, name string) {
+	defer r.closeFrom(r.opened())
+	target := r.openIn(fs, name, nil)
+	mark := r.may(absent)
+	r.cover(target, r.emptyDir, directories)
+	r.cover(target, r.emptyFile, otherFiles)
+	r.until(mark)
+}
+
+var (
+	directories = []uint32{unix.S_IFDIR}
+	otherFiles  = []uint32{unix.S_IFREG, unix.S_IFLNK, unix.S_IFCHR, unix.S_IFBLK, unix.S_IFIFO, unix.S_IFSOCK}
+	otherKind   = []unix.Errno{unix.EINVAL}
+)
+
+// cover mounts source over target if that is of these types.
+func (r *recipe) cover(target, source handle, types []uint32) {
+	r.kind(target, types)
+	mark := r.may(otherKind)
+	r.move(r.clone(source, false), target)
+	r.until(mark)
 }
 
 // masksOptions are those of the file system that masks come from.
@@ -101,39 +84,15 @@ var masksOptions = []mount.Option{{Key: "size", Value: "4096"}, {Key: "mode", Va
 // makeMasks makes a read-only file system with nothing in it but an empty file
 // and an empty directory, on dir: only of what is attached there can be copies.
 // It goes with the host's mounts.
-func (b *builder) makeMasks(dir int) error {
-	if b.spec.UnmaskKernelFiles {
-		return nil
+func (r *recipe) makeMasks(dir handle) {
+	if r.spec.UnmaskKernelFiles {
+		return
 	}
-	fd, err := mount.New("tmpfs", volumeAttr, masksOptions...)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Mkdirat(fd, "dir", 0o555); err != nil {
-		return err
-	}
-	file, err := unix.Openat(fd, "file", unix.O_RDONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o444)
-	if err != nil {
-		return err
-	}
-	unix.Close(file)
-	if err := mount.SetAttr(fd, mount.ReadOnly, 0, false); err != nil {
-		return err
-	}
-	if err := mount.Move(fd, dir); err != nil {
-		return err
-	}
-	if b.emptyFile, err = openIn(fd, "file"); err == nil {
-		b.emptyDir, err = openIn(fd, "dir")
-	}
-	return err
-}
-
-func (b *builder) closeMasks() {
-	for _, fd := range []int{b.emptyFile, b.emptyDir} {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-	}
+	r.step("cannot make what hides files of the kernel")
+	masks := r.newFS("tmpfs", volumeAttr, masksOptions)
+	r.mkdir(masks, "dir", 0o555)
+	r.open(masks, "file", unix.O_RDONLY|unix.O_CREAT, 0o444)
+	r.setAttr(masks, mount.ReadOnly, 0, false)
+	r.move(masks, dir)
+	r.emptyFile, r.emptyDir = r.openIn(masks, "file", nil), r.openIn(masks, "dir", nil)
 }

@@ -112,3 +112,18 @@ func letGo() {
 		_ = unix.Dup3(wire.FDRecord, fd, 0)
 	}
 }
+
+// writeAll is write(2) until all is written.
+func writeAll(fd int, data []byte) error {
+	for len(data) > 0 {
+		n, err := unix.Write(fd, data)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}

@@ -24,7 +24,7 @@ func (k *knot) supervise() (code int, err error) {
 		if !k.watch(r) {
 			return wire.ExitKilled, nil
 		}
-		if code := k.exitCode(r); !k.spec.RestartProcessOnly || k.spec.Command || r.asked {
+		if code := r.exitCode(&k.normal); !k.spec.RestartProcessOnly || k.spec.Command || r.asked {
 			return code, nil
 		}
 		if k.waitToRestart(r.began.Add(k.spec.RestartTimeout)) {
@@ -32,15 +32,6 @@ func (k *knot) supervise() (code int, err error) {
 		}
 		tidy(starts)
 	}
-}
-
-// run is one run of the program.
-type run struct {
-	pid    int
-	began  time.Time
-	asked  bool // TERM or INT was forwarded
-	status syscall.WaitStatus
-	usage  syscall.Rusage
 }
 
 // begin starts the program.
@@ -62,8 +53,7 @@ func (k *knot) begin() (*run, error) {
 }
 
 // watch reaps, and forwards what asks to stop, until the program has ended;
-// false if it didn't within its kill-timeout. A second TERM is not forwarded
-// and does not lengthen the timeout (requirement N5).
+// false if it didn't within its kill-timeout.
 func (k *knot) watch(r *run) bool {
 	var timeout <-chan time.Time
 	for {
@@ -83,7 +73,7 @@ func (k *knot) watch(r *run) bool {
 				return true
 			}
 			appendRecord(wire.AppendKilling(nil))
-			k.logLine(killingLine(nil, k.now(), k.spec, r))
+			k.logLine(killingLine(nil, k.now(), appendProcess(nil, k.spec), []byte(killingText(k.spec)), r))
 			return false
 		}
 	}
@@ -91,13 +81,11 @@ func (k *knot) watch(r *run) bool {
 
 // forward asks the program to stop, the first time.
 func (k *knot) forward(r *run, sig syscall.Signal, timeout *<-chan time.Time) {
-	if r.asked {
-		return
+	if sig = r.ask(sig); sig != 0 {
+		// It can't be somebody else's pid: nobody else reaps.
+		_ = unix.Kill(r.pid, sig)
+		*timeout = time.After(k.spec.KillTimeout)
 	}
-	r.asked = true
-	// It can't be somebody else's pid: nobody else reaps.
-	_ = unix.Kill(r.pid, sig)
-	*timeout = time.After(k.spec.KillTimeout)
 }
 
 // reapAtOnce is how many zombies are taken before signals and timeouts are
@@ -133,45 +121,7 @@ func (k *knot) ended(r *run) {
 	now := k.now()
 	e := exited(r, now, now.Sub(r.began))
 	appendRecord(wire.AppendExited(nil, &e))
-	k.logLine(endedLine(nil, now, k.spec, r))
-}
-
-// exited is what the record says of it.
-func exited(r *run, at time.Time, uptime time.Duration) wire.ProgramExited {
-	e := wire.ProgramExited{
-		Code:     r.status.ExitStatus(), // -1 if it didn't exit
-		Asked:    r.asked,
-		UserTime: time.Duration(r.usage.Utime.Nano()),
-		SysTime:  time.Duration(r.usage.Stime.Nano()),
-		MaxRSS:   r.usage.Maxrss << 10, // the kernel counts kB
-		Uptime:   uptime,
-		At:       at,
-	}
-	if r.status.Signaled() {
-		e.Signal = int(r.status.Signal())
-	}
-	return e
-}
-
-// exitCode is what PID 1 says about a run (requirements N6, N9, E22).
-func (k *knot) exitCode(r *run) int {
-	switch {
-	case r.asked, r.status.Signaled() && r.status.Signal() == syscall.SIGTERM:
-		return wire.ExitNormal
-	case !r.status.Exited():
-		return wire.ExitAbnormal
-	case len(k.spec.NormalExitCodes) == 0:
-		if k.spec.Command && r.status.ExitStatus() == 0 {
-			return wire.ExitNormal
-		}
-		return wire.ExitAbnormal
-	}
-	for _, c := range k.spec.NormalExitCodes {
-		if c == r.status.ExitStatus() {
-			return wire.ExitNormal
-		}
-	}
-	return wire.ExitAbnormal
+	k.logLine(endedLine(nil, now, appendProcess(nil, k.spec), r))
 }
 
 // waitToRestart waits until the next start may be; true if it was asked to

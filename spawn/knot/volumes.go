@@ -16,36 +16,28 @@ import (
 const volumeAttr = mount.NoSuid | mount.NoDev | mount.NoExec
 
 // takeVolumes makes the volumes' mounts, still detached, in their order.
-func (b *builder) takeVolumes() ([]int, error) {
-	fds := make([]int, 0, len(b.spec.Volumes))
-	for i := range b.spec.Volumes {
-		v := &b.spec.Volumes[i]
-		fd, err := b.takeVolume(v)
-		if err != nil {
-			return nil, wrap(err, "cannot mount "+volumeName(v)+" on "+b.spec.MountDir+v.MountPoint)
-		}
-		fds = append(fds, fd)
+func (r *recipe) takeVolumes() []handle {
+	trees := make([]handle, 0, len(r.spec.Volumes))
+	for i := range r.spec.Volumes {
+		v := &r.spec.Volumes[i]
+		r.step("cannot mount ", volumeName(v), " on ", r.spec.MountDir, v.MountPoint)
+		trees = append(trees, r.takeVolume(v))
 	}
-	return fds, nil
+	return trees
 }
 
 // mountVolumes puts them in their places. A mount point may lie on a volume
 // that was mounted before.
-func (b *builder) mountVolumes(fds []int) error {
-	for i, fd := range fds {
-		v := &b.spec.Volumes[i]
+func (r *recipe) mountVolumes(trees []handle) {
+	for i, tree := range trees {
+		v := &r.spec.Volumes[i]
 		if v.MountPoint == "" || v.MountPoint == "/" {
-			return errors.New("cannot mount " + volumeName(v) + " on " + b.spec.MountDir +
-				"/: that is the place of the image")
+			r.step("cannot mount ", volumeName(v), " on ", r.spec.MountDir, "/")
+			r.refuse(errors.New("that is the place of the image"))
 		}
-		err := b.attach(fd, volumeName(v), v.MountPoint,
-			"mount points are never made: the image, or the volume it lies on, must have it")
-		unix.Close(fd)
-		if err != nil {
-			return err
-		}
+		r.step("cannot mount ", volumeName(v), " on ", r.spec.MountDir, v.MountPoint)
+		r.attach(tree, v.MountPoint, "mount points are never made: the image, or the volume it lies on, must have it")
 	}
-	return nil
 }
 
 // volumeName is what a volume is called in an error.
@@ -77,87 +69,54 @@ func volumeAttributes(v *wire.Volume) mount.Attr {
 	return attr
 }
 
-// tmpfsOptions are those of a Tmpfs volume.
-func tmpfsOptions(v *wire.Volume) []mount.Option {
-	return []mount.Option{
-		{Key: "size", Value: strconv.FormatInt(v.Size, 10)},
-		{Key: "mode", Value: "0" + strconv.FormatUint(uint64(v.Mode), 8)},
-	}
-}
-
-func (b *builder) takeVolume(v *wire.Volume) (int, error) {
+func (r *recipe) takeVolume(v *wire.Volume) handle {
 	attr := volumeAttributes(v)
+	var dir handle
 	switch v.Kind {
-	case wire.Readonly, wire.Persistent, wire.Statedir:
+	case wire.Readonly, wire.Persistent:
+		dir = r.volumeDir(v)
+	case wire.Statedir:
+		dir = r.makeDir(r.state, v.SubPath, inroot.Owner{UID: v.User, GID: v.Group, Mode: v.Mode})
 	case wire.Tmpfs:
 		if v.Size <= 0 { // the kernel's 0 is "no limit"
-			return -1, errors.New("the size must be more than nothing")
+			r.refuse(errors.New("the size must be more than nothing"))
 		}
-		return mount.New("tmpfs", attr, tmpfsOptions(v)...)
+		return r.newFS("tmpfs", attr, []mount.Option{
+			{Key: "size", Value: strconv.FormatInt(v.Size, 10)},
+			{Key: "mode", Value: "0" + strconv.FormatUint(uint64(v.Mode), 8)},
+		})
 	default:
-		return -1, errors.New("unknown kind of volume " + strconv.Itoa(int(v.Kind)))
+		r.refuse(errors.New("unknown kind of volume " + strconv.Itoa(int(v.Kind))))
 	}
-	dir, err := b.volumeDir(v)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(dir)
-	fd, err := mount.Clone(dir, true)
-	if err != nil {
-		return -1, err
-	}
-	if err := mount.SetAttr(fd, attr, 0, true); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	tree := r.clone(dir, true)
+	r.setAttr(tree, attr, 0, true)
+	return tree
 }
 
-// volumeDir opens what a bind mount shows. Containers can write in there, so
-// SubPath must not lead out of it.
-func (b *builder) volumeDir(v *wire.Volume) (int, error) {
-	owner := inroot.Owner{UID: v.User, GID: v.Group, Mode: v.Mode}
-	if v.Kind == wire.Statedir {
-		fd, _, err := inroot.MkdirAll(b.state, v.SubPath, owner)
-		return fd, err
+// volumeDir opens a directory of the host that a volume shows, or a single file.
+// Containers can write in there, so SubPath must not lead out of it.
+func (r *recipe) volumeDir(v *wire.Volume) handle {
+	var owner, parent *inroot.Owner // of those to be made
+	if v.Kind == wire.Persistent && v.Mkdir {
+		owner = &inroot.Owner{UID: v.User, GID: v.Group, Mode: v.Mode}
+		if parent = owner; v.SubPath != "" {
+			parent = &inroot.Owner{Mode: parentMode}
+		}
 	}
-	mkdir := v.Kind == wire.Persistent && v.Mkdir
-	source, err := openSource(v, mkdir, owner)
-	if err == unix.ENOENT {
+	dir := r.openIn(host, v.Source, parent)
+	if r.failed(unix.ENOENT) {
 		paths := "writable-paths"
 		if v.Kind == wire.Readonly {
 			paths = "readonly-paths or writable-paths"
 		}
-		return -1, &wrapped{"no such directory on the host, make it or correct the sandbox's " + paths, err}
-	}
-	if err != nil {
-		return -1, err
+		r.explain("no such directory on the host, make it or correct the sandbox's " + paths)
 	}
 	if v.SubPath == "" {
-		return source, nil
+		return dir
 	}
-	defer unix.Close(source)
-	// Not O_DIRECTORY: a single file can be a volume, too.
-	fd, err := inroot.Open(source, v.SubPath, unix.O_PATH, 0)
-	if err != unix.ENOENT {
-		return fd, err
+	dir = r.openIn(dir, v.SubPath, owner)
+	if owner == nil && v.Kind == wire.Persistent && r.failed(unix.ENOENT) {
+		r.explain("no such directory, make it or set mkdir")
 	}
-	if mkdir {
-		fd, _, err = inroot.MkdirAll(source, v.SubPath, owner)
-	} else if v.Kind == wire.Persistent {
-		err = &wrapped{"no such directory, make it or set mkdir", err}
-	}
-	return fd, err
-}
-
-// openSource opens the host's side of a volume. mkdir makes that too.
-func openSource(v *wire.Volume, mkdir bool, owner inroot.Owner) (int, error) {
-	fd, err := unix.Open(v.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != unix.ENOENT || !mkdir {
-		return fd, err
-	}
-	if v.SubPath != "" {
-		owner = inroot.Owner{Mode: parentMode}
-	}
-	return mkdirHost(v.Source, owner)
+	return dir
 }

@@ -47,7 +47,7 @@ var mutations = []mutation{
 		"root/packet-socket", "root/network-interface", "root/raise-capabilities",
 		"root/hostname", "root/setns",
 	}},
-	{name: "undumpable-pid1", edits: []edit{allCapabilities, {"spawn/knot/knot.go", "unix.PR_SET_DUMPABLE, 0", "unix.PR_SET_DUMPABLE, 1"}}, run: insideTest, wins: []string{
+	{name: "undumpable-pid1", edits: []edit{allCapabilities, {"spawn/knot/recipe.go", "unix.PR_SET_DUMPABLE, 0", "unix.PR_SET_DUMPABLE, 1"}}, run: insideTest, wins: []string{
 		"root/pid1-mem", "root/pid1-environ", "root/pid1-maps", "root/pid1-auxv", "root/pid1-root", "root/pid1-cwd",
 		"root/pid1-exe-read", "root/pid1-fds", "root/pid1-namespaces", "root/ptrace-attach", "root/ptrace-seize",
 		"root/process-vm-readv", "root/pidfd-getfd",
@@ -58,24 +58,24 @@ var mutations = []mutation{
 	{name: "masked-files", edits: []edit{{"spawn/knot/protect.go", "range masked[fstype]", `range masked["none of "+fstype]`}}, run: insideTest, wins: []string{
 		"root/timer-list", "root/interrupts", "user/interrupts", "root/keys-file", "user/keys-file", "root/firmware", "user/firmware",
 	}},
-	{name: "read-only-sys", edits: []edit{{"spawn/knot/build.go", "mount.ReadOnly | mount.NoSuid | mount.NoExec | mount.NoDev | mount.NoAtime, nil}", "mount.NoSuid | mount.NoExec | mount.NoDev | mount.NoAtime, nil}"}}, run: insideTest, wins: []string{
+	{name: "read-only-sys", edits: []edit{{"spawn/knot/recipe.go", "mount.ReadOnly | mount.NoSuid | mount.NoExec | mount.NoDev | mount.NoAtime, nil}", "mount.NoSuid | mount.NoExec | mount.NoDev | mount.NoAtime, nil}"}}, run: insideTest, wins: []string{
 		"root/sysfs-write",
 	}},
-	{name: "read-only-image", edits: []edit{{"spawn/knot/build.go", "flags := mount.ReadOnly | mount.NoSuid", "flags := mount.NoSuid"}}, run: insideTest, wins: []string{
+	{name: "read-only-image", edits: []edit{{"spawn/knot/recipe.go", "return mount.ReadOnly | mount.NoSuid", "return mount.NoSuid"}}, run: insideTest, wins: []string{
 		"root/write-image", "root/write-program",
 	}},
 	{name: "read-only-volume", edits: []edit{{"spawn/knot/volumes.go", "attr |= mount.ReadOnly", "attr |= 0"}}, run: insideTest, wins: []string{
 		"root/write-readonly-volume",
 	}},
 	{name: "no-dev", edits: []edit{
-		{"spawn/knot/build.go", "mount.NoSuid | mount.NoDev\n", "mount.NoSuid\n"},
+		{"spawn/knot/recipe.go", "mount.NoSuid | mount.NoDev\n", "mount.NoSuid\n"},
 		{"spawn/knot/volumes.go", "mount.NoSuid | mount.NoDev | mount.NoExec", "mount.NoSuid | mount.NoExec"},
 	}, run: insideTest, wins: []string{"root/device-in-image", "user/device-in-image", "root/device-in-volume", "user/device-in-volume"}},
 	{name: "no-exec", edits: []edit{{"spawn/knot/volumes.go", "mount.NoSuid | mount.NoDev | mount.NoExec", "mount.NoSuid | mount.NoDev"}}, run: insideTest, wins: []string{
 		"root/exec-on-volume", "user/exec-on-volume",
 	}},
 	{name: "no-suid-and-no-new-privileges", edits: []edit{
-		{"spawn/knot/build.go", "mount.NoSuid | mount.NoDev\n", "mount.NoDev\n"},
+		{"spawn/knot/recipe.go", "mount.NoSuid | mount.NoDev\n", "mount.NoDev\n"},
 		{"spawn/knot/volumes.go", "mount.NoSuid | mount.NoDev | mount.NoExec", "mount.NoDev | mount.NoExec"},
 		{"sysx/cred/cred.go", `p.Prctl("PR_SET_NO_NEW_PRIVS", unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`, ""},
 	}, run: insideTest, wins: []string{"user/suid-in-image", "user/suid-in-volume", "user/capabilities-in-image", "root/new-privileges", "root/suid-of-its-own"}},
@@ -83,9 +83,9 @@ var mutations = []mutation{
 	{name: "no-groups", edits: []edit{{"sysx/cred/cred.go", "p.ClearGroups()", ""}}, run: insideTest, wins: []string{"root/supplementary-groups", "user/supplementary-groups"}},
 	{name: "descriptors", edits: []edit{
 		{"sysx/forkexec/start.go", "p.CloseRange(uint32(len(fds)), ^uint32(0), 0)", ""},
-		{"spawn/knot/knot.go", "unix.CloseRange(wire.FDRecord, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)", "unix.CloseRange(1<<20, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)"},
+		{"spawn/knot/recipe.go", "unix.SYS_CLOSE_RANGE, wire.FDSpec,", "unix.SYS_CLOSE_RANGE, 1<<20,"},
 	}, run: insideTest, wins: []string{"root/inherited-descriptors", "user/inherited-descriptors"}},
-	{name: "append-only-log", edits: []edit{{"spawn/knot/stdio.go", "unix.O_WRONLY|unix.O_APPEND|", "unix.O_RDWR|"}}, run: insideTest, wins: []string{
+	{name: "append-only-log", edits: []edit{{"spawn/knot/stdio.go", "unix.O_WRONLY | unix.O_APPEND | ", "unix.O_RDWR | "}}, run: insideTest, wins: []string{
 		"root/log-is-append-only",
 	}},
 	{name: "session-keyring", edits: []edit{{"spawn/spawner.go", `a.Steps.Raw("keyctl", unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0).IgnoreErr()`, ""}}, run: insideTest, wins: []string{
@@ -101,7 +101,7 @@ var mutations = []mutation{
 	{name: "magic-links", edits: []edit{{"spawn/knot/stdio.go", "Resolve: unix.RESOLVE_NO_MAGICLINKS", "Resolve: 0"}}, run: trapsTest, wins: []string{
 		"stdout-record", "stdout-magic-link-of-pid1",
 	}},
-	{name: "logs-by-their-user", edits: []edit{{"spawn/knot/stdio.go", "cred.As(k.spec.UserID, k.spec.GroupID", "cred.As(0, 0"}}, run: trapsTest, wins: []string{
+	{name: "logs-by-their-user", edits: []edit{{"spawn/knot/stdio.go", "cred.As(k.spec.HostUser, k.spec.HostGroup", "cred.As(0, 0"}}, run: trapsTest, wins: []string{
 		"stdout-of-another-user",
 	}},
 	{name: "no-fifo-as-log", edits: []edit{{"spawn/knot/stdio.go", "kind != unix.S_IFREG && kind != unix.S_IFCHR", "kind == 0"},
@@ -116,7 +116,7 @@ var mutations = []mutation{
 		{"configs/files/files.go", "Openat2(i.fd, file,", `Openat2(i.fd, "./"+file,`}}, run: trapsTest, wins: []string{
 		"config-link-absolute", "config-link-up", "config-directory-link", "config-magic-link",
 	}},
-	{name: "etc-without-links", edits: []edit{{"spawn/knot/state.go", "unix.Openat(etc, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)", "unix.Openat(etc, name, unix.O_PATH|unix.O_CLOEXEC, 0)"}}, run: trapsTest, wins: []string{
+	{name: "etc-without-links", edits: []edit{{"spawn/knot/etc.go", "r.open(etc, name, unix.O_PATH|unix.O_NOFOLLOW, 0)", "r.open(etc, name, unix.O_PATH, 0)"}}, run: trapsTest, wins: []string{
 		"etc-hosts-link", "etc-resolv-link",
 	}},
 	{name: "pids-limit", edits: []edit{{"spawn/spawner.go", "PIDs: limits.PIDs,", ""}}, run: "TestForkBombIsLimited/plain", wins: []string{"TestForkBombIsLimited/plain"}},

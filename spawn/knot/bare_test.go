@@ -13,8 +13,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-// quickOnly ends a test where there is no quick path, or it is switched off.
-func quickOnly(t *testing.T) (end bool) {
+// bareOnly ends a test where there is the general path only.
+func bareOnly(t *testing.T) (end bool) {
 	t.Helper()
 	if runtime.GOARCH != "amd64" || general {
 		t.Log("there is only the general path here")
@@ -23,31 +23,31 @@ func quickOnly(t *testing.T) (end bool) {
 	return false
 }
 
-// isQuick tells by the memory where the list was.
-func (b *box) isQuick() bool {
+// isBare tells by the memory where the list was.
+func (b *box) isBare() bool {
 	return strings.Contains(b.read("/proc/"+itoa(b.pid)+"/maps"), "1000000000-")
 }
 
-func TestQuickIsTaken(t *testing.T) {
+func TestBareIsTaken(t *testing.T) {
 	b := newBox(t, "touch:/out/up", "forever")
 	b.listen(3)
 	b.start()
 	b.awaitFile("up")
 	b.await("start in the record", func() bool { return b.read(b.record) != "" })
-	if quickOnly(t) {
+	if bareOnly(t) {
 		return
 	}
 	// PID 1 closes what is left of the start when the program runs already.
 	want := []string{"0", "1", "2", "4", "5", "6"} // with a socket, and the log
 	var fds []string
-	b.await("quick PID 1", func() bool {
+	b.await("bare PID 1", func() bool {
 		entries, err := os.ReadDir("/proc/" + itoa(b.pid) + "/fd")
 		must(t, err)
 		fds = fds[:0]
 		for _, e := range entries {
 			fds = append(fds, e.Name())
 		}
-		return b.isQuick() && slices.Equal(fds, want)
+		return b.isBare() && slices.Equal(fds, want)
 	})
 	tasks, err := os.ReadDir("/proc/" + itoa(b.pid) + "/task")
 	must(t, err)
@@ -80,9 +80,9 @@ func (b *box) ownPages() (list string) {
 	return list
 }
 
-// What only the general path does must not be lost on the quick one.
-func TestQuickLeavesTheRestToTheGeneralPath(t *testing.T) {
-	if quickOnly(t) {
+// A container that needs the general path must not lose that by a list.
+func TestBareLeavesTheRestToTheGeneralPath(t *testing.T) {
+	if bareOnly(t) {
 		return
 	}
 	for name, change := range map[string]func(*wire.Spec){
@@ -98,7 +98,9 @@ func TestQuickLeavesTheRestToTheGeneralPath(t *testing.T) {
 		"NUL in an argument":     func(s *wire.Spec) { s.Argv = []string{"a\x00b"} },
 		"NUL in a variable":      func(s *wire.Spec) { s.Env = []string{"A=a\x00b"} },
 		"a terminal":             func(s *wire.Spec) { s.Terminal = true },
-		"after-setup-command":    func(s *wire.Spec) { s.NetNS, s.Network.AfterSetup = true, []string{"/bin/true"} },
+		"after-setup-command": func(s *wire.Spec) {
+			s.NetNS, s.Network = true, wire.Network{Address: "\x0a\x00\x00\x01", AfterSetup: []string{"/bin/true"}}
+		},
 		"a user namespace whose descriptor has to be moved": func(s *wire.Spec) {
 			s.UserNS, s.Sockets = true, []int{9}
 		},
@@ -115,9 +117,9 @@ func TestQuickLeavesTheRestToTheGeneralPath(t *testing.T) {
 	}
 }
 
-// A field of the Spec that is new is for the compiler to know, too.
-func TestQuickKnowsEachFieldOfTheSpec(t *testing.T) {
-	const inStart, inBuild, inBoth, general = "newStart", "compiler.build", "both", "quickable"
+// A new field of the Spec must not be forgotten on one of the paths.
+func TestBareKnowsEachFieldOfTheSpec(t *testing.T) {
+	const inStart, inBuild, inBoth, general = "newStart", "the recipe", "both", "canBeBare"
 	known := map[string]string{
 		"Name": inBuild, "Image": inBuild, "MountDir": inBuild, "DevfsDir": inBuild, "StateDir": inBuild,
 		"ResolvConf": inBuild, "Hosts": inBuild, "Volumes": inBuild, "Executable": inStart, "Argv": inStart,
@@ -128,11 +130,11 @@ func TestQuickKnowsEachFieldOfTheSpec(t *testing.T) {
 		"AddCapabilities": inStart, "NewPrivileges": inBoth, "Seccomp": inStart,
 		"WritableProcSys": inBuild, "UnmaskKernelFiles": inBuild, "Terminal": general,
 		"HostUser": general, "HostGroup": general, // for stdout-stderr-file
-		"MapImage": inBuild, "UserNS": inBoth, "NetNS": inStart, "Network": inBuild, "Standby": "compile",
+		"MapImage": inBuild, "UserNS": inBoth, "NetNS": inStart, "Network": inBuild, "Standby": "record",
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[wire.Spec]()) {
 		if _, ok := known[f.Name]; !ok {
-			t.Errorf("Spec.%s is new: have the compiler do it (spawn/knot/compile_build.go), or quickable refuse it, and add it here", f.Name)
+			t.Errorf("Spec.%s is new: have the recipe do it, or canBeBare or the recorder refuse it, and add it here", f.Name)
 		}
 		delete(known, f.Name)
 	}

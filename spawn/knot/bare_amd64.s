@@ -1,23 +1,23 @@
 #include "textflag.h"
 
 // lithosKnotEntry is where the program begins when it is linked with
-// -ldflags=-E=lithosKnotEntry, see quick.go. The kernel has left argc at 0(SP);
+// -ldflags=-E=lithosKnotEntry, see bare.go. The kernel has left argc at 0(SP);
 // nothing of Go's runtime is there yet. What compiled Go code takes for granted
 // is pretended: thread-local storage with a g in it, whose stack guard is 0 so
 // that no stack is ever too small.
 TEXT lithosKnotEntry(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	SP, BX
-	MOVQ	BX, ·quickStack(SB)
-	LEAQ	·quickTLS+8(SB), SI
-	LEAQ	·quickG(SB), AX
+	MOVQ	BX, ·bareStack(SB)
+	LEAQ	·bareTLS+8(SB), SI
+	LEAQ	·bareG(SB), AX
 	MOVQ	AX, -8(SI)
 	MOVQ	$0x1002, DI	// ARCH_SET_FS
 	MOVQ	$158, AX	// arch_prctl
 	SYSCALL
-	ANDQ	$~4095, SP	// on pages of its own, see quickForget
+	ANDQ	$~4095, SP	// on pages of its own, see bareForget
 	SUBQ	$32, SP
 	MOVQ	BX, 16(SP)
-	CALL	·quickMain(SB)
+	CALL	·bareMain(SB)
 	MOVQ	0(SP), DI
 	MOVQ	16(SP), SP
 	TESTQ	DI, DI
@@ -27,10 +27,10 @@ TEXT lithosKnotEntry(SB),NOSPLIT|NOFRAME,$0
 general:
 	JMP	_rt0_amd64_linux(SB)
 
-// func quickVfork(args, size uintptr) (pid, errno uintptr)
+// func bareVfork(args, size uintptr) (pid, errno uintptr)
 //
 // As forkexec's rawVfork, see there; it has to be in the package of its caller.
-TEXT ·quickVfork(SB),NOSPLIT|NOFRAME,$0-32
+TEXT ·bareVfork(SB),NOSPLIT|NOFRAME,$0-32
 	MOVQ	args+0(FP), DI
 	MOVQ	size+8(FP), SI
 	MOVQ	$435, AX	// clone3
@@ -48,15 +48,15 @@ ok:
 	MOVQ	$0, errno+24(FP)
 	RET
 
-// func quickData() (begin, end uintptr)
+// func bareData() (begin, end uintptr)
 //
 // The linker says where they are.
-TEXT ·quickData(SB),NOSPLIT,$0-16
+TEXT ·bareData(SB),NOSPLIT,$0-16
 	LEAQ	runtime·noptrdata(SB), AX
 	MOVQ	AX, begin+0(FP)
 	LEAQ	runtime·end(SB), AX
 	MOVQ	AX, end+8(FP)
 	RET
 
-GLOBL ·quickTLS(SB), NOPTR, $16
-GLOBL ·quickG(SB), NOPTR, $1024
+GLOBL ·bareTLS(SB), NOPTR, $16
+GLOBL ·bareG(SB), NOPTR, $1024

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// PID 1 has no Go runtime (spawn/knot/quick.go) but in containers that need more
+// PID 1 has no Go runtime (spawn/knot/bare.go) but in containers that need more
 // than that. Where it can't go on, Go's runtime takes over, and so a fault of it
 // would be seen nowhere but here.
 //
@@ -29,16 +29,16 @@ func TestMostContainersRunPID1WithoutARuntime(t *testing.T) {
 	h.sandbox("general", "", strings.Replace(processes, "app.yaml", "again.yaml", 1))
 	h.start()
 	running := h.running("plain/app.0", "mapped/app.0", "general/app.0")
-	for name, quick := range map[string]bool{"plain/app.0": true, "mapped/app.0": true, "general/app.0": false} {
+	for name, bare := range map[string]bool{"plain/app.0": true, "mapped/app.0": true, "general/app.0": false} {
 		i := running[name]
 		dir := fmt.Sprintf("/proc/%d", i.knot)
 		// What the set-up needed goes when the program runs.
 		eventually(t, name+" without what its set-up needed", 10*time.Second, func() error {
 			private, tasks := privateMemory(t, dir), entries(t, dir+"/task")
 			switch {
-			case quick && (private > 100<<10 || tasks != 1):
+			case bare && (private > 100<<10 || tasks != 1):
 				return fmt.Errorf("PID 1 has %d bytes to itself and %d threads", private, tasks)
-			case !quick && private < 100<<10:
+			case !bare && private < 100<<10:
 				return fmt.Errorf("PID 1 has only %d bytes to itself: is it of the general path?", private)
 			}
 			return nil

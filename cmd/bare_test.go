@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// The quick path of PID 1 (spawn/knot/quick.go) is Go code that runs without
+// A bare PID 1 (spawn/knot/bare.go) is Go code that runs without
 // Go's runtime: the machine code tells whether it can.
 
 // harmless are the functions of the runtime that may be called without one: they
@@ -27,9 +27,9 @@ var neverMade = map[string]bool{
 	"sort.Search ": true, // SignalName gives it a function of its own
 }
 
-func TestQuickNeedsNoRuntime(t *testing.T) {
+func TestBareNeedsNoRuntime(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		return // there is no quick path
+		return // there is the general path only
 	}
 	sources(t)
 	knot := filepath.Join(t.TempDir(), "lithos_knot")
@@ -39,7 +39,7 @@ func TestQuickNeedsNoRuntime(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	calls := callsOf(t, knot)
-	const first = "lithos/spawn/knot.quickMain"
+	const first = "lithos/spawn/knot.bareMain"
 	seen, queue := map[string]bool{first: true}, []string{first}
 	for len(queue) > 0 {
 		name := queue[0]
