@@ -89,8 +89,9 @@ type Kernel struct {
 
 	// Leftovers tells what a daemon that is dead now has left.
 	Leftovers func() (Leftovers, error)
-	// OpenProcess opens a process that is not a child; an error says that
-	// it is gone, also if its pid is another's by now.
+	// OpenProcess opens a process that is not a child. It is gone, or its pid is
+	// another's by now, if the error is an [os.ErrProcessDone]; any other says that
+	// it could not be found out.
 	OpenProcess func(pid int, startTime uint64) (*os.File, error)
 	// AwaitEnd waits until a process opened by OpenProcess is dead, and
 	// tells whether it is.
@@ -141,6 +142,9 @@ type Leftovers struct {
 	// Unknown has a sentence for each thing whose name is not one of ours:
 	// it is left alone.
 	Unknown []string
+	// Unsure is why more may be left, or live, than stands here: nothing may be
+	// concluded from what is missing, and another look has to be taken. nil = none.
+	Unsure error
 }
 
 // Leftover is what is left of one container.

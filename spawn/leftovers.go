@@ -56,6 +56,9 @@ type Leftovers struct {
 	// Unknown has a sentence for each thing that is none of ours by its name;
 	// it is left alone.
 	Unknown []string
+	// Unsure is why more may be left, or live, than stands here: nothing may be
+	// concluded from what is missing, and another look has to be taken. nil = none.
+	Unsure error
 }
 
 // Leftover is what is left of one container. Any of it may be missing.
@@ -94,10 +97,11 @@ func (s *Spawner) leftovers(recordsDir, stateDir string, wanted func(name string
 	f.cgroups(s)
 	left := Leftovers{Unknown: f.unknown}
 	for _, l := range f.found {
-		if !l.ofLivingCommand() {
+		if !f.ofLivingCommand(l) {
 			left.Containers = append(left.Containers, *l)
 		}
 	}
+	left.Unsure = errors.Join(f.unsure...)
 	slices.SortFunc(left.Containers, func(a, b Leftover) int { return strings.Compare(a.Name, b.Name) })
 	return left, errors.Join(f.errs...)
 }
@@ -105,7 +109,7 @@ func (s *Spawner) leftovers(recordsDir, stateDir string, wanted func(name string
 // ofLivingCommand says that lithos_cmd is still there to clean up after itself.
 // Where the container lives it has to be its child, so that another lithos_cmd
 // with a pid that was used before protects nothing but what is dead.
-func (l *Leftover) ofLivingCommand() bool {
+func (f *finder) ofLivingCommand(l *Leftover) bool {
 	m := commandPattern.FindStringSubmatch(l.Name)
 	if m == nil {
 		return false
@@ -115,6 +119,7 @@ func (l *Leftover) ofLivingCommand() bool {
 		return false
 	}
 	command, err := proc.ReadStat(pid)
+	f.doubt(err)
 	if err != nil || !command.Alive() || command.Comm != "lithos_cmd" {
 		return false
 	}
@@ -122,6 +127,7 @@ func (l *Leftover) ofLivingCommand() bool {
 		return true
 	}
 	knot, err := proc.ReadStat(l.PID)
+	f.doubt(err)
 	return err != nil || knot.PPID == pid
 }
 
@@ -131,6 +137,20 @@ type finder struct {
 	found                map[string]*Leftover
 	unknown              []string
 	errs                 []error
+	unsure               []error
+}
+
+// doubt notes an error that says nothing of what was looked at.
+func (f *finder) doubt(err error) {
+	if proc.Shortage(err) {
+		f.unsure = append(f.unsure, err)
+	}
+}
+
+// fail notes an error.
+func (f *finder) fail(err error) {
+	f.doubt(err)
+	f.errs = append(f.errs, err)
 }
 
 func (f *finder) add(name string) *Leftover {
@@ -171,7 +191,7 @@ func (f *finder) walk(dir string, is func(fs.FileMode) bool) (names []string) {
 func (f *finder) list(dir string) []fs.DirEntry {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.errs = append(f.errs, err)
+		f.fail(err)
 	}
 	return entries
 }
@@ -184,17 +204,22 @@ func (f *finder) strange(what string) {
 func (f *finder) readRecord(l *Leftover) {
 	info, err := records.Read(l.Record)
 	if err != nil {
-		f.errs = append(f.errs, err)
+		f.fail(err)
 		return
 	}
 	if l.Info = info; IsStandby(l.Name) {
 		l.Info = nil // it is none, and what waits there has never run
 	}
-	switch {
-	case info.Forked == nil || info.Forked.StartTime == 0:
+	if info.Forked == nil || info.Forked.StartTime == 0 {
 		// The daemon died between the fork and the line about it.
-		l.PID, l.StartTime = holder(l.Record)
-	case proc.Same(info.Forked.PID, info.Forked.StartTime):
+		l.PID, l.StartTime = f.holder(l.Record)
+		return
+	}
+	same, err := proc.Same(info.Forked.PID, info.Forked.StartTime)
+	if err != nil {
+		f.unsure = append(f.unsure, err)
+	}
+	if same {
 		l.PID, l.StartTime = info.Forked.PID, info.Forked.StartTime
 	}
 }
@@ -203,13 +228,15 @@ func (f *finder) readRecord(l *Leftover) {
 // host; what these have open may be on a file system that does not answer, so only
 // names are compared before the file is. One that can't be looked at is none: PID 1s
 // do not execute anything.
-func holder(record string) (pid int, startTime uint64) {
+func (f *finder) holder(record string) (pid int, startTime uint64) {
 	want, err := os.Stat(record)
 	if err != nil {
+		f.doubt(err)
 		return 0, 0
 	}
 	name := "/" + filepath.Join(filepath.Base(filepath.Dir(record)), filepath.Base(record))
-	entries, _ := os.ReadDir("/proc")
+	entries, err := os.ReadDir("/proc")
+	f.doubt(err)
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == os.Getpid() {
@@ -219,10 +246,13 @@ func holder(record string) (pid int, startTime uint64) {
 			path, err := os.Readlink("/proc/" + e.Name() + "/fd/" + strconv.Itoa(wire.FDRecord))
 			return err == nil && strings.HasSuffix(path, name) && proc.Has(pid, wire.FDRecord, want), err
 		})
+		f.doubt(err)
 		if err != nil || !has {
 			continue
 		}
-		if started, err := proc.StartTime(pid); err == nil && proc.Same(pid, started) {
+		started, err := proc.StartTime(pid)
+		f.doubt(err)
+		if err == nil && proc.MayBeSame(pid, started) {
 			return pid, started
 		}
 	}
@@ -238,7 +268,7 @@ func (f *finder) cgroups(s *Spawner) {
 	}
 	groups, err := s.c.Cgroups.List()
 	if err != nil {
-		f.errs = append(f.errs, err)
+		f.fail(err)
 	}
 	for _, group := range groups {
 		name, ok := unscope(group)
@@ -253,30 +283,31 @@ func (f *finder) cgroups(s *Spawner) {
 		l.Cgroup = true
 		pids, err := s.c.Cgroups.Group(group).PIDs()
 		if err != nil {
-			f.errs = append(f.errs, err)
+			f.fail(err)
 		}
 		if l.PID == 0 && len(pids) > 0 {
-			l.PID, l.StartTime = s.ancestor(pids[0])
+			l.PID, l.StartTime, err = s.ancestor(pids[0])
+			f.doubt(err)
 		}
 	}
 }
 
 // ancestor is the lithos_knot that pid, a process of a container, descends from.
-func (s *Spawner) ancestor(pid int) (knot int, startTime uint64) {
+func (s *Spawner) ancestor(pid int) (knot int, startTime uint64, err error) {
 	for pid > 1 {
 		status, err := proc.ReadStatus(pid) // which any process can be asked for
 		if err != nil {
-			return 0, 0
+			return 0, 0, err
 		}
 		if status.Comm == comm(s.c.Knot) && status.Inner() == 1 {
 			if startTime, err = proc.StartTime(pid); err != nil {
-				return 0, 0
+				return 0, 0, err
 			}
-			return pid, startTime
+			return pid, startTime, nil
 		}
 		pid = status.PPID
 	}
-	return 0, 0
+	return 0, 0, nil
 }
 
 // comm is the name that the kernel gives a process after its program.

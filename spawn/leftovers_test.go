@@ -194,6 +194,35 @@ func TestLeftoverWithoutARecord(t *testing.T) {
 	}
 }
 
+// Without descriptors nothing is found, and nothing is concluded from that.
+//
+// Covers: M6
+func TestShortageLeavesLeftoversUnsure(t *testing.T) {
+	h := newHost(t, nil)
+	r := h.request("web/app.0", "/wait")
+	c := h.start(r)
+	h.started(r)
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := h.spawner.Leftovers(h.path("containers"), h.path("state"))
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(left.Unsure, syscall.EMFILE) {
+		t.Errorf("left is %+v", left)
+	}
+	left, err := h.spawner.Leftovers(h.path("containers"), h.path("state"))
+	if err != nil || left.Unsure != nil || len(left.Containers) != 1 || left.Containers[0].PID != c.PID {
+		t.Errorf("later, left is %+v, %v; want pid %d", left, err, c.PID)
+	}
+	h.end(c, syscall.SIGTERM)
+}
+
 // join moves a process to a group.
 func join(t *testing.T, tree *cgroup.Tree, group string, pid int) {
 	t.Helper()

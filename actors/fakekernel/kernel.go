@@ -95,6 +95,8 @@ type Kernel struct {
 	LoadFunc func() (*configs.Plan, configs.Problems)
 	// ListenError is asked before a socket is made.
 	ListenError func(actors.Socket) error
+	// FailingLooks are what the next tries to open a process fail with.
+	FailingLooks []error
 	// Left is what an earlier daemon left.
 	Left actors.Leftovers
 	// LeftTime is how long it takes to find them.
@@ -483,6 +485,11 @@ func (k *Kernel) openProcess(pid int, startTime uint64) (*os.File, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p := k.procs[pid]
+	if len(k.FailingLooks) > 0 {
+		err := k.FailingLooks[0]
+		k.FailingLooks = k.FailingLooks[1:]
+		return nil, err
+	}
 	if p == nil || startTime != uint64(p.PID) {
 		return nil, os.ErrProcessDone
 	}

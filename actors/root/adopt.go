@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 
 	"lithos/actors"
 	"lithos/actors/listener"
@@ -47,7 +48,7 @@ func instances(plan *configs.Plan) map[string]*configs.Instance {
 
 // openAdoptable opens a container, and the sockets that it shares with what
 // is wanted; false if it is not to be adopted.
-func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Instance) (adoptable, bool) {
+func openAdoptable(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover, wanted *configs.Instance) (adoptable, bool) {
 	if l.Info == nil || l.Info.Created.Name != l.Name || wanted == nil || spawn.IsCommand(l.Name) {
 		return adoptable{}, false
 	}
@@ -58,8 +59,8 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 		l.Noted = l.Noted || !l.Info.Lived()
 		return adoptable{left: l}, true
 	}
-	pidfd, err := kernel.OpenProcess(l.PID, l.StartTime)
-	if err != nil {
+	pidfd := openLiving(kernel, log, &l)
+	if pidfd == nil {
 		l.PID = 0 // it is dead by now
 		return adoptable{left: l}, true
 	}
@@ -69,6 +70,7 @@ func openAdoptable(kernel *actors.Kernel, l actors.Leftover, wanted *configs.Ins
 	a := adoptable{left: l, pidfd: pidfd}
 	// A socket is heard on, after that too.
 	if created := &l.Info.Created; created.Notify != 0 || created.Notice != 0 && l.Info.Ready.IsZero() {
+		var err error
 		if a.notice, err = kernel.TakeNotice(l.PID, pidfd, created); err != nil {
 			a.unreadable = err.Error()
 		}
@@ -251,6 +253,7 @@ func (r *Root) adopted(ctx actor.Context, m *sandbox.ContainerAdopted) {
 		r.log.Error().Msgf("Cannot watch %q of an earlier daemon (pid %d): %v; looking for its end in another way", a.Name, child.PID, err)
 		go func() {
 			for !r.config.Kernel.AwaitEnd(child.PIDFD, time.Hour) {
+				time.Sleep(lookPause) // it may have failed at once
 			}
 			ended(actors.Exit{PID: child.PID, At: time.Now(), Unknown: true})
 		}()

@@ -1,10 +1,12 @@
 package root
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -193,7 +195,7 @@ func TestMissingDeathLinesAreWrittenAtAdoption(t *testing.T) {
 			Name: "web/app.0", Record: "record", PID: 77, StartTime: 5,
 			Info: &records.Record{Created: records.Created{Name: "web/app.0"}, Forked: forked},
 		}
-		a, ok := openAdoptable(kernel, left, wanted)
+		a, ok := openAdoptable(kernel, zerolog.Nop(), left, wanted)
 		if !ok || a.left.Info.Forked == nil || a.left.Info.Forked.PID != 77 || a.left.Info.Forked.StartTime != 5 {
 			t.Fatalf("%+v: %+v", forked, a.left.Info)
 		}
@@ -206,6 +208,58 @@ func TestMissingDeathLinesAreWrittenAtAdoption(t *testing.T) {
 			t.Errorf("%+v: it wrote %q, want %q", forked, written, want)
 		}
 	}
+}
+
+// One look that fails is no death: the container would be told dead, and be started
+// a second time.
+//
+// Covers: K12
+func TestFailedLooksAreNoDeaths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		var pids []int
+		for _, name := range []string{"web/app.0", "web/app.1", "web/old.0"} {
+			pids = append(pids, orphan(k, name, "1", fakekernel.Behaviour{}).PID)
+		}
+		dead := orphan(k, "web/app.2", "1", fakekernel.Behaviour{})
+		for _, errno := range []syscall.Errno{syscall.ENFILE, syscall.EMFILE, syscall.ENOMEM, syscall.EAGAIN} {
+			k.FailingLooks = append(k.FailingLooks, errno, fmt.Errorf("cannot open process: %w", errno))
+		}
+		h := start(t, k, plan(sb("web", proc("app", 3, "1"))))
+		k.End(dead.PID, 9)
+		sleep(10 * time.Second)
+		h.wantRunning("web/app.0", "web/app.1", "web/app.2")
+		if h.pid("web/app.0") != pids[0] || h.pid("web/app.1") != pids[1] || h.pid("web/app.2") == dead.PID {
+			t.Errorf("others run now\n%s", h.log)
+		}
+		if told := strings.Count(h.log.String(), "cause:"); told != 1 {
+			t.Errorf("%d deaths are told, want that of app.2\n%s", told, h.log)
+		}
+		h.wantLog("Cannot find out whether container \"web/app.0\" of an earlier daemon lives")
+		h.stop()
+	})
+}
+
+// Nothing is concluded from a list that may lack something.
+//
+// Covers: M6
+func TestNothingIsStartedBeforeAllLeftoversAreKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{})
+		complete := k.Left.Containers
+		k.Left = actors.Leftovers{Unsure: syscall.EMFILE}
+		h := start(t, k, plan(sb("web", proc("app", 2, "1"))))
+		sleep(time.Minute)
+		h.wantRunning("web/app.0")
+		k.Left = actors.Leftovers{Containers: complete}
+		sleep(time.Second)
+		h.wantRunning("web/app.0", "web/app.1")
+		if h.pid("web/app.0") != a.PID {
+			t.Errorf("it is another one\n%s", h.log)
+		}
+		h.stop()
+	})
 }
 
 // What goes on running does not wait for what is being ended: its end is told, it

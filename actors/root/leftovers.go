@@ -1,6 +1,8 @@
 package root
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,10 +26,51 @@ const (
 	leftoverKillGrace = 10 * time.Second
 )
 
+// lookPause is between two looks at what could not be found out: the host has too
+// little memory or too few files, mostly. lookLog is how often the log says so.
+const (
+	lookPause = 100 * time.Millisecond
+	lookLog   = time.Minute
+)
+
+// insist repeats a look until it finds out, however long that takes. Only then
+// anything is started: one look that fails is no death, and a second container
+// beside the first would be worse than to wait.
+func insist(log zerolog.Logger, what string, look func() error) {
+	var told time.Time
+	for {
+		err := look()
+		if err == nil {
+			return
+		}
+		if now := time.Now(); told.IsZero() || now.Sub(told) >= lookLog {
+			told = now
+			log.Error().Msgf("Cannot find out %s, trying again; nothing is started before: %v", what, err)
+		}
+		time.Sleep(lookPause)
+	}
+}
+
+// openLiving opens a container that an earlier daemon left; nil if it is dead.
+func openLiving(kernel *actors.Kernel, log zerolog.Logger, l *actors.Leftover) (pidfd *os.File) {
+	insist(log, fmt.Sprintf("whether container %q of an earlier daemon lives (pid %d)", l.Name, l.PID), func() (err error) {
+		if pidfd, err = kernel.OpenProcess(l.PID, l.StartTime); errors.Is(err, os.ErrProcessDone) {
+			err = nil
+		}
+		return err
+	})
+	return pidfd
+}
+
 // findLeftovers looks for what a daemon that is dead has left (M6), and opens what
 // of it goes on running.
 func findLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance, m *leftoversFound) {
-	left, err := kernel.Leftovers()
+	var left actors.Leftovers
+	var err error
+	insist(log, "what an earlier daemon left", func() error {
+		left, err = kernel.Leftovers()
+		return left.Unsure
+	})
 	if err != nil {
 		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
 	}
@@ -35,7 +78,7 @@ func findLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]
 		log.Warn().Msg(text)
 	}
 	for _, l := range left.Containers {
-		if a, ok := openAdoptable(kernel, l, wanted[l.Name]); ok {
+		if a, ok := openAdoptable(kernel, log, l, wanted[l.Name]); ok {
 			m.adopted = append(m.adopted, a)
 			continue
 		}
@@ -104,8 +147,8 @@ func tellLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store
 // endLeftover ends a living container that is not our child; it tells whether
 // it is dead.
 func endLeftover(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover) bool {
-	pidfd, err := kernel.OpenProcess(l.PID, l.StartTime)
-	if err != nil {
+	pidfd := openLiving(kernel, log, &l)
+	if pidfd == nil {
 		return true
 	}
 	defer func() { _ = kernel.Close(pidfd) }()

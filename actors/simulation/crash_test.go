@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 	"testing/synctest"
@@ -169,7 +170,18 @@ func (b *books) init() {
 // afterlife is what a daemon needs for what another has left.
 func (w *world) afterlife(d *daemon, k *actors.Kernel) {
 	inner, m := *k, w.s.mutation
+	looks := map[int]int{}
+	// fails tells whether a look at a process does, for want of descriptors, say.
+	fails := func(pid int) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		looks[pid]++
+		return w.chance(fmt.Sprint("a look at ", pid, d.began), looks[pid], 6).IntN(6) == 0
+	}
 	k.Leftovers = func() (actors.Leftovers, error) {
+		if fails(0) {
+			return actors.Leftovers{Unsure: syscall.EMFILE}, nil
+		}
 		left := w.s.kernel.Remains()
 		if m != nil && m.left != nil {
 			for i := range left.Containers {
@@ -181,6 +193,9 @@ func (w *world) afterlife(d *daemon, k *actors.Kernel) {
 	k.OpenProcess = func(pid int, startTime uint64) (*os.File, error) {
 		if d.left() {
 			return nil, os.ErrProcessDone
+		}
+		if fails(pid) {
+			return nil, syscall.ENFILE
 		}
 		return inner.OpenProcess(pid, startTime)
 	}

@@ -214,7 +214,7 @@ func (u *inUse) record(name string, r *records.Record) {
 	switch {
 	case r.Forked == nil:
 		why = fmt.Sprintf("container %s, which is being started", name)
-	case proc.Same(r.Forked.PID, r.Forked.StartTime):
+	case proc.MayBeSame(r.Forked.PID, r.Forked.StartTime):
 		why = fmt.Sprintf("container %s (pid %d)", name, r.Forked.PID)
 	}
 	u.addImage(image, why)

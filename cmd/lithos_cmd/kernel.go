@@ -70,6 +70,9 @@ func wait(log zerolog.Logger) (actors.Exit, bool) {
 // to judge.
 func leftovers(s *spawn.Spawner, m *configs.Master) (actors.Leftovers, error) {
 	found, err := s.CommandLeftovers(setup.RecordsDir(m), m.StateDir)
+	if found.Unsure != nil {
+		return actors.Leftovers{}, found.Unsure
+	}
 	var left actors.Leftovers
 	for _, l := range found.Containers {
 		if l.Info != nil {

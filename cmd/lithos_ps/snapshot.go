@@ -161,7 +161,7 @@ func recorded(name string, record *records.Record, now time.Time) *row {
 	r := newRow(name)
 	r.Command = spawn.IsCommand(name)
 	r.Restarts = max(record.Created.Restarts-1, 0)
-	if f := record.Forked; f != nil && f.StartTime != 0 && proc.Same(f.PID, f.StartTime) {
+	if f := record.Forked; f != nil && f.StartTime != 0 && proc.MayBeSame(f.PID, f.StartTime) {
 		r.State, r.PID, r.Started = api.StateRunning, f.PID, record.Created.At
 		r.Since, r.Uptime = r.Started, now.Sub(r.Started).Seconds()
 		r.Running = &api.Version{Image: record.Created.Image, Fingerprint: record.Created.Fingerprint}

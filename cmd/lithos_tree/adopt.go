@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -18,10 +19,13 @@ import (
 // child of this process' earlier life, before an exec, is reaped like others.
 func (k *kernel) watch(pid int, startTime uint64, pidfd *os.File, ended func(actors.Exit)) error {
 	s, err := proc.ReadStat(pid)
-	if err == nil && s.PPID == os.Getpid() {
+	switch {
+	case errors.Is(err, proc.ErrGone):
+	case err != nil:
+		return err
+	case s.PPID == os.Getpid():
 		return nil
-	}
-	if err == nil && s.Stopped() {
+	case s.Stopped():
 		go awaitGoingOn(pid, startTime, ended)
 	}
 	watcher, err := k.watcher()
@@ -50,6 +54,7 @@ func awaitGoingOn(pid int, startTime uint64, told func(actors.Exit)) {
 	for {
 		time.Sleep(stoppedPause)
 		switch s, err := proc.ReadStat(pid); {
+		case err != nil && !errors.Is(err, proc.ErrGone): // the next look tells
 		case err != nil || s.StartTime != startTime || !s.Alive():
 			return // its end is told otherwise
 		case !s.Stopped():

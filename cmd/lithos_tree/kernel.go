@@ -250,7 +250,7 @@ func (k *kernel) signalChild(c actors.Child, sig syscall.Signal) error {
 // same cgroup-name but another runtime-dir their cgroups are found here, too.
 func (k *kernel) leftovers() (actors.Leftovers, error) {
 	found, err := k.spawner.Leftovers(root.RecordsDir(k.master), k.master.StateDir)
-	left := actors.Leftovers{Unknown: found.Unknown}
+	left := actors.Leftovers{Unknown: found.Unknown, Unsure: found.Unsure}
 	for _, l := range found.Containers {
 		c := actors.Leftover{Name: l.Name, StateDir: l.StateDir, Record: l.Record, PID: l.PID, StartTime: l.StartTime, Info: l.Info}
 		if l.Info != nil {
@@ -259,7 +259,10 @@ func (k *kernel) leftovers() (actors.Leftovers, error) {
 				c.Stopped = stat.Stopped() && stat.StartTime == l.StartTime
 			}
 			c.KillTimeout = time.Duration(l.Info.Created.KillTimeout * float64(time.Second))
-		} else if other := daemonOf(l.PID); other != 0 {
+		} else if other, doubt := daemonOf(l.PID); doubt != nil {
+			left.Unsure = errors.Join(left.Unsure, doubt)
+			continue
+		} else if other != 0 {
 			left.Unknown = append(left.Unknown, fmt.Sprintf("Leaving container %q (pid %d) alone: it belongs to another lithos_tree (pid %d); give each of them a cgroup-name of its own", l.Name, l.PID, other))
 			continue
 		}
@@ -269,15 +272,24 @@ func (k *kernel) leftovers() (actors.Leftovers, error) {
 }
 
 // daemonOf is the lithos_tree that a process is a child of, 0 if it is none's
-// or this one's.
-func daemonOf(pid int) int {
+// or this one's. With an error it could not be found out.
+func daemonOf(pid int) (int, error) {
+	if pid == 0 {
+		return 0, nil
+	}
 	child, err := proc.ReadStat(pid)
-	if err != nil || child.PPID == os.Getpid() {
-		return 0
+	if err == nil && child.PPID == os.Getpid() {
+		return 0, nil
 	}
-	parent, err := proc.ReadStat(child.PPID)
-	if err != nil || parent.Comm != "lithos_tree" {
-		return 0
+	var parent *proc.Stat
+	if err == nil {
+		parent, err = proc.ReadStat(child.PPID)
 	}
-	return parent.PID
+	switch {
+	case errors.Is(err, proc.ErrGone):
+		return 0, nil
+	case err != nil || parent.Comm != "lithos_tree":
+		return 0, err
+	}
+	return parent.PID, nil
 }

@@ -56,13 +56,13 @@ func parentOf(t *testing.T, name string) (parent, child int) {
 // Covers: M6
 func TestContainersOfAnotherLivingDaemonAreNoLeftovers(t *testing.T) {
 	daemon, container := parentOf(t, "lithos_tree")
-	if got := daemonOf(container); got != daemon {
-		t.Errorf("the daemon of a container is %d, want %d", got, daemon)
+	if got, err := daemonOf(container); got != daemon || err != nil {
+		t.Errorf("the daemon of a container is %d, %v, want %d", got, err, daemon)
 	}
 	_, stranger := parentOf(t, "init")
 	for what, pid := range map[string]int{"an orphan's": stranger, "our own child's": daemon, "nobody's": 0} {
-		if got := daemonOf(pid); got != 0 {
-			t.Errorf("%s daemon is %d, want none", what, got)
+		if got, err := daemonOf(pid); got != 0 || err != nil {
+			t.Errorf("%s daemon is %d, %v, want none", what, got, err)
 		}
 	}
 }

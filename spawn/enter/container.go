@@ -49,9 +49,9 @@ func (c *Container) Close() {
 	}
 }
 
-// Alive tells whether the container of a record runs.
+// Alive tells whether the container of a record runs, as far as can be found out.
 func Alive(r *records.Record) bool {
-	return r.Forked != nil && r.Forked.StartTime != 0 && proc.Same(r.Forked.PID, r.Forked.StartTime)
+	return r.Forked != nil && r.Forked.StartTime != 0 && proc.MayBeSame(r.Forked.PID, r.Forked.StartTime)
 }
 
 // Open takes hold of the container of a record.
@@ -145,7 +145,8 @@ func (c *Container) findProgram(r *records.Record) (int, error) {
 			f.Close()
 			return 0, fmt.Errorf("cannot look at the container's program (pid %d): %w", pid, err)
 		}
-		if err == nil && stat.PPID == r.Forked.PID && stat.Alive() && proc.Same(r.Forked.PID, r.Forked.StartTime) {
+		same, lookErr := proc.Same(r.Forked.PID, r.Forked.StartTime)
+		if err == nil && lookErr == nil && stat.PPID == r.Forked.PID && stat.Alive() && same {
 			c.program = f
 			return pid, nil
 		}

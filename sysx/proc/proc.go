@@ -11,8 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrGone is a process that does not exist (any more).
-var ErrGone = errors.New("no such process")
+// ErrGone is a process that does not exist (any more). It is an
+// [os.ErrProcessDone]. Any other error says that it could not be found out.
+var ErrGone = fmt.Errorf("no such process: %w", os.ErrProcessDone)
+
+// Shortage tells whether an error says nothing of what was looked at, but that the
+// host, or this process, has too little of something at the moment.
+func Shortage(err error) bool {
+	for _, errno := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN, unix.EINTR} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
 
 // Stat is what /proc/PID/stat says.
 type Stat struct {
@@ -97,10 +109,20 @@ func StartTime(pid int) (uint64, error) {
 	return s.StartTime, nil
 }
 
-// Same says whether pid is, alive, the process that started at startTime.
-func Same(pid int, startTime uint64) bool {
+// Same says whether pid is, alive, the process that started at startTime. With an
+// error it could not be found out.
+func Same(pid int, startTime uint64) (bool, error) {
 	s, err := ReadStat(pid)
-	return err == nil && s.StartTime == startTime && s.Alive()
+	if errors.Is(err, ErrGone) {
+		return false, nil
+	}
+	return err == nil && s.StartTime == startTime && s.Alive(), err
+}
+
+// MayBeSame is [Same], and true as well if it could not be found out.
+func MayBeSame(pid int, startTime uint64) bool {
+	same, err := Same(pid, startTime)
+	return same || err != nil
 }
 
 // OpenPIDFD opens a process, close-on-exec; the error is [ErrGone] if there is
@@ -118,15 +140,19 @@ func OpenPIDFD(pid int) (*os.File, error) {
 }
 
 // OpenSame opens the process pid if it is the one that started at startTime,
-// alive; otherwise the error is [ErrGone].
+// alive; if it is gone the error is [ErrGone].
 func OpenSame(pid int, startTime uint64) (*os.File, error) {
 	f, err := OpenPIDFD(pid)
 	if err != nil {
 		return nil, err
 	}
-	if !Same(pid, startTime) {
+	same, err := Same(pid, startTime)
+	if err == nil && !same {
+		err = ErrGone
+	}
+	if err != nil {
 		f.Close()
-		return nil, ErrGone
+		return nil, err
 	}
 	return f, nil
 }

@@ -98,8 +98,10 @@ func TestOneProcess(t *testing.T) {
 	if own, err := StartTime(os.Getpid()); err != nil || own > started {
 		t.Errorf("this process started at %d, its child at %d, %v", own, started, err)
 	}
-	if !Same(pid, started) || Same(pid, started+1) {
-		t.Error("the process is not recognised by its start time")
+	for start, want := range map[uint64]bool{started: true, started + 1: false} {
+		if same, err := Same(pid, start); same != want || err != nil {
+			t.Errorf("the process is not recognised by its start time: %v, %v", same, err)
+		}
 	}
 	if _, err := OpenSame(pid, started+1); !errors.Is(err, ErrGone) {
 		t.Errorf("opened a process with another start time: %v", err)
@@ -119,7 +121,7 @@ func TestOneProcess(t *testing.T) {
 		t.Error(err)
 	}
 	s := zombie(t, pid)
-	if s.WaitStatus.Signal() != unix.SIGTERM || s.StartTime != started || Same(pid, started) {
+	if s.WaitStatus.Signal() != unix.SIGTERM || s.StartTime != started || MayBeSame(pid, started) {
 		t.Errorf("the zombie is %+v", *s)
 	}
 	if exit := reap(t); exit.PID != pid || exit.Status.Signal() != unix.SIGTERM {
@@ -196,5 +198,36 @@ func TestReadFile(t *testing.T) {
 	}
 	if _, err := ReadFile("/proc"); !errors.Is(err, unix.EISDIR) {
 		t.Errorf("a directory: %v", err)
+	}
+}
+
+// A look that fails for want of descriptors is no process that is gone.
+func TestShortageIsNoEnd(t *testing.T) {
+	pid := os.Getpid()
+	started, err := StartTime(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	same, sameErr := Same(pid, started)
+	maybe := MayBeSame(pid, started)
+	_, openErr := OpenSame(pid, started)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if same || !Shortage(sameErr) || errors.Is(sameErr, ErrGone) || !maybe {
+		t.Errorf("is it the same? %v, %v, perhaps %v", same, sameErr, maybe)
+	}
+	if !Shortage(openErr) || errors.Is(openErr, os.ErrProcessDone) {
+		t.Errorf("opened: %v", openErr)
+	}
+	if same, err := Same(pid, started); !same || err != nil {
+		t.Errorf("afterwards: %v, %v", same, err)
 	}
 }
