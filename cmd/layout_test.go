@@ -34,7 +34,7 @@ var layers = map[string][]string{
 // topLevel is everything that may lie in the root of the repository.
 var topLevel = []string{
 	"cmd", "actors", "spawn", "sysx", "configs", "bench", "examples",
-	"docs", "packaging", ".ci",
+	"docs", "packaging", "findings", ".ci",
 	"go.mod", "go.sum", "Makefile", "README.md", "LICENSE", ".gitignore",
 }
 

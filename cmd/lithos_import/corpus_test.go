@@ -106,6 +106,8 @@ func changes(t *testing.T) map[string]sample {
 		"gzip":                      {layers: [][]byte{archive(t, file("f", "1"))}, how: "gzip"},
 		"attributes":                {layers: [][]byte{archive(t, entry{name: "a", xattrs: map[string]string{"user.a": "1", "user.b": "\x00\xff"}}, entry{name: "b", kind: tar.TypeDir, xattrs: map[string]string{"user.c": "3"}})}, disk: true},
 		"set-user-id, if asked for": {layers: [][]byte{archive(t, entry{name: "s", mode: 0o4755}, entry{name: "g", mode: 0o2711})}, args: []string{"--keep-setuid"}},
+		"whiteout through an own link": {layers: [][]byte{archive(t, dir("lib"), file("lib/f", "1"), dir("usr/lib"), file("usr/lib/f", "2")), archive(t, symlink("lib", "usr/lib"), file("lib/.wh.f", ""))}, differs: map[string]string{
+			"usr/lib/f": "umoci removes it; the whiteout names lib/f, which went with the directory lib"}},
 		"set-user-id": {layers: [][]byte{archive(t, entry{name: "s", mode: 0o4755})}, differs: map[string]string{
 			"s": "set-id bits are taken off unless asked for"}},
 		"devices": {layers: [][]byte{archive(t, entry{name: "dev/null", kind: tar.TypeChar}, entry{name: "jail/null", kind: tar.TypeChar}, hardlink("jail/same", "jail/null"))}, differs: map[string]string{
@@ -183,7 +185,7 @@ func TestCorpus(t *testing.T) {
 	base := corpusBase(t)
 	corpus := changes(t)
 	maps.Copy(corpus, packed(t))
-	if len(corpus) < 75 {
+	if len(corpus) < 80 {
 		t.Fatalf("the corpus has %d images", len(corpus))
 	}
 	for _, name := range slices.Sorted(maps.Keys(corpus)) {
