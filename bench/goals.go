@@ -96,7 +96,7 @@ func (r *Result) goalTable() string {
 		}
 	}
 	for _, n := range r.Notes {
-		// What a program said may have anything in it.
+		// The text of a program may contain any characters.
 		fmt.Fprintf(&b, "\nNot measured: %s\n", strings.NewReplacer("\n", " ", "|", " ", "<", " ").Replace(n))
 	}
 	return b.String()

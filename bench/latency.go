@@ -197,8 +197,8 @@ func (h *host) limitSubject(name string) *subject {
 	}}
 }
 
-// kills measures so many restarts, or what can be had of them in some seconds;
-// what goes wrong is noted.
+// kills measures that many restarts, or as many as fit into some seconds; it
+// notes errors.
 func (b *bench) kills(name string, s *subject, times int) {
 	begin := time.Now()
 	for i, most := 0, times; i < most; i++ {

@@ -23,7 +23,7 @@ type Result struct {
 	Machine  Machine           `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	Series   []*Series         `json:"series"`
-	Notes    []string          `json:"notes,omitempty"` // what could not be measured, and why
+	Notes    []string          `json:"notes,omitempty"` // missing measurements, and why
 
 	names map[string]string // paths of this machine: what notes have in their place
 }

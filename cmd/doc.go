@@ -1,5 +1,5 @@
 // Package cmd holds the programs, one a folder: their flags, their wiring and
-// their exit codes. What they do is in the layers below; cmd/e2e tests the
+// their exit codes. Their work is done in the layers below. cmd/e2e tests the
 // real programs on real containers.
 //
 // The package itself is only a test, of the repository's layout.

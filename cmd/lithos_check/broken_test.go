@@ -32,7 +32,7 @@ func TestBrokenCorpusByTheProgram(t *testing.T) {
 			plan, problems := configs.Load(configs.Options{MasterFile: master, Excerpts: true})
 			want := sorted(problems)
 			inspected := want
-			if plan != nil { // what images lack is found beside it
+			if plan != nil { // problems of images are found beside it
 				inspected = sorted(append(problems, inspect.Plan(plan)...))
 			}
 
@@ -50,7 +50,7 @@ func TestBrokenCorpusByTheProgram(t *testing.T) {
 			if problems.HasErrors() && (code != exitErrors || told.OK) {
 				t.Errorf("exit code %d, ok is %v", code, told.OK)
 			}
-			// What Load found must be there as it is, in its order.
+			// The problems of Load must be there unchanged, in their order.
 			rest := told.Problems
 			for _, w := range want {
 				i := 0

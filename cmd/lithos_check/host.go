@@ -136,7 +136,7 @@ func checkKeys(plan *configs.Plan) configs.Problems {
 		for _, k := range keys {
 			k.Wipe()
 		}
-		// Who is not root may not read it, and can't know.
+		// Only root can be expected to read it.
 		if err != nil && !errors.Is(err, fs.ErrPermission) {
 			problems = append(problems, configs.Problem{File: s.File, Path: "secrets-private-key", Sandbox: s.Name, Severity: configs.SeverityWarning, Text: err.Error()})
 		}

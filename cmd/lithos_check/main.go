@@ -69,7 +69,7 @@ type result struct {
 	problems configs.Problems
 	plan     *configs.Plan // nil with --check-container, or if there is none
 	summary  string        // of what has no problem
-	host     []string      // what -v tells of the host
+	host     []string      // lines of -v about the host
 }
 
 func (r *result) checkContainers(files []string) {
@@ -121,8 +121,8 @@ func counts(plan *configs.Plan) string {
 	return report.Count(len(plan.Sandboxes), "sandbox") + ", " + report.Count(processes, "process") + ", " + report.Count(containers, "container")
 }
 
-// print shows what was found to people. What is right is only said to who
-// looks at it, so that scripts and cron are quiet.
+// print shows the findings to people. It confirms success only on a terminal, so
+// that scripts and cron are quiet.
 func (r *result) print(o *options, stdout, stderr *os.File) error {
 	if o.verbose {
 		if err := r.tellAll(stdout); err != nil {

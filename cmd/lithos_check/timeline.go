@@ -24,10 +24,10 @@ type timeline struct {
 	RestartTimeout float64   `json:"restart_timeout"`
 	RestartBackoff *backoff  `json:"restart_backoff,omitempty"`
 	Tries          []attempt `json:"tries"`
-	// What every later wait is, once it grows no more.
+	// Each later delay, once it has reached its maximum.
 	Steady attempt `json:"steady"`
 
-	// What all restarts of the host share, which may make each of them later.
+	// The budget that all restarts of the host share. It may delay each of them.
 	RestartBudget *budget `json:"restart_budget,omitempty"`
 
 	container *configs.Container
@@ -61,7 +61,7 @@ func tellTimeline(o *options, stdout, stderr *os.File) int {
 	plan, problems := reader.Load(o.loading())
 	c, err := restarted(plan, o.timeline)
 	if err != nil {
-		_ = report.For(stderr).Print(problems) // what is wrong may be the reason
+		_ = report.For(stderr).Print(problems) // the problems may be the reason
 		fmt.Fprintf(stderr, "lithos_check: %v\n", err)
 		return exitErrors
 	}

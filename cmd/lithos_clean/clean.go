@@ -223,7 +223,8 @@ func (v *view) why(d *images.Dir, k *candidate) []string {
 			k.name = name
 		}
 	}
-	// What is mounted in it, or runs from it, has it under its present name.
+	// Mounts in it, and programs that run from it, have it under its present
+	// name.
 	why := v.use.why(filepath.Join(d.Real, k.entry.Name), k.entry.ID)
 	if len(why) > 0 || k.name == k.entry.Name {
 		return why
@@ -266,7 +267,7 @@ func (c *cleaner) unused(v *view, d *images.Dir, s *shelf.Dir) []*candidate {
 // depth says how far below an image a change is looked for, directories.
 const depth = 32
 
-// recent is --keep-recent. What can't be looked at may be new.
+// recent is --keep-recent. A candidate that cannot be inspected may be recent.
 func (c *cleaner) recent(k *candidate) bool {
 	if c.o.keep == 0 || k.left {
 		return false

@@ -1,7 +1,8 @@
-// Command lithos_clean shows which images are used or not, and removes those
-// that are not. Which ones the configs and their history ask to keep is said
-// by configs/images; here are the flags, what runs on this machine at this
-// moment (inuse.go), and the order of steps that makes a removal safe beside
-// everything that goes on meanwhile (remove.go). What may be on a file system that
-// does not answer is looked at by look.go, in a process apart.
+// Command lithos_clean lists used and unused images and removes the unused ones.
+//
+// configs/images says which images the configs and their history keep. This
+// package has the flags, the images in use on this machine (inuse.go), and the
+// steps that make a removal safe beside reloads, switches and uploads
+// (remove.go). A process apart inspects file systems that may not answer
+// (look.go).
 package main

@@ -225,7 +225,7 @@ func bind(t *testing.T, from, to string) {
 	must(t, os.MkdirAll(to, 0o755))
 	must(t, unix.Mount(from, to, "", unix.MS_BIND, ""))
 	t.Cleanup(func() {
-		// What it is in may have another name by now.
+		// Its directory may have been renamed.
 		paths, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(to)), "*", filepath.Base(to)))
 		for _, path := range append(paths, to) {
 			_ = unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)

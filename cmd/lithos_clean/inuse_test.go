@@ -74,7 +74,7 @@ func TestImagesOfRunningContainersAreKept(t *testing.T) {
 	}
 }
 
-// What runs is used, also if nothing else says so.
+// An image of a running container is used, even if nothing else says so.
 //
 // Covers: S1
 func TestUsedListsRunningImages(t *testing.T) {

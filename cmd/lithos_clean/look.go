@@ -55,9 +55,9 @@ func (e *silentError) Error() string {
 	return fmt.Sprintf("the file system of %q does not answer (not within %s); is its server gone?", e.path, e.limit)
 }
 
-// inDir does something in an image-dir, or gives a silentError. What was given up
-// may be done later, if this process is still there: whoever removes or renames
-// there looks whether it is the same directory still.
+// inDir works in an image-dir, or returns a silentError. An abandoned call may
+// still be carried out as long as this process lives: code that removes or
+// renames compares the directory's identity first.
 func inDir[V any](calls *patient.Calls[string], s *shelf.Dir, dir string, f func() (V, error)) (V, error) {
 	type result struct {
 		v   V
@@ -81,9 +81,9 @@ func rootOf(pid int) (shelf.ID, error) {
 	return proc.Patiently(pid, func() (shelf.ID, error) { return shelf.Identify("/proc/" + strconv.Itoa(pid) + "/root") })
 }
 
-// harmless tells of a process that can't be looked at that it has the root
-// directory of this one, or descends from a container's PID 1, which was seen. What
-// is read for that has never to wait for an exec.
+// harmless reports whether a process that cannot be inspected has the root
+// directory of this one, or descends from a PID 1 that was inspected. It reads
+// only files that never block on an exec.
 func harmless(pid int, ours string, seen map[int]bool) bool {
 	if theirs, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/mountinfo"); err == nil && ours != "" && string(theirs) == ours {
 		return true

@@ -14,8 +14,8 @@ import (
 	"lithos/sysx/shelf"
 )
 
-// An unused image is removed in these steps, so that whoever begins to use it
-// meanwhile either finds it whole or does not find it:
+// An unused image is removed in these steps. A container that starts meanwhile
+// finds it either whole or not at all:
 //
 //	lock the image-dir against another lithos_clean
 //	   │  what an interrupted run set aside and is used: gets its name back
@@ -29,8 +29,8 @@ import (
 //	unlock the processes-dir
 //	remove the others (may take long)
 //
-// An upload or a config that comes later finds no image of that name, and says
-// so. What is interrupted stays hidden, and the next run goes on with it.
+// A later upload or config finds no image of that name and reports it. After an
+// interruption the image stays hidden, and the next run continues.
 
 // delete is --delete-unused.
 func (c *cleaner) delete() {
@@ -92,8 +92,8 @@ func (c *cleaner) dryRun(v *view, list []*candidate) {
 	})
 }
 
-// hidden is the name that an image is set aside under. Who has the image's name
-// finds it, also if that is too long to be part of another one.
+// hidden is the name under which an image is set aside. It follows from the
+// image's name, also from one that is too long to be extended.
 func hidden(base string) string {
 	const most = 255 // bytes of a file name
 	if len(prefix)+len(base) <= most {

@@ -14,8 +14,8 @@ import (
 	"lithos/sysx/shelf"
 )
 
-// Whatever others do between two steps of a removal, an image that they use
-// is there, under its name and whole.
+// An image that others begin to use between two steps of a removal is there,
+// under its name and whole.
 //
 // Covers: S2
 func TestImageUsedMeanwhileIsKept(t *testing.T) {

@@ -83,7 +83,7 @@ func (r *report) problem(dir string, p images.Problem) {
 		return
 	}
 	r.told[it] = true
-	// What the configs say wrong is found first and has to be put right first.
+	// A config error has to be corrected first.
 	if p.Config {
 		r.code = exitConfig
 	} else if r.code == exitOK {

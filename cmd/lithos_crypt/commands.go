@@ -27,7 +27,7 @@ func encrypt(o *options, stdin *os.File, stdout, _ io.Writer) error {
 		if !o.keepNewline {
 			data = dropNewline(data)
 		}
-		// What failed to write into a pipe or a file leaves it empty.
+		// A failed write into a pipe or a file leaves it empty.
 		if len(data) == 0 {
 			return errors.New(`the secret is empty: if it is meant to be, give it by --data ""`)
 		}

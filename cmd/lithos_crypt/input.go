@@ -14,8 +14,8 @@ import (
 // reading a device for ever.
 const maxInput = 1 << 20
 
-// readData gives what --data, --data-file or standard input has. What says
-// what that is.
+// readData returns the text of --data, --data-file or standard input. The
+// argument names that text in errors.
 func (o *options) readData(what string, stdin *os.File) ([]byte, error) {
 	switch {
 	case o.given["--data"]:

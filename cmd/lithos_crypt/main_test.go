@@ -122,7 +122,7 @@ func TestCiphertextsDiffer(t *testing.T) {
 	}
 }
 
-// What must not be seen in ps comes by standard input or from a file.
+// A secret that must not appear in ps comes by standard input or from a file.
 //
 // Covers: J8, R7
 func TestSecretIsReadFromInput(t *testing.T) {
@@ -243,7 +243,7 @@ func TestErrorMessages(t *testing.T) {
 		name, stdin string
 		args        []string
 		code        int
-		want        string // what stderr begins with
+		want        string // the beginning of stderr
 	}{
 		{"no command", "", nil, 2, "Usage: lithos_crypt encrypt"},
 		{"unknown command", "", []string{"seal"}, 2, "lithos_crypt: there is no command \"seal\": it is encrypt, decrypt or check-key, and comes first\nTry lithos_crypt --help\n"},

@@ -17,7 +17,7 @@ type stdio struct {
 	terminal *terminal.Terminal // nil = none
 	inside   [3]*os.File        // for the program
 	own      []*os.File         // of those, what is closed here when it runs
-	in       *os.File           // what standard input is copied to, nil = nothing
+	in       *os.File           // the destination of standard input, nil = none
 	outs     []*output
 }
 
@@ -91,8 +91,8 @@ func (s *stdio) start() {
 	if s.terminal != nil {
 		s.terminal.Start(0)
 	} else {
-		// Who is at the other end of what the program has itself has to
-		// notice when the program closes it.
+		// The peer of a descriptor that the program has must see the program
+		// close it.
 		letGo(s.inside)
 	}
 	if s.in != nil {

@@ -24,7 +24,7 @@ func TestCommandLine(t *testing.T) {
 		name           string
 		args           []string
 		code           int
-		stdout, stderr string // what it begins with
+		stdout, stderr string // its beginning
 	}{
 		{"R8 help", []string{"--help"}, 0, "Usage: lithos_mkdev DIR\n", ""},
 		{"R8 version", []string{"--version"}, 0, "dev\n", ""},

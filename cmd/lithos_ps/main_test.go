@@ -268,7 +268,7 @@ func TestInstancesWithoutADaemon(t *testing.T) {
 	}
 }
 
-// What can't be read is not shown as stopped.
+// An unreadable record is not shown as stopped.
 //
 // Covers: R9
 func TestUnreadableRecords(t *testing.T) {

@@ -31,7 +31,7 @@ const (
 type monitor struct {
 	view          view
 	rows, columns int
-	key           byte // what it is sorted by, see orders
+	key           byte // the order of the rows, see orders
 	from          int  // the first instance that is shown
 	now, before   *snapshot
 	err           error

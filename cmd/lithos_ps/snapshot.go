@@ -71,8 +71,8 @@ func fromDaemon(status *api.Status) *snapshot {
 	return s
 }
 
-// fromFiles is the snapshot without a daemon. Who may not read the records is
-// told so: what runs would be shown as stopped.
+// fromFiles makes the snapshot without a daemon. Unreadable records are an error:
+// running containers would be shown as stopped.
 func fromFiles(m *configs.Master) (*snapshot, error) {
 	if _, err := os.ReadDir(recordsDir(m)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("lithos_tree does not run, and what it left can't be read (root can): %w", err)

@@ -22,8 +22,8 @@ type story struct {
 	Source string `json:"source"`
 	// Instance is absent where it is gone, and only its deaths are known.
 	Instance *row        `json:"instance,omitempty"`
-	Asks     []string    `json:"asks,omitempty"` // what its config asks for
-	Waits    string      `json:"waits"`          // what it waits for now
+	Asks     []string    `json:"asks,omitempty"` // limits and rights of its config
+	Waits    string      `json:"waits"`          // the event that it waits for now
 	Deaths   []api.Death `json:"deaths"`         // the newest first
 
 	at time.Time
@@ -45,7 +45,7 @@ func tellWhy(ctx context.Context, o *options, master *configs.Master, s *snapsho
 		return fmt.Errorf("there is no instance %q, and none of that name died lately; lithos_ps lists all: %s",
 			o.why, strings.Join(similar(s, o.why), ", "))
 	}
-	// What a config says is worth to be told only where it can be read.
+	// The config is worth a line only if it can be read.
 	plan, _ := reader.Load(configs.Options{MasterFile: master.File})
 	if in := wanted(plan)[o.why]; in != nil {
 		t.Asks = asks(in.Container)

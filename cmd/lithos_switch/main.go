@@ -52,7 +52,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	return exitOK
 }
 
-// What became of the file, for --json.
+// The status of the file, for --json.
 const (
 	statusRefused   = "refused"
 	statusChecked   = "checked"   // with --dry-run
@@ -157,8 +157,8 @@ func sandboxOf(plan *configs.Plan, name string) *configs.Sandbox {
 	return nil
 }
 
-// compare is --dry-run. What runs is taken to be what the files say that are
-// in place.
+// compare is --dry-run. It assumes that the files in place describe the running
+// containers.
 func (s *switcher) compare(wanted *configs.Sandbox) error {
 	plan, _ := reader.Load(configs.Options{MasterFile: s.master})
 	s.steps = configs.Compare(sandboxOf(plan, s.sandbox), wanted)
@@ -205,7 +205,7 @@ func (s *switcher) show() {
 	if s.json {
 		return
 	}
-	// What can't be written to standard error can't be told either.
+	// A failed write to standard error cannot be reported.
 	_ = report.For(s.stderr).Print(s.problems)
 	if summary := report.Summary(s.problems); summary != "" {
 		fmt.Fprintln(s.stderr, summary)

@@ -82,7 +82,7 @@ b: 4 replaced, 3 staying, 1 unknown (the config in place has errors)
 	}
 }
 
-// What can go wrong leaves the old file as it is, and nothing beside it.
+// Each failure leaves the old file as it is, and nothing beside it.
 //
 // Covers: O9
 func TestFileIsReplacedAtomically(t *testing.T) {
@@ -103,7 +103,7 @@ func TestFileIsReplacedAtomically(t *testing.T) {
 	if info, _ := os.Stat(target); info.Mode() != 0o644 {
 		t.Errorf("a new file has mode %v", info.Mode())
 	}
-	// What a crash left is no obstacle, not even a link to somewhere else.
+	// The remains of a crash are no obstacle, not even a link to somewhere else.
 	victim := filepath.Join(t.TempDir(), "victim")
 	if err := os.WriteFile(victim, []byte("safe"), 0o600); err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ type watch struct {
 	before map[string]*api.Exit
 	// generation is the reading of the files that is waited for.
 	generation uint64
-	shown      map[string]string // what was said of each instance last
+	shown      map[string]string // the last text printed about each instance
 	line       int               // length of the line of progress on a terminal
 	lost       error             // why the daemon does not answer
 }

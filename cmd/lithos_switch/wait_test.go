@@ -143,8 +143,8 @@ func TestDeathOfTheOldVersionIsNotCounted(t *testing.T) {
 	}
 }
 
-// What ended before the switch is not taken for its failure, nor the other way
-// round, whatever the clock says: it may be set meanwhile.
+// A death before the switch is not counted as a failure of the new version, nor
+// the reverse. The clock does not matter: it may be set meanwhile.
 //
 // Covers: O9, R5
 func TestClockChangesDoNotMatter(t *testing.T) {
@@ -194,8 +194,8 @@ func TestLastReportOfTheOldVersion(t *testing.T) {
 	}
 }
 
-// What the daemon can't use any more leaves the version before up, which is not
-// what was asked for.
+// A file that the daemon can no longer use leaves the old version up, which is
+// not the wanted one.
 //
 // Covers: D12, O9
 func TestFrozenVersionIsNotUp(t *testing.T) {

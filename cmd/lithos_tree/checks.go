@@ -143,7 +143,7 @@ func (k *kernel) runCheck(ctx context.Context, name string, c *configs.Check) er
 	output := make(chan string, 1)
 	go func() { output <- lastLine(read) }()
 	status, err := k.awaitHelper(ctx, pidfd, ended)
-	// What the program left running may hold the other end of the pipe.
+	// Children of the program may hold the other end of the pipe.
 	_ = read.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	said := <-output
 	if err != nil {

@@ -51,7 +51,7 @@ const (
 	fileControl  = "control"      // the listening control socket
 	fileProgram  = "program"      // of the one that hands over, to hand back
 	fileHold     = "hold-signals" // its end ends the hold
-	fileHoldMask = "hold-answer"  // what the holder says
+	fileHoldMask = "hold-answer"  // the output of the holder
 )
 
 // takeHandover is what the program before this one in the same process has left;

@@ -134,9 +134,9 @@ func (k *kernel) readRecord(path string) (record *records.Record, err error) {
 	return record, err
 }
 
-// settingUp: the program's start is in the record as soon as it is executed. That
-// line may be missing because the disk was full, so the processes are asked too:
-// who can't be sure does not say yes.
+// settingUp reports whether the container's program has not been executed yet.
+// The record has a line of the start. That line is missing after a full disk, so
+// the processes are inspected too; in doubt the answer is no.
 func (k *kernel) settingUp(path string) (bool, error) {
 	r, err := k.readRecord(path)
 	switch {

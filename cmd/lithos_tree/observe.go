@@ -27,8 +27,8 @@ import (
 	"lithos/sysx/sock"
 )
 
-// observers are what tells others what happens. What of it can't be had is an
-// error in the log: without it the daemon does its work all the same.
+// observers export the state of the daemon. A failed one is logged, and the
+// daemon works without it.
 type observers struct {
 	log      zerolog.Logger
 	board    *status.Board

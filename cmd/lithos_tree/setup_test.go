@@ -12,7 +12,7 @@ import (
 	"lithos/sysx/lockfile"
 )
 
-// What a killed daemon was about to execute has its lock for a moment longer.
+// A child that a killed daemon was about to execute keeps its lock for a moment.
 //
 // Covers: K12, N12
 func TestStartWaitsForTheLockOfADeadDaemon(t *testing.T) {

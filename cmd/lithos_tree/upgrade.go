@@ -103,7 +103,7 @@ func (u *upgrader) run() {
 				continue
 			}
 			if errors.Is(err, errReplaced) {
-				break // whoever replaced it has asked for a reload meanwhile: that one is tried
+				break // replaced again, and a reload is pending: that program is tried
 			}
 			if err == nil {
 				sig, err = u.upgrade()
@@ -157,7 +157,7 @@ func (u *upgrader) try(ctx context.Context) error {
 	if errors.Is(err, errSilent) {
 		u.silent = before
 	}
-	// What was tried is of no interest then, however it went.
+	// The result of this trial no longer matters.
 	if now, statErr := os.Stat(u.path); statErr == nil && !sameProgram(before, now) {
 		return errReplaced
 	}
@@ -169,7 +169,7 @@ func (u *upgrader) try(ctx context.Context) error {
 func (u *upgrader) upgrade() (os.Signal, error) {
 	u.log.Warn().Msgf("Another lithos_tree is in %s: it takes over from this one (%s)", u.path, version)
 	held := u.hold()
-	// What came before the hold is delivered by now, or by the end of Stop.
+	// Signals from before the hold are delivered by now, or by the end of Stop.
 	signal.Stop(u.signals)
 	for len(u.signals) > 0 {
 		if sig := <-u.signals; sig == syscall.SIGTERM || sig == syscall.SIGINT {
@@ -180,7 +180,7 @@ func (u *upgrader) upgrade() (os.Signal, error) {
 			return sig, nil
 		}
 	}
-	// Who asks for a reload now gets it from the next one.
+	// The next program serves reloads that are asked for now.
 	go func() {
 		for range u.requests {
 		}
@@ -223,7 +223,7 @@ func heldSignals() (list []syscall.Signal) {
 
 // holdForParent is that child.
 func holdForParent(stdin io.Reader, stdout, stderr io.Writer) int {
-	// Whoever means the daemon by its name must not end this one.
+	// A signal to the daemon by its name must not end this process.
 	signal.Ignore(root.Signals...)
 	if err := sighold.Hold(os.Getppid(), heldSignals(), holdPatience, stdin, stdout); err != nil {
 		fmt.Fprintln(stderr, err)

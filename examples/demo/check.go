@@ -127,7 +127,8 @@ func (c *checker) killed() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// What lived longer than the restart-timeout, a second, comes back at once.
+	// A program that lived longer than its restart-timeout, a second, restarts at
+	// once.
 	err = c.wait(func() error {
 		if time.Since(c.started) < time.Second {
 			return fmt.Errorf("the instances are too young")
@@ -317,9 +318,8 @@ func (c *checker) stopped() (string, error) {
 	return fmt.Sprintf("TERM: exit code 0 after %s; no process, mount, cgroup, socket or state is left", took), nil
 }
 
-// runFiles are the files that the daemon left in its runtime directory, without
-// those that are for the next one: its counters, how containers died, the good
-// configs.
+// runFiles are the files of the daemon in its runtime directory, without those
+// for the next daemon: counters, deaths, good configs.
 func (c *checker) runFiles() ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(c.path("run"), func(path string, d fs.DirEntry, err error) error {

@@ -97,8 +97,8 @@ func waitFor(seconds float64, f func() error) error {
 	}
 }
 
-// checkEnd is an error if a stopped daemon left something. What it left is
-// taken away then.
+// checkEnd returns an error if a stopped daemon left processes, mounts or groups,
+// and removes them.
 func (h *host) checkEnd() error {
 	left, err := h.leftovers()
 	if err == nil && len(left) > 0 {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// What the steps in check.go look at.
+// Helpers of the steps in check.go.
 
 // settled waits until exactly n instances run, with their programs, and
 // checks that those in kept are the same processes as before.

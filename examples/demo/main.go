@@ -35,8 +35,8 @@ func main() {
 	o.dir = os.Getenv("DEMO_DIR")
 	o.port = os.Getenv("DEMO_PORT")
 
-	// All that ends a program, so that none leaves the host behind. What comes
-	// while it is being made is kept until it can be taken away.
+	// All signals that end a program, so that none leaves the host behind.
+	// Signals during its creation wait until it can be removed.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 

@@ -1,16 +1,13 @@
-// Command walk does what a page of documentation tells its reader to do, and
-// fails where something else comes out than the page shows.
+// Command walk executes a page of documentation and fails if the output differs
+// from the page.
 //
 // A page has fenced blocks:
 //
 //	```sh      commands, which one bash runs as they stand
 //	```text    what the commands before it print; … stands for anything, a line
-//	           with nothing else for any number of lines. What does not come out
-//	           at once may do so in half a minute: commands are run again.
+//	           with nothing else for any number of lines. Commands are repeated
+//	           for half a minute until the output fits.
 //	```yaml    a file, whose path is the comment in its first line
-//
-// A line <!-- mark: TEXT --> tells how long it took to come there and how many
-// commands and files it were.
 package main
 
 import (
@@ -164,8 +161,7 @@ func shell(text string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", text)
-	// What is left in the background with the pipe in its hands is a mistake
-	// of the page.
+	// A background process that holds the pipe is a mistake of the page.
 	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What an argument can be completed to. The empty one is: nothing is known.
+// The kinds of completions of an argument. The empty one means: unknown.
 const (
 	files     = "file"
 	dirs      = "dir"
@@ -18,8 +18,8 @@ const (
 
 var (
 	choice = regexp.MustCompile(`^([a-z]+(?:, [a-z]+)+ or [a-z]+)(?:$|[;.])`)
-	// What stands for files and directories in the pages, also in the usage
-	// of lithos_crypt and lithos_import.
+	// Placeholders of files and directories in the pages, also in the usage of
+	// lithos_crypt and lithos_import.
 	byArgument = map[string]string{
 		"FILE": files, "KEY": files, "KEY.PUB": files, "SOURCE": files, "DIR": dirs,
 		"SANDBOX": sandboxes, "SANDBOX/PROCESS": processes, "SANDBOX/PROCESS.INDEX": instances, "INSTANCE": instances,

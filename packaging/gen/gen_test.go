@@ -178,7 +178,7 @@ func TestBashCompletes(t *testing.T) {
 	}
 }
 
-// What a person tried in these shells, which the tests do without.
+// Checks by hand in these shells, which the tests do without.
 func TestZshAndFish(t *testing.T) {
 	for _, c := range []struct {
 		made  string

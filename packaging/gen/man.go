@@ -47,7 +47,7 @@ func purpose(p *page) string {
 }
 
 func body(b *strings.Builder, p *page, section string) {
-	after := heading // what was written last
+	after := heading // the kind of the last line written
 	for _, block := range p.blocks {
 		switch block.kind {
 		case heading:

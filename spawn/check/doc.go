@@ -1,11 +1,11 @@
-// Package check asks containers whether they serve.
+// Package check probes containers: do they serve?
 //
-// A container may be hostile. It is asked from the network that its program is
-// in, with sockets that are made there, so it can't have the supervisor reach
-// what it can't reach itself. An answer is read up to a limit, in size and in
-// time, and only numbers of it are passed on. Redirections are not followed.
+// A container may be hostile. It is probed from its own network, by sockets made
+// there, so that it cannot make the supervisor reach a service that it cannot
+// reach itself. An answer is read up to a limit of size and time, and only
+// numbers of it are passed on. Redirections are not followed.
 //
-// What belongs here: asking once. When, how often and what follows: not. To run
-// a program in a container is the work of lithos_exec, see package enter; here
-// is how it is started for that.
+// Scope: one probe. Out of scope: when, how often, and the consequences.
+// lithos_exec runs a program in a container, see package enter; this package has
+// the command line for it.
 package check

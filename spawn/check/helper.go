@@ -22,7 +22,7 @@ type Helper struct {
 	Output  *os.File // standard output and error
 }
 
-// What lithos_exec exits with if the program had no exit code.
+// The exit codes of lithos_exec when the program has none.
 const (
 	CodeTimeout = 124
 	CodeNotRun  = 125

@@ -35,7 +35,7 @@ func Run(name string, work func() (code int)) {
 func child(work func() int) {
 	unix.CloseOnExec(resultFD)
 	code := work()
-	// Who reads them must not wait for this process' end.
+	// The readers of the output must not wait for the end of this process.
 	_ = os.Stdout.Close()
 	_ = os.Stderr.Close()
 	_, _ = unix.Write(resultFD, []byte{byte(code)})

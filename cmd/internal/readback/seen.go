@@ -1,12 +1,12 @@
-// Package readback compares what a container's config asks for with what the kernel
-// shows of the container that runs: limits, ids, capabilities, namespaces and
-// mounts. It is for who wants to be sure; the daemon tells by itself of each limit
-// that it could not set (requirement M3).
+// Package readback compares the config of a running container with the kernel's
+// view of it: limits, ids, capabilities, namespaces and mounts. It is a second
+// opinion: the daemon itself reports each limit that it could not set
+// (requirement M3).
 //
-// What a program may take away from itself is no difference: a lower limit of open
-// files, or another user where it began as root. What no one can see from outside is
-// not looked at: the environment, what a seccomp filter holds back, which directory
-// of the host a volume shows.
+// A restriction that a program put on itself is not a difference: a lower limit
+// of open files, or another user after a start as root. Three things cannot be
+// seen from outside and are not compared: the environment, the rules of a seccomp
+// filter, and the host directory of a volume.
 package readback
 
 import (

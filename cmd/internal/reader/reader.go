@@ -31,7 +31,7 @@ type Reader struct {
 	Answered func(images []string)
 
 	patience time.Duration // 0 = Patience
-	program  []string      // what to execute, nil = this program if [Main] was called
+	program  []string      // the command line, nil = this program if [Main] was called
 
 	calls  sync.Mutex // one Read at a time
 	mu     sync.Mutex

@@ -21,7 +21,8 @@ var serves bool
 // process that does so, and does not return, if it was started for that.
 func Main() {
 	if len(os.Args) == 2 && os.Args[0] == "lithos_images" && os.Args[1] == argument {
-		// Whoever asks may get these from a terminal; this one goes with it.
+		// The caller may get these from a terminal; this process ends with the
+		// caller.
 		signal.Ignore(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE)
 		serve(os.Stdin, os.Stdout, configs.ReadImageFile)
 		os.Exit(0)
@@ -29,8 +30,8 @@ func Main() {
 	serves = true
 }
 
-// serve says that it is there, and answers requests until there are no more. What
-// hangs does not keep it.
+// serve announces itself and answers requests until there are no more. A hanging
+// request does not delay it.
 func serve(in io.Reader, out io.Writer, read func(configs.ImageFile) configs.ImageText) {
 	s := &server{out: out, read: read, queues: map[string][]request{}}
 	s.answer(answer{})
@@ -84,5 +85,5 @@ func (s *server) answer(a answer) {
 	line, _ := json.Marshal(a) // strings only
 	s.writes.Lock()
 	defer s.writes.Unlock()
-	_, _ = s.out.Write(append(line, '\n')) // who does not listen any more is gone
+	_, _ = s.out.Write(append(line, '\n')) // a failed write means that the caller is gone
 }
