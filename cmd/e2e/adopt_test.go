@@ -54,7 +54,7 @@ func TestNextDaemonAdoptsContainersOfAKilledOne(t *testing.T) {
 			}
 		}
 	}
-	// What has no record and no process is dangling.
+	// A group without a record and a process is dangling.
 	must(t, os.MkdirAll(h.path("run/state/box/gone.0"), 0o755))
 	// One is gone from the config meanwhile.
 	h.processes("box", strings.Replace(app, "image:", "instances: 2\n  image:", 1))
@@ -124,8 +124,8 @@ func TestKilledDaemonRefusesNoConnection(t *testing.T) {
 	}
 }
 
-// What ends while there is no daemon is learnt of by the next one, and does not
-// start sooner for that; also what had ended before.
+// The next daemon learns of an exit that happened without a daemon, and the
+// restart is not earlier for that; the same holds for exits before that.
 //
 // Covers: K12, N3, N9
 func TestExitsBetweenDaemonsAreRecorded(t *testing.T) {
@@ -166,7 +166,7 @@ func TestExitsBetweenDaemonsAreRecorded(t *testing.T) {
 		return nil
 	})
 	if starts := h.starts(); starts[1].Sub(starts[0]) < 4*time.Second {
-		// What is timed is inside of the program, whose own start takes its time.
+		// The program takes the times itself, and its own start takes a while.
 		t.Errorf("it has restarted after %v, want 6 s", starts[1].Sub(starts[0]))
 	}
 	h.stop()
@@ -278,8 +278,8 @@ func TestFailureRowSurvivesTheDaemon(t *testing.T) {
 	h.stop()
 }
 
-// What is broken in the files while the daemon is dead, or stopped, runs on as
-// it was.
+// An object whose file breaks while the daemon is dead or stopped keeps running
+// as it was.
 //
 // Covers: C23, K12
 func TestNextDaemonKeepsLastGoodConfigs(t *testing.T) {

@@ -32,7 +32,7 @@ func TestMostContainersRunPID1WithoutARuntime(t *testing.T) {
 	for name, bare := range map[string]bool{"plain/app.0": true, "mapped/app.0": true, "general/app.0": false} {
 		i := running[name]
 		dir := fmt.Sprintf("/proc/%d", i.knot)
-		// What the set-up needed goes when the program runs.
+		// Memory of the set-up is freed when the program runs.
 		eventually(t, name+" without what its set-up needed", 10*time.Second, func() error {
 			private, tasks := privateMemory(t, dir), entries(t, dir+"/task")
 			switch {

@@ -381,8 +381,8 @@ func TestAfterSetupCommand(t *testing.T) {
 	n.nothingLeft()
 }
 
-// What is wrong with the network fails the start, with a sentence, is tried
-// again, and leaves no interface.
+// A mistake in the network fails the start with a sentence, is retried, and
+// leaves no interface.
 //
 // Covers: L2, N3
 func TestNetworkErrorsAreReported(t *testing.T) {
@@ -404,7 +404,7 @@ func TestNetworkErrorsAreReported(t *testing.T) {
 	h.sandbox("stale", bridgeOf("10.77.0.0/24", ""), "app: {image: app, config: /config/app.yaml, ip-addresses: [10.77.0.9]}")
 	n.start(h)
 	n.answers("10.77.0.9:80", "stale/app.0")
-	// Who has an address may be slow to say so, on a slow machine: what was
+	// On a slow machine the owner of an address may answer late: a container
 	// started meanwhile asks again at its next start.
 	again := func(sandbox string) {
 		if i := h.instances()[sandbox+"/app.0"]; i.program != 0 {

@@ -17,10 +17,10 @@ import (
 	"lithos/actors/services/api"
 )
 
-// Each broken host of configs/testdata/broken is put over the files of a daemon
-// that runs: sandbox "web" with its processes and images, and the lines of the
-// master config. Sandbox "box" is never touched by that, whatever it is, nor is
-// what ran of "web" while that is frozen.
+// Each broken host of configs/testdata/broken is put over the files of a running
+// daemon: sandbox "web" with its processes and images, and the lines of the
+// master config. Neither sandbox "box" nor the frozen containers of "web" are
+// affected.
 //
 // Covers: A5, D12, O6
 func TestBrokenConfigStopsNoContainer(t *testing.T) {

@@ -57,8 +57,8 @@ func (b *books) String() string {
 	return fmt.Sprintf("%d deaths learnt of, %d of them told by two daemons", b.deaths, b.twice)
 }
 
-// What the log of the daemon says of lives and deaths. One that it begins
-// with is a daemon that was started, or took over.
+// The lines of the daemon's log about lives and deaths. The first one marks a
+// daemon that was started or took over.
 var (
 	birthLine  = regexp.MustCompile(`(?:Started|Adopted) container "([^"]+)" \(pid (\d+)\)`)
 	deathLine  = regexp.MustCompile(`Container "([^"]+)" \(pid (\d+)\) (.*), cause: (\S+)`)

@@ -326,7 +326,7 @@ func (c *chaos) upgrade() {
 // mends it.
 func (c *chaos) breakOne() {
 	c.t.Helper()
-	c.readConfigs() // what is kept is the last version that the daemon has read
+	c.readConfigs() // the last version that the daemon has read is kept
 	n := c.random.IntN(chaosSandboxes)
 	file := []string{
 		"processes/" + c.sandboxName(n) + ".yaml", "sandboxes/" + c.sandboxName(n) + ".yaml",
@@ -442,9 +442,9 @@ func environment(pid int) []string {
 	return strings.Split(string(data), "\x00")
 }
 
-// Whatever is done to the daemon, to PID 1s, programs and files, in whatever
-// order: nobody is replaced but whom it was done to, nobody is refused, every
-// death is told, with what was its cause, and nothing is left.
+// Kills, stops, switches, upgrades and broken files, in random order, replace
+// only their own containers and refuse no connection. Every death is reported
+// with its cause, and nothing is left.
 //
 // Covers: C23, G12, K12, N2, O2
 func TestChaos(t *testing.T) {

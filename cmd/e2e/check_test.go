@@ -234,8 +234,7 @@ func TestCheckFindsTheDaemonsPrograms(t *testing.T) {
 	r.expect(t, "N11", 1, "alone/lithos_tree: error: the program is missing", "alone/lithos_knot: error: ")
 }
 
-// What the checker calls an error of an image is what does not start, and the
-// rest starts.
+// Each image that the checker rejects fails to start, and the others start.
 //
 // Covers: H1, K4, R4
 func TestCheckFindsEachFailingStart(t *testing.T) {

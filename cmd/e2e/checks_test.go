@@ -204,8 +204,8 @@ func TestChecks_ReadyByCommand(t *testing.T) {
 	}
 }
 
-// What a check by a command has started ends with it, by its timeout or since
-// nobody wants to know any more: nothing piles up in the container.
+// A command of a check ends with its children, at its timeout or when the check
+// is cancelled: nothing piles up in the container.
 func TestChecks_NothingOfACheckIsLeft(t *testing.T) {
 	t.Parallel()
 	with := func(file, timeout string) string {

@@ -111,8 +111,8 @@ func TestCleanKeepsVersionsByTheRules(t *testing.T) {
 	h.quiet("lithos_clean", before)
 }
 
-// What a container runs from stays, whatever the files on the disk say: also
-// while it waits for its restart, and when the daemon is dead.
+// The image of a container stays, whatever the files on the disk say: also while
+// the container waits for its restart, and without a daemon.
 //
 // Covers: S2
 func TestCleanKeepsImagesInUse(t *testing.T) {

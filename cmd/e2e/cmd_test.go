@@ -151,7 +151,7 @@ func TestCommandInAPipeline(t *testing.T) {
 	if back := sha256.Sum256(out); err != nil || back != sum {
 		t.Errorf("%d bytes came back as %d others (%s): %v", len(data), len(out), hex.EncodeToString(back[:4]), err)
 	}
-	// Who reads goes away: the writer gets SIGPIPE.
+	// When the reader goes away the writer gets SIGPIPE.
 	cmd = h.lithosCmd("box", "sh", "-c", "exec cat /dev/zero")
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)

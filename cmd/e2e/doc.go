@@ -1,5 +1,5 @@
-// Package e2e tests the real programs of lithos on real containers: what a
-// whole daemon does to processes, mounts, cgroups and files of a machine.
+// Package e2e tests the real programs of lithos on real containers: the effects of
+// a whole daemon on processes, mounts, cgroups and files of a machine.
 //
 // It has no code of its own to export; everything is in its tests. A test
 // makes a host in a temporary directory (host_test.go), starts lithos_tree on

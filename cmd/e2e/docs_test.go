@@ -54,7 +54,7 @@ func anchor(heading string) string {
 	return strings.ReplaceAll(heading, " ", "-")
 }
 
-// Whatever a page links to is there, the heading too.
+// Each link of a page has its target, and the heading in it.
 func TestLinksOfThePages(t *testing.T) {
 	t.Parallel()
 	for page, text := range pages(t) {

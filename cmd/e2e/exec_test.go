@@ -52,8 +52,7 @@ func status(text string) (lines []string) {
 	return lines
 }
 
-// What lithos_exec starts is to be told from the container's own program by
-// its pid and session only.
+// Only pid and session tell a program of lithos_exec from the container's own.
 //
 // Covers: R10
 func TestExecHasTheProgramsSurroundings(t *testing.T) {
@@ -217,7 +216,7 @@ func TestExecInAPipeline(t *testing.T) {
 	if back, err := cmd.Output(); err != nil || sha256.Sum256(back) != sha256.Sum256(data) {
 		t.Errorf("%d bytes came back as %d others: %v", len(data), len(back), err)
 	}
-	// What a child of the program has open is not waited for.
+	// Descriptors of the program's children do not delay the end.
 	must(t, out.Truncate(0))
 	cmd = h.lithosExec("box/app.0", "--", "sh", "-c", "sleep 1000 & echo left")
 	cmd.Stdout = out
@@ -226,7 +225,7 @@ func TestExecInAPipeline(t *testing.T) {
 	if text := strings.TrimLeft(h.read("out"), "\x00"); text != "left\n" {
 		t.Errorf("the output is %q", text)
 	}
-	// Who reads goes away: the writer gets SIGPIPE.
+	// When the reader goes away the writer gets SIGPIPE.
 	cmd = h.lithosExec("box/app.0", "cat", "/dev/zero")
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)

@@ -73,8 +73,8 @@ func mountFUSE(t *testing.T, source, point string) *fuse {
 		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil {
 			t.Errorf("cannot unmount %s: %v", point, err)
 		}
-		// Whoever has it mounted still, in a mount namespace of its own, gets
-		// errors from here on; without any such the read has ended.
+		// Other mount namespaces that still have the mount get errors from here
+		// on; without any, the read has ended.
 		<-served
 		must(t, f.dev.Close())
 	})
@@ -178,7 +178,7 @@ func (f *fuse) handle(request []byte) {
 	out := ne.AppendUint32(nil, uint32(16+len(data)))
 	out = ne.AppendUint32(out, uint32(-int32(errno)))
 	out = append(ne.AppendUint64(out, unique), data...)
-	_, _ = unix.Write(int(f.dev.Fd()), out) // who asked may be gone
+	_, _ = unix.Write(int(f.dev.Fd()), out) // the caller may be gone
 }
 
 func (f *fuse) do(op uint32, path string, in []byte) (out []byte, err error) {
@@ -215,7 +215,7 @@ func (f *fuse) do(op uint32, path string, in []byte) (out []byte, err error) {
 		target, err := os.Readlink(path)
 		return []byte(target), err
 	case fuseOpen:
-		const keepCache = 2 // what runs does not need the server for each page
+		const keepCache = 2 // running programs need no answer for each page
 		out = make([]byte, 16)
 		ne.PutUint32(out[8:], keepCache)
 		return out, nil

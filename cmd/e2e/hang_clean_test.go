@@ -35,7 +35,7 @@ func (h *host) lithosCleanEnds(args ...string) (code int, stdout, stderr string)
 	return 0, "", ""
 }
 
-// What hangs is named, what does not is done.
+// A hanging image-dir is named, and the others are cleaned.
 //
 // Covers: N3, S2
 func TestCleanSkipsHangingFileSystems(t *testing.T) {
@@ -186,7 +186,7 @@ func TestCleanWithUninspectableProcesses(t *testing.T) {
 	stranger := h.stranger(far)
 	h.start()
 	program := h.becomesSilent(far)
-	// What descends from a container's PID 1 runs from its image.
+	// Descendants of a container's PID 1 run from its image.
 	if code, out, errs := h.lithosCleanEnds("--unused", "-D", "0"); code != 0 || out != "unused\n" {
 		t.Errorf("exit code %d, unused is %q; %s", code, out, errs)
 	}

@@ -11,10 +11,10 @@ import (
 	"lithos/actors/services/api"
 )
 
-// A program executes another one, closes a file for that, and the file system of
-// that file hangs: whoever looks at the program in /proc waits. What is known of it
-// is less then; all others are told of, supervised, and adopted. This test's own
-// functions would wait, too, so it asks the daemon; and nothing runs beside it.
+// A program executes another one, which closes a file on a hanging file system:
+// each reader of its /proc files blocks. Less is known of it then; all other
+// containers are reported, supervised, and adopted. The helpers of this test
+// would block too, so it asks the daemon, and no test runs beside it.
 //
 // Covers: N3, R9
 func TestUninspectableProgram(t *testing.T) {
@@ -31,7 +31,7 @@ func TestUninspectableProgram(t *testing.T) {
 	if strings.Contains(r.stdout, "1 silent") != hidden {
 		t.Errorf("it prints %s", r.stdout)
 	}
-	// Who the fork was is looked for among all processes.
+	// The forked child is searched for among all processes.
 	h.forgetFork("box/steady.0")
 	h.start()
 	h.says(`Adopted container "box/becoming.0"`)

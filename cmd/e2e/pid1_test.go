@@ -43,8 +43,8 @@ func (h *troubled) suspended(want bool) {
 	})
 }
 
-// Who stops PID 1 with a signal keeps it from its work: that is shown while it
-// lasts, and TERM works all the same.
+// A PID 1 that is stopped by a signal cannot do its work: the state shows it
+// while it lasts, and TERM still works.
 //
 // Covers: N4, N8
 func TestStoppedPID1IsReported(t *testing.T) {

@@ -106,7 +106,7 @@ type seen struct {
 	MountInfo string
 	Status    string         // /proc/self/status
 	Cgroup    string         // /proc/self/cgroup
-	FDs       map[int]string // what each descriptor is
+	FDs       map[int]string // the target of each descriptor
 	Spaces    []string       // namespaces
 }
 

@@ -45,9 +45,8 @@ func TestRestartTimeoutRunsFromStartToStart(t *testing.T) {
 	for i := 1; i < n; i++ {
 		least = min(least, starts[i].Sub(starts[i-1]))
 	}
-	// What is timed is inside of the program, whose own start takes its time, once
-	// more, once less: that counts once for all of them. At once they would be 0.3 s
-	// apart.
+	// The program takes the times itself, and its own start varies; the limit
+	// allows for that once. Without a delay they would be 0.3 s apart.
 	if d := starts[n-1].Sub(starts[0]); d < (n-1)*400*time.Millisecond {
 		t.Errorf("%d starts took %v, want 0.5 s between them: %v", n, d, starts)
 	}

@@ -211,7 +211,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	for _, dir := range []string{"log", "run"} {
 		must(t, filepath.WalkDir(h.path(dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() {
-				return nil // what is gone by now
+				return nil // files that vanished meanwhile
 			}
 			if data, err := os.ReadFile(path); err == nil {
 				found(path, data)
@@ -241,7 +241,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	must(t, err)
 	found("a status answer", marshalAll(t, status, instances, deaths, metrics))
 	found("the events", h.events())
-	// What the checkers say, also about another secret.
+	// The output of the checkers, also about another secret.
 	h.write("next.yaml", strings.Replace(h.read("processes/box.yaml"), "app: {", "app: {instances: 2, ", 1))
 	for _, args := range [][]string{
 		{"lithos_check", "-C", h.path("master.yaml"), "-v"},

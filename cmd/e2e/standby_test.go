@@ -140,7 +140,7 @@ func TestStandbyFollowsTheConfig(t *testing.T) {
 		t.Errorf("PID 1 is %d, %d waited, %q", third.knot, waits, env)
 	}
 
-	// What matters at the next start only: the standby alone is another.
+	// An option of the next start replaces only the standby.
 	runs, waits = h.waiting("box/app.0", waits)
 	h.config("app", "app", simple(standby+"environ: {VERSION: '2'}\nkill-timeout: 7\n", "wait"))
 	h.reload("box")
@@ -178,8 +178,8 @@ func TestStandbyFollowsTheConfig(t *testing.T) {
 	h.stop()
 }
 
-// What a container has beside its mounts is the next one's own: what it tells its
-// readiness by, a user namespace. The general path of PID 1 waits as well.
+// The next container has its own readiness socket and user namespace besides its
+// mounts. The general path of PID 1 can stand by as well.
 //
 // Covers: N2
 func TestStandbyOfEveryKindOfContainer(t *testing.T) {
@@ -281,7 +281,8 @@ func TestStandbyEndsWithAnUpgrade(t *testing.T) {
 	h.stop()
 }
 
-// What was told to end while one waits leaves nothing: the end of the test looks.
+// A container that is stopped while a standby waits leaves nothing: the end of
+// the test checks it.
 //
 // Covers: N4
 func TestStoppedStandby(t *testing.T) {

@@ -248,7 +248,7 @@ func TestKilledSwitchLeavesAValidFile(t *testing.T) {
 	h.onlyFile("processes", "box.yaml")
 }
 
-// What --dry-run says is what happens, and it changes nothing.
+// --dry-run predicts the reload and changes nothing.
 //
 // Covers: C23, O9
 func TestDryRunPredictsTheReload(t *testing.T) {
@@ -367,7 +367,8 @@ func TestSwitchWaitsForTheContainers(t *testing.T) {
 	if same := h.instances()["box/app.0"]; same.knot != now["box/app.0"].knot {
 		t.Error("the switch replaced what did not change")
 	}
-	// What ends without a failure is not up either, and that is seen at once.
+	// A program that exits without a failure is not up either, which is seen at
+	// once.
 	h.switchTo("--wait", "--stable", stable, "--timeout", "600", "box", h.path("done.yaml")).expect(t, "one that is done", 1,
 		"not all is up: box/late.0 ended by itself after ", "with exit code 0", "its last line: all done")
 	r := h.switchTo("--wait", "--json", "box", h.path("new.yaml"))

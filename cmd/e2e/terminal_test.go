@@ -32,7 +32,7 @@ type pseudoTerminal struct {
 	before          unix.Termios
 
 	mu   sync.Mutex
-	seen string // what was written and not expected yet
+	seen string // output that was not expected yet
 }
 
 // startOnTerminal starts cmd as the leader of a session with that terminal.

@@ -17,10 +17,9 @@ import (
 	"lithos/actors/services/api"
 )
 
-// The tests of this file take something away from a daemon of their own that it
-// needs: descriptors, processes, disk space. What runs goes on, what can't be
-// started is an error with a sentence and tried again, and all is well when the
-// trouble is over.
+// The tests of this file take descriptors, processes or disk space away from a
+// daemon of their own. Containers keep running, failed starts are errors with a
+// sentence and are retried, and all is well when the trouble is over.
 
 // troubled is a host in trouble.
 type troubled struct {

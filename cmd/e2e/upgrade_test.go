@@ -346,7 +346,7 @@ func upgrades(n int) int {
 	return n
 }
 
-// Who waits for a switch gets its end from the next lithos_tree.
+// A waiting lithos_switch gets its answer from the next lithos_tree.
 //
 // Covers: O2, O9
 func TestSwitchWaitsDuringAnUpgrade(t *testing.T) {

@@ -79,7 +79,7 @@ func TestLitterInTheStateDirIsRemoved(t *testing.T) {
 		if strings.Contains(log, "still there") || strings.Count(log, "littered") < 4 {
 			t.Errorf("the attack succeeded, or failed of itself:\n%s", log)
 		}
-		// What a link in there leads to is as it was.
+		// The target of a link in there is unchanged.
 		if data, err := os.ReadDir(a.path("volumes", s.name+"-root")); err != nil || len(data) != 0 {
 			t.Errorf("the volume has %v, %v", data, err)
 		}

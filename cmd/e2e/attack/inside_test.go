@@ -18,14 +18,14 @@ import (
 // got through; an error says what kept it.
 type attempt struct {
 	name string
-	must string // what must happen instead
+	must string // the expected result instead
 	try  func() error
 	// only tells which programs try it: others are meant to be able to, or it
 	// means nothing for them.
 	only func(who) bool
 }
 
-// who is the program that tries.
+// who is the identity of the attacking program.
 type who struct {
 	root   bool // user 0 of the container
 	mapped bool // in a user namespace

@@ -156,8 +156,8 @@ func inUserNamespace(what string) func() error {
 	})
 }
 
-// inMountNamespace tries something that would undo the container's mounts for
-// what is tried after it.
+// inMountNamespace tries an attack that would undo the container's mounts for the
+// attacks after it.
 func inMountNamespace(what string) func() error {
 	return tryIn(what, func() *syscall.SysProcAttr { return &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS} })
 }
