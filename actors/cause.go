@@ -5,8 +5,8 @@ import "slices"
 // Cause is why a container ended, or who asked for it.
 type Cause uint8
 
-// The causes. What lithos did itself is told from what it did not: a TERM that
-// was sent by hand is an operator's, one that a reload sent is a replacement.
+// The causes of a death. An end by lithos differs from one by others: a TERM sent
+// by hand is an operator's, a TERM of a reload is a replacement.
 const (
 	CauseItself      Cause = iota // the program exited, or crashed
 	CauseOperator                 // a signal that lithos did not send: kill by hand, or by the program itself

@@ -77,11 +77,11 @@ func (g *guard) Receive(ctx actor.Context) {
 	g.inner.Receive(ctx)
 }
 
-// Roomy has the calling goroutine's stack grow at once to what a start or a
-// death takes. Each run of a mailbox is a goroutine of its own with a small
-// stack, which would be doubled, and all its frames looked at and copied, three
-// or four times on the way down; here it is moved once, while it has few. What
-// does that is the size of the frame alone: use is never true.
+// Roomy grows the stack of the calling goroutine at once to the size that a start
+// or a death needs. Each run of a mailbox is a goroutine with a small stack,
+// which would be doubled three or four times on the way down, with all its frames
+// copied. Here it is copied once, while it has few. The size of the frame alone
+// does it: use is never true.
 //
 //go:noinline
 func Roomy(use bool) byte {

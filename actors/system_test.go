@@ -151,7 +151,7 @@ func TestTheLibrarysTableIsCutDown(t *testing.T) {
 	if n := len(system.ProcessRegistry.LocalPIDs.LocalPIDs[0]); n != 1 {
 		t.Errorf("the map is %d", n)
 	}
-	// What was in it before still is, and new ones are found.
+	// Earlier entries are still in it, and new ones are found.
 	for _, id := range []string{"eventstream", "deadletter"} {
 		if _, ok := system.ProcessRegistry.GetLocal(id); !ok {
 			t.Errorf("%s is lost", id)

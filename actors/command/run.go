@@ -26,7 +26,7 @@ type Config struct {
 	Log      zerolog.Logger
 	Instance *configs.Instance // under its final name, see Instance.WithName
 	Env      *process.Env      // of which a command needs no actor
-	Sockets  []*os.File        // those that [process.Sockets] asks for
+	Sockets  []*os.File        // the sockets of [process.Sockets]
 
 	// Stdio is 0, 1, 2 of an interactive command. Terminal says that 0 is a
 	// terminal of its own.

@@ -414,7 +414,7 @@ func (k *Kernel) wait() (actors.Exit, bool) {
 	if len(k.dead) == 0 {
 		return actors.Exit{}, false
 	}
-	// Those that died at one moment have an order that can be repeated.
+	// Deaths at one moment have a reproducible order.
 	first := 0
 	for i, exit := range k.dead {
 		if exit.PID < k.dead[first].PID {

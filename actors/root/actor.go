@@ -44,11 +44,11 @@ type Root struct {
 
 	started *configs.Master // of the daemon's start: what can't change later
 	plan    *configs.Plan   // desired: the last good version of everything
-	ready   bool            // what a dead daemon left is gone
+	ready   bool            // leftovers of a dead daemon are removed
 	// patience is the longest kill-timeout of what a dead daemon left and that
 	// is being ended.
 	patience time.Duration
-	first    *configs.Plan                          // what to begin with
+	first    *configs.Plan                          // the plan of the first start
 	orphans  map[string]map[string]*process.Adopted // to be adopted, by sandbox
 	// adopting are the pids among them that are not in the table yet.
 	adopting map[int]bool
@@ -260,15 +260,16 @@ func (r *Root) want(ctx actor.Context, name string, wanted *sandbox.ApplySandbox
 		c = &child{pid: pid}
 		r.sandboxes[name] = c
 	}
-	// Whoever takes over later has nothing to adopt.
+	// The next daemon has nothing to adopt.
 	again := *wanted
 	again.Adopted = nil
 	c.wanted = &again
 	ctx.Send(c.pid, wanted)
 }
 
-// paths are what the containers of a sandbox get of the master config. What
-// the daemon has been started with stays; the rest is the newest's.
+// paths are the directories of the master config that the containers of a sandbox
+// use. Those fixed at the daemon's start stay; the others are of the newest
+// config.
 func (r *Root) paths(sandboxName string) process.Paths {
 	return process.Paths{
 		Knot:       r.config.Knot,

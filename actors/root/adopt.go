@@ -52,9 +52,8 @@ func openAdoptable(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover,
 	if l.Info == nil || l.Info.Created.Name != l.Name || wanted == nil || spawn.IsCommand(l.Name) {
 		return adoptable{}, false
 	}
-	// What ended while nobody was there has a death to be noted and a
-	// restart-timeout that runs; a fork that failed, or was yet to come, has
-	// the latter.
+	// A container that ended without a daemon has an unrecorded death and a
+	// running restart-timeout. A failed or pending fork has only the latter.
 	if l.PID == 0 {
 		l.Noted = l.Noted || !l.Info.Lived()
 		return adoptable{left: l}, true
@@ -87,9 +86,9 @@ func openAdoptable(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover,
 	return a, true
 }
 
-// completed is a record with the pid that the daemon before this one did not live
-// to write down: who looks for the container later finds it there, and can tell
-// who has died. If it can't be written, the next daemon finds it as this one did.
+// completed adds the pid to a record whose daemon died before it wrote the line.
+// Readers of the record find the container by it, and its death can be assigned.
+// If it cannot be written, the next daemon finds the record in the same state.
 func completed(kernel *actors.Kernel, l actors.Leftover) *records.Record {
 	info := *l.Info
 	info.Forked = &records.Forked{PID: l.PID, StartTime: l.StartTime}
@@ -146,8 +145,8 @@ func (r *Root) superviseOrphans(ctx actor.Context) {
 
 // findOrphans makes of what is adopted what the sandboxes get.
 func (r *Root) findOrphans(ctx actor.Context, adopted []adoptable) {
-	// What has died before an exec took this process over is still to be
-	// waited for, and tells exactly how.
+	// A child that died before this process was taken over by an exec can still
+	// be reaped, with its exact status.
 	r.reap(ctx)
 	r.adopting = make(map[int]bool)
 	r.orphans = make(map[string]map[string]*process.Adopted)
@@ -230,7 +229,7 @@ func (a *adoptable) toProcess() *process.Adopted {
 		Stopped: a.left.Stopped, Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready, Unreadable: a.unreadable,
 	}
 	if tried := adopted.Counts.Fingerprint; adopted.Noted && tried != "" {
-		adopted.Fingerprint = tried // what it was to be next, and failed to be
+		adopted.Fingerprint = tried // the config whose start failed
 	}
 	return adopted
 }

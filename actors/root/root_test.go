@@ -230,8 +230,8 @@ func TestProcessesStartIndependently(t *testing.T) {
 
 // Covers: N9, Q2, Q5
 func TestFailuresAreCounted(t *testing.T) {
-	// The counters are the sandbox's; here they are seen through the log of
-	// process_test. What the root adds is that a stop's deaths are asked for.
+	// The sandbox owns the counters; the log of process_test shows them here. The
+	// root adds that deaths of a stop are expected.
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()
 		k.Behave = always(fakekernel.Behaviour{Record: &records.Record{Exited: &wire.ProgramExited{Code: 0, Asked: true}}})

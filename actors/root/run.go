@@ -56,8 +56,8 @@ type Config struct {
 	TakeOver <-chan func()
 	// Prepare makes the directories of a master config, at a reload.
 	Prepare func(*configs.Master) error
-	// Settled is called some time after a plan was applied, when most of
-	// what it took is garbage; nil = nothing to do.
+	// Settled is called some time after a plan was applied, when most of its
+	// memory is garbage; nil = nothing to do.
 	Settled func()
 }
 
@@ -127,8 +127,8 @@ func Run(config Config) error {
 			takeOver()
 		case err := <-d.Done:
 			if err == nil {
-				// The spawner's own stop runs on its thread, so that
-				// one ends last. What is abandoned may hang.
+				// The spawner's own stop runs on its thread, so it ends last. An
+				// abandoned call may hang.
 				d.Stop()
 				<-d.Stopped()
 			}

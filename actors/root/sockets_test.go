@@ -228,7 +228,7 @@ func TestFailedListenIsRetried(t *testing.T) {
 		}
 		h := start(t, k, plan(sb("web", proc("app", 1, "1", port(80), port(443), restartTimeout(7*time.Second)), proc("other", 1, "1", port(81)))))
 		h.wantRunning("web/other.0")
-		// What was opened before the one that failed is not kept.
+		// Sockets opened before the failed one are closed.
 		h.wantSockets("0.0.0.0:81")
 		sleep(time.Minute)
 		h.wantRunning("web/app.0", "web/other.0")

@@ -73,7 +73,7 @@ func (r *Root) longestKillTimeout() time.Duration {
 // killEverything is the end of the stop's patience.
 func (r *Root) killEverything(ctx actor.Context) {
 	if r.finished || time.Now().Before(r.deadline) {
-		return // what came has been put off meanwhile
+		return // the events are deferred meanwhile
 	}
 	if names := r.livingNames(); len(names) > 0 {
 		r.log.Error().Msgf("The stop's deadline is over, killing what is left: %s", strings.Join(names, ", "))
@@ -110,8 +110,8 @@ func (r *Root) sandboxNames() []string {
 	return names
 }
 
-// finishIfEmpty ends the daemon when nothing is left. The listener goes last:
-// what the containers gave back to it may still be in its mailbox.
+// finishIfEmpty ends the daemon when no container is left. The listener goes
+// last, because returned leases may still be in its mailbox.
 func (r *Root) finishIfEmpty(ctx actor.Context) {
 	if r.stopping && r.ready && !r.finishing && len(r.sandboxes) == 0 && len(r.strays) == 0 {
 		r.finishing = true

@@ -7,10 +7,10 @@ import (
 	"lithos/configs"
 )
 
-// Merge is the plan to run after a reload: the new one, with the last good
-// version of each object that is broken in it. What is broken and has no good
-// version is left out. Both arguments stay as they are; the old plan is the
-// result of an earlier Merge, or nil.
+// Merge returns the plan to run after a reload: the new one, with the last good
+// version of each broken object. A broken object without a good version is left
+// out. Both arguments are unchanged; the old plan is the result of an earlier
+// Merge, or nil.
 func Merge(old, loaded *configs.Plan) *configs.Plan {
 	merged := &configs.Plan{Master: loaded.Master}
 	for _, sb := range loaded.Sandboxes {

@@ -29,7 +29,7 @@ type stage struct {
 	sandbox *actor.PID
 	mu      sync.Mutex
 	log     bytes.Buffer
-	hold    atomic.Pointer[chan struct{}] // who logs waits for it
+	hold    atomic.Pointer[chan struct{}] // blocks each log call
 	ended   int
 	left    bool
 	starts  []string
@@ -38,7 +38,7 @@ type stage struct {
 	// removing, if it is not nil, holds up clean-ups that remove everything.
 	removing chan struct{}
 	fake     *fakekernel.Kernel
-	check    error // what a check says
+	check    error // the answer of a probe
 }
 
 // Write is the log. The first line after hold was set waits for it.

@@ -210,7 +210,7 @@ func (s *sim) stop() {
 		return
 	}
 	d, began := s.daemon, time.Now()
-	// What is cleaned up, twice, comes on top of the timeouts.
+	// Cleaning up, twice, adds to the timeouts.
 	limit := longest + 25*time.Second
 	if !d.model.ready {
 		limit *= 2 // first goes what nobody wants, then what does not go on

@@ -25,7 +25,7 @@ type processEntry struct {
 	instances int
 	version   int
 	first     int // another version of instance 0: a renumbered address, say
-	tweak     int // what is no part of the fingerprint
+	tweak     int // changes no fingerprint
 	most      int // max-unavailable
 }
 
@@ -171,8 +171,8 @@ func hash(words ...string) uint64 {
 // good is the last good version of everything, by sandbox and process.
 type good map[string]map[string]*processEntry
 
-// merged is what is to run after a reading, by requirement D12:
-// what is broken stays as it was, what is not there is gone.
+// merged is the plan after a reading, by requirement D12: a broken object stays
+// as it was, a removed one is gone.
 func (g good) merged(snap snapshot) good {
 	now := make(good)
 	for name, f := range snap {

@@ -36,8 +36,7 @@ type sim struct {
 	files  map[string]*sandboxFile // as they are on disk
 	daemon *daemon                 // nil while none runs
 	world  world
-	// What outlives a daemon: the plan that it kept, and what that is
-	// expected to be.
+	// The plan that a daemon kept for the next one, and its expected content.
 	kept *configs.Plan
 	good good
 

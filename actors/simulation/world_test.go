@@ -85,7 +85,7 @@ func (w *world) behave(name string, n int) fakekernel.Behaviour {
 	if r.IntN(8) == 0 {
 		b.ReportTime = upTo(r, 100*time.Millisecond)
 	}
-	// What it answers when it is asked whether it serves.
+	// The answer to a probe.
 	good := 14 + w.chance(name, n, 3).IntN(8)
 	b.Check = func(asked int) error {
 		if w.chance(name, n<<16|asked, 4).IntN(20) <= good {

@@ -17,8 +17,8 @@ type StartContainer struct {
 	Gen     uint32
 	Request *spawn.Request
 	ReplyTo *actor.PID
-	// Pace is how often it was started before, of late. Who was started least
-	// is forked first.
+	// Pace is the number of its recent starts. The one with the fewest is forked
+	// first.
 	Pace fair.Pace
 	// Cancelled may be set by who asks, until the fork is begun; the answer is
 	// then [ErrCancelled]. A message could not overtake the forks that are
@@ -71,8 +71,8 @@ type ContainerPrepared struct {
 type SettleForks struct{ Token uint32 }
 
 // HoldForks ends the forking for good, because another program is about to take
-// this process over; the answer is [ForksHeld]. Who asks for a start from then on
-// gets no answer.
+// this process over; the answer is [ForksHeld]. Later requests for a start get no
+// answer.
 type HoldForks struct{}
 
 // ForksHeld answers [HoldForks], to the root: every fork that was begun has been

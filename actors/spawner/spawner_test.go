@@ -177,7 +177,7 @@ func TestOrderOfReports(t *testing.T) {
 		if r.Spec.Name == "panic" {
 			panic("oops")
 		}
-		// Who asks during a fork has its report first.
+		// A request during a fork gets its report first.
 		system.Root.Send(pid, &SettleForks{})
 		return &spawn.Child{PID: 1}, nil
 	}}

@@ -75,8 +75,8 @@ type Reload struct {
 	Done  uint64 `json:"done"`
 	// At is when Done ended.
 	At time.Time `json:"at,omitzero"`
-	// Refused says why Done changed nothing; "" = it was applied (but for
-	// what is in Objects).
+	// Refused says why Done changed nothing; "" = it was applied, except for
+	// Objects.
 	Refused string `json:"refused,omitempty"`
 }
 
@@ -136,9 +136,9 @@ type Instance struct {
 	ProgramStarted time.Time `json:"program_started,omitzero"`
 	Uptime         float64   `json:"uptime,omitempty"` // seconds since Started
 
-	// Starts are the tries to start it, also by daemons that were killed or
-	// upgraded since, as long as it was wanted; FailuresInRow
-	// those that failed without one between that ran for ten seconds.
+	// Starts counts the attempts to start it, also by earlier daemons that were
+	// killed or upgraded, as long as it was wanted. FailuresInRow counts the
+	// failures since it last ran for ten seconds.
 	Starts        int       `json:"starts"`
 	Restarts      int       `json:"restarts"` // Starts but the first
 	FailuresInRow int       `json:"failures_in_row"`
@@ -168,7 +168,7 @@ type Instance struct {
 type Ready struct {
 	Ready bool      `json:"ready"`
 	At    time.Time `json:"at,omitzero"`   // since when
-	Check string    `json:"check"`         // what is asked, in words
+	Check string    `json:"check"`         // the probe, in words
 	Why   string    `json:"why,omitempty"` // why it is not, by the last check
 }
 
@@ -176,7 +176,7 @@ type Ready struct {
 type Health struct {
 	Failures int    `json:"failures"` // in a row
 	Allowed  int    `json:"allowed"`  // so many end it
-	Check    string `json:"check"`    // what is asked, in words
+	Check    string `json:"check"`    // the probe, in words
 	Why      string `json:"why,omitempty"`
 }
 
@@ -252,8 +252,8 @@ type Deaths struct {
 	Deaths []Death `json:"deaths"`
 }
 
-// Usage is what its cgroup uses, read when it was asked for. What the kernel
-// does not tell is left out.
+// Usage is the usage of its cgroup, read on demand. Values that the kernel lacks
+// are left out.
 type Usage struct {
 	Memory      *int64   `json:"memory,omitempty"`      // bytes, with the page cache
 	MemoryPeak  *int64   `json:"memory_peak,omitempty"` // bytes
@@ -300,7 +300,7 @@ type WaitResult struct {
 	// Missing says in a sentence each what is not as was asked for.
 	Missing   []string   `json:"missing,omitempty"`
 	Reload    Reload     `json:"reload"`
-	Instances []Instance `json:"instances"` // those that were waited for
+	Instances []Instance `json:"instances"` // the instances of the request
 	Seq       uint64     `json:"seq"`
 }
 

@@ -41,8 +41,8 @@ type Wait struct {
 	allowed func()
 }
 
-// Set brings another limit. Who waits goes on waiting by it, or is allowed at
-// once if there is none any more.
+// Set changes the limit. Queued restarts wait by the new one, or are allowed at
+// once without one.
 func (b *Budget) Set(limit configs.RestartBudget) {
 	if b == nil {
 		return
@@ -146,8 +146,8 @@ func (b *Budget) refill() {
 	b.at = now
 }
 
-// Next is when the restart is about to be allowed, and how that comes about in
-// words. Who was started less may come before.
+// Next estimates when the restart will be allowed, and explains it. A container
+// with fewer recent starts may go first.
 func (w *Wait) Next() (at time.Time, why string) {
 	b := w.budget
 	b.mu.Lock()

@@ -114,7 +114,7 @@ func TestWhoWasStartedLeastComesFirst(t *testing.T) {
 	})
 }
 
-// Those that all flap share what there is: none gets much more than another.
+// Flapping containers share the budget about equally.
 func TestFairShares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(zerolog.Nop())

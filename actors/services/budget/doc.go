@@ -1,14 +1,12 @@
-// Package budget bounds how many containers of the host are restarted a second,
+// Package budget limits the restarts of all containers of the host a second, by
 // restart-budget of the master config.
 //
-// What is bounded are restarts, from the moment on when restart-timeout and
-// restart-backoff allow them: not the first start of a container, not the one
-// with another config, no stop, and not what PID 1 does itself
-// (restart-process-only). A bucket of tokens fills at the rate, up to the burst,
-// and each restart takes one; where there is none they wait, and share what
-// comes as package fair says. So a container that has run for long before it
-// died waits for a token or two, however many flap.
+// A restart takes a token when restart-timeout and restart-backoff are over.
+// First starts, changed configs, stops, and restarts by PID 1 itself
+// (restart-process-only) take none. The bucket fills at the rate, up to the
+// burst. Without a token restarts queue, in the order of package fair. So a
+// container that ran for long queues for a token or two, however many flap.
 //
-// It is a value with a lock, not an actor: a restart that need not wait, and on
-// a host without the option that is each, costs no message.
+// It is a value with a lock, not an actor: a restart that need not queue, which
+// is each one without the option, costs no message.
 package budget

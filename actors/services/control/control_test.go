@@ -379,7 +379,7 @@ func TestLogLevelAndReload(t *testing.T) {
 	if l, err := s.client.LogLevel(t.Context()); err != nil || l != "debug" {
 		t.Errorf("%q, %v", l, err)
 	}
-	// What is read at the start was read before.
+	// The files were read before.
 	if g, err := s.client.Reload(t.Context()); err != nil || g != 2 {
 		t.Errorf("asked for while the daemon starts: generation %d, %v", g, err)
 	}
@@ -532,7 +532,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// Who was told of a death finds it, although it is written down by the way.
+// A client that was told of a death finds it in the archive, although that is
+// written asynchronously.
 //
 // Covers: O9
 func TestShownDeathIsFoundInTheArchive(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 // eventBatch is how many events are taken from the board at a time.
 const eventBatch = 256
 
-// events streams one event a line, from the number since on; without one only
-// what happens from now on.
+// events streams one event a line, from the number since on; without a number,
+// only new ones.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	board := s.c.Board
 	since, ok := number(w, r, "since", board.Seq())

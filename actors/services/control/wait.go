@@ -143,7 +143,7 @@ func (q *waiting) missing(in *api.Instance, now time.Time) (text string, wait ti
 	}
 	up := now.Sub(in.Started)
 	if q.s.c.Probe != nil && q.stable > 0 && up >= q.stable && up < setupLimit+q.stable {
-		// Who looks this up has work to do, so it is not done for all.
+		// A probe is expensive, so it is made only for one.
 		p := q.s.c.Probe([]Probed{{in.Name, in.PID}})[0]
 		if p.Silent {
 			return "its program " + silentWords, probePause

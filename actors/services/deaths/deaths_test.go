@@ -79,8 +79,8 @@ func TestTheLastTenOfEachAreKeptOverRestarts(t *testing.T) {
 	}
 }
 
-// Who notes elsewhere that a death was told finds it kept, and the next daemon can
-// tell whose it is.
+// A record that says "reported" implies an archived death, and the next daemon
+// can tell whose it is.
 func TestADeathIsThereWhenItWasAdded(t *testing.T) {
 	s := open(t, t.TempDir())
 	defer s.Close()
@@ -231,7 +231,7 @@ func TestAStormIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// What can't be written now is shown all the same, and written later.
+// A death that cannot be written is shown all the same, and written later.
 func TestDeathsWaitForTheDisk(t *testing.T) {
 	dir := t.TempDir()
 	inTheWay := filepath.Join(dir, "web")

@@ -40,7 +40,7 @@ func TestDeathsOfEarlierReleasesAreRead(t *testing.T) {
 		want.Words, want.Code, want.Cause, want.Failure = "exited with code 7", 7, api.CauseItself, true
 		want.Version.Image, want.Version.Config = "/srv/host/images/v1", "/config/flaky.yaml"
 		want.OutputFile = "/srv/host/log/stderr/web.log"
-		// What differs by the moment: there and plausible.
+		// Values that depend on the moment are plausible.
 		if !slices.Contains(got.Output, "its last words") || got.At.Format("2006-01-02") != "2026-11-29" ||
 			got.At.Sub(got.Started) < time.Duration(got.Uptime*float64(time.Second)) || got.At.Sub(got.Started) > time.Second {
 			t.Errorf("%s: %+v", release, got)

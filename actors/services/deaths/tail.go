@@ -7,7 +7,7 @@ import (
 	"lithos/sysx/rotate"
 )
 
-// What is kept of a container's output.
+// Bounds of the archived output of a container.
 const (
 	tailLines = 20
 	tailBytes = 4 << 10

@@ -36,11 +36,11 @@ func (v Value) line() []byte {
 	return append(append([]byte(kind), name...), '\n')
 }
 
-// cantal are the two files. They are made anew when the list of names changes:
-// what is in a meta file never does.
+// cantal are the two files. They are created anew when the list of names changes,
+// because a meta file is constant.
 type cantal struct {
 	path   string
-	meta   []byte // what the meta file says
+	meta   []byte // content of the meta file
 	values *mapped.File
 }
 

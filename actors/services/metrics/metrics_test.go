@@ -148,7 +148,7 @@ func TestCountersSurviveARestart(t *testing.T) {
 		"containers.started=21 containers.deaths=10 containers.failures=4 containers.running=0 containers.unknown=0 "+
 		"processes.web.app.started=10 processes.web.app.deaths=5 processes.web.app.failures=2 processes.web.app.running=0")
 	s.Close()
-	// What had been gone by then is still in the sums.
+	// The sums still include processes that were gone by then.
 	s = newStage(t, dir)
 	s.want("web/app.0")
 	s.c.Registry.Of("web/app").Started.Add(1)
@@ -258,7 +258,7 @@ func TestMetricsListen(t *testing.T) {
 	}
 	server := s.Serve(l)
 	defer server.Close()
-	// Those who say nothing, one less than there is room for.
+	// Silent clients, one less than the limit.
 	for range maxConnections - 1 {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {

@@ -1,32 +1,30 @@
 // Package rotation keeps the files of the programs' output below the size that
 // `stdio-log-max-size` of their sandbox says, by sysx/rotate.
 //
-// It is one goroutine, beside the actors: they only tell it which files there are,
-// and never wait for it or for a file system. It looks at the length of each
-// file, at least once a second and more often the faster one grows. Nothing has to
-// be stored for the next daemon: how far a rotation came is in the file.
+// It is one goroutine beside the actors, which give it the list of files and
+// never wait for it or for a file system. It checks the length of each file at
+// least once a second, and more often while a file grows fast. The progress of a
+// rotation is stored in the file itself, for the next daemon.
 //
-// Choices of ours. What is cut off is about stdio-log-max-size long and ends with a
-// line. While programs write faster than can be copied, the file is longer. The
-// bounded size is what is promised, before the lines: beyond all that would be kept,
-// (stdio-log-keep + 1) * stdio-log-max-size, the oldest lines are dropped uncopied,
-// which is what copying them would come to as well; the log says how much, and
-// a metric counts it. Otherwise, and whenever the daemon is killed, no line is lost
-// and none is there twice. While no daemon runs nobody rotates. A path that is a link
-// or a device is left alone, and said once. One goroutine serves all files, so a
-// disk that hangs delays the rotation of others, but no supervision. Where the
-// option is off a file is opened once, for what a daemon that was killed may have
-// begun when it was on.
+// Choices of ours. A part is about stdio-log-max-size long and ends with a line.
+// The file is longer while programs write faster than the copy. The size has
+// priority over the lines: output beyond (stdio-log-keep + 1) *
+// stdio-log-max-size is dropped without a copy, the oldest first; the log has its
+// size, and a metric counts it. Otherwise no line is lost or duplicated, even if
+// the daemon is killed. Without a daemon there is no rotation. A link or a device
+// is skipped and reported once. One goroutine serves all files, so a hanging disk
+// delays the rotation of others, but no supervision. Without the option a file is
+// opened once, to finish the rotation of a killed daemon.
 //
 // # The noisiest process
 //
-// Each rotation names the container that wrote the most since the last one. What is
-// in the file does not say who wrote it, and the file's descriptor is the programs'
-// own; so what is compared is how much each process of the sandbox, whose standard
-// output or error is that file, has written by the count of the kernel (wchar of
-// /proc/PID/io): all of a process that began while the option was on, of an older one
-// what it wrote since it was first seen. That counts what it writes elsewhere too, and a process that lived
-// less than a second may be missed: the line says "wrote", not "wrote there".
+// Each rotation names the container that wrote the most since the last one. Lines
+// in the file have no author. So it compares the kernel's counter (wchar of
+// /proc/PID/io) of each process of the sandbox whose standard output or error is
+// that file: the whole counter of a process that began with the option, the
+// growth since the first look of an older one. The counter includes output to
+// other files, and a process that lived less than a second may be missed: so the
+// line says "wrote", not "wrote there".
 //
 // The line is logged at the first rotation and then at most every ten seconds, with
 // the sum since.

@@ -51,7 +51,7 @@ type target struct {
 	limit   Limit
 	log     zerolog.Logger
 
-	seen     bool // what a crash left has been taken up
+	seen     bool // a rotation of an earlier daemon was finished
 	size     int64
 	at       time.Time // of size
 	problem  string    // that was logged last

@@ -92,7 +92,7 @@ func TestAFileIsCutDown(t *testing.T) {
 	}
 }
 
-// What is more than all that is kept is dropped at the end of a line, and counted.
+// A burst beyond all parts is dropped at the end of a line, and counted.
 func TestABurstIsBounded(t *testing.T) {
 	k := New(status.New())
 	defer k.Close()

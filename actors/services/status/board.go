@@ -35,8 +35,7 @@ func New() *Board {
 		started:   time.Now(),
 		instances: make(map[string]*Instance),
 		config:    &Config{},
-		// What is read at the daemon's start is read by now: who asks for a reading
-		// from now on waits for another one.
+		// The first reading is over: a request from now on waits for another one.
 		reload: Reload{Begun: 1},
 	}
 }
@@ -179,8 +178,8 @@ func (b *Board) Show(config *Config) {
 	b.wake()
 }
 
-// EndReload says how the reading ended that was begun last. What it brought
-// is in config; refused says why it changed nothing.
+// EndReload reports the result of the last reading: the config, or why it changed
+// nothing.
 func (b *Board) EndReload(config *Config, refused string) {
 	if b == nil {
 		return
@@ -262,8 +261,8 @@ func (b *Board) Instance(name string) (*Instance, *Config) {
 	return in, b.config
 }
 
-// Changed is closed at the next change. Whoever wants to miss nothing asks for
-// it before he looks.
+// Changed is closed at the next change. A caller that must not miss one gets the
+// channel before it reads.
 func (b *Board) Changed() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

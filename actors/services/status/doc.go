@@ -1,10 +1,9 @@
-// Package status is what everything looks like at present, for whoever asks:
-// the control socket, the metrics.
+// Package status is the current state, for readers such as the control socket and
+// the metrics.
 //
-// Actors write on a [Board], each what it owns: the root the plan and the
-// reloads, a process actor its instance. Readers never meet an actor: a
-// message to one would wait in its mailbox, and the answer for a reader. What
-// is written is immutable, a mutex is held only to exchange pointers, and the
-// events are in a ring that a slow reader loses the beginning of. So nobody
-// who looks can hold up the supervision, however slow he is.
+// Actors write on a [Board], each its own part: the root the plan and the
+// reloads, a process actor its instance. Readers never send a message to an
+// actor, where it would queue in the mailbox. Entries are immutable, a mutex is
+// held only to exchange pointers, and events are in a ring whose oldest entries a
+// slow reader loses. So no reader can delay the supervision.
 package status

@@ -54,7 +54,7 @@ type Instance struct {
 	Ready     *Ready  // nil = it has no such check, or does not run
 	Health    *Health // nil = it is not checked at present
 	Unhealthy string  // why it is Restarting
-	Says      string  // what its program says of itself, "" = nothing
+	Says      string  // the status of its program, "" = none
 
 	LastExit *Exit
 	// FailedInRow is how many containers, or tries, failed without one
@@ -65,16 +65,16 @@ type Instance struct {
 
 // Ready is whether it is ready.
 type Ready struct {
-	Check string    // what is asked, in words
+	Check string    // the probe, in words
 	At    time.Time // since when; zero = not yet
 	Why   string    // why not, by the last check
 }
 
 // Health is what its healthcheck says.
 type Health struct {
-	Check             string // what is asked, in words
+	Check             string // the probe, in words
 	Failures, Allowed int    // in a row
-	Why               string // what was wrong at the last check, "" = nothing
+	Why               string // why the last probe failed, "" = it did not
 }
 
 // NotReady: it runs, but is not ready yet.
