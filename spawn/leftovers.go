@@ -66,7 +66,7 @@ type Leftover struct {
 	Name     string          // "SANDBOX/PROCESS.INDEX"
 	StateDir string          // path, also if it does not exist
 	Record   string          // path, also if it does not exist
-	Info     *records.Record // what the record says, nil if there is none
+	Info     *records.Record // the record, nil if there is none
 	Cgroup   bool            // it has one
 	// PID and StartTime are of its PID 1 if that is alive, else 0.
 	PID       int
@@ -80,9 +80,8 @@ func (s *Spawner) Leftovers(recordsDir, stateDir string) (Leftovers, error) {
 	return s.leftovers(recordsDir, stateDir, func(string) bool { return true })
 }
 
-// CommandLeftovers is [Spawner.Leftovers] of commands only: it does not look into
-// what is left of anything else, which would take its time on a host with many
-// containers.
+// CommandLeftovers is [Spawner.Leftovers] of commands only: it does not read
+// those of daemons, which would take long on a host with many containers.
 func (s *Spawner) CommandLeftovers(recordsDir, stateDir string) (Leftovers, error) {
 	return s.leftovers(recordsDir, stateDir, IsCommand)
 }

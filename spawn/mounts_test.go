@@ -67,7 +67,7 @@ func TestTheMountsOfAContainerAreHeldUntilItIsRemoved(t *testing.T) {
 	}
 }
 
-// What it has written to a tmpfs would count for the one after it.
+// Data on a tmpfs would count for the next test.
 func TestTheMountsOfAContainerWithATmpfsAreNotHeld(t *testing.T) {
 	h, before := newHost(t, nil), heldSoFar(t)
 	r := h.request("web/app.0", "/report")

@@ -8,10 +8,10 @@ import (
 	"lithos/sysx/seccomp"
 )
 
-// The default seccomp profile. What ordinary programs call is allowed; what
-// acts on the host, or has been the way into kernels, is EPERM; any other call,
-// those of kernels to come too, is ENOSYS, so that programs fall back to what
-// they did before it was there. 32 bit programs are killed.
+// The default seccomp profile. Calls of ordinary programs are allowed. Calls that
+// act on the host, or that were ways to attack kernels, give EPERM. All others,
+// also of future kernels, give ENOSYS, so that programs fall back to older calls.
+// 32 bit programs are killed.
 //
 // It is the spirit of docker's and podman's, with these differences: no
 // architecture but the machine's own; io_uring and AF_ALG, AF_VSOCK and other

@@ -33,7 +33,7 @@ func TestSecretsAreEncodedAndWiped(t *testing.T) {
 		t.Errorf("environment %q, want %q", spec.Env, want)
 	}
 	wipe()
-	parts[0] = nil // what tells the lengths of the others
+	parts[0] = nil // the lengths of the others
 	if strings.Trim(string(slices.Concat(parts...))+string(secret), "\x00") != "" {
 		t.Error("something is left after the wiping")
 	}

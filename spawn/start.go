@@ -6,12 +6,12 @@ import (
 )
 
 // Start makes the container's cgroup with its limits, the memfd and the record,
-// and forks PID 1. An error says why nothing runs (whose it is the caller knows);
-// what was made on the way is
-// left for [Spawner.Remove] or the next start.
+// and forks PID 1. The error says why nothing runs; the caller knows the
+// container's name. [Spawner.Remove] or the next start removes the remains of a
+// failed start.
 //
 // Preconditions: the calling thread is in the host's namespaces and has its
-// root's credentials; the one who waits for children expects Child.PID.
+// root's credentials; the owner of wait4 expects Child.PID.
 func (s *Spawner) Start(r *Request) (*Child, error) {
 	if err := r.check(); err != nil {
 		return nil, err

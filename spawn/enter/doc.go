@@ -1,6 +1,5 @@
-// Package enter starts a program in a container that runs: in all its
-// namespaces, its cgroups and its root, with the rights that the container's own
-// program was given.
+// Package enter starts a program in a running container: in all its namespaces,
+// its cgroups and its root, with the rights of the container's own program.
 //
 //	this process                      the new process
 //	------------                      ---------------
@@ -30,6 +29,5 @@
 //   - The container may have this very program's file executed once more
 //     (/proc/self/exe as a command). [Protect] runs it from a read-only mount.
 //
-// What belongs here: entering. What does not: which container is meant, and
-// terminals.
+// Scope: entering. Out of scope: finding the container, and terminals.
 package enter

@@ -1,10 +1,10 @@
-// Package readiness is how the program of a container tells that it is ready: by
-// a line that it writes to a pipe, as for s6, or by datagrams that it sends to a
-// socket, as by sd_notify(3). The supervisor listens at a [Channel].
+// Package readiness receives readiness reports of a container's program: a line
+// on a pipe, as for s6, or datagrams on a socket, as by sd_notify(3). The
+// supervisor listens at a [Channel].
 //
 // PID 1 keeps both ends open. So the channel outlives the supervisor, and its
-// successor takes it from PID 1, with everything that was written meanwhile.
+// successor takes it from PID 1, with all unread messages.
 //
-// What belongs here: making, hearing and taking over a channel. What a message
-// means for the container: not.
+// Scope: making, reading and taking over a channel. Out of scope: the meaning of
+// a message.
 package readiness

@@ -80,7 +80,7 @@ func TestPipe_ClosingEndsTheWait(t *testing.T) {
 	if err := <-done; !errors.Is(err, os.ErrClosed) {
 		t.Error(err)
 	}
-	// What the program has does not know of it, and is blocking.
+	// The program's end is independent of it, and blocking.
 	if _, err := channel.Told.WriteString("still there\n"); err != nil {
 		t.Error(err)
 	}

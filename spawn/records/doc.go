@@ -1,7 +1,7 @@
 // Package records reads and writes the record of a container: a small file in
-// `<runtime-dir>/containers` to which the supervisor and PID 1 append what
-// happens. A supervisor finds in it the containers of the one before it.
+// `<runtime-dir>/containers` to which the supervisor and PID 1 append events. The
+// next supervisor finds its containers by it.
 //
-// What belongs here: the form of the file. PID 1's own lines are encoded in
-// package wire, since lithos_knot can't link a JSON package.
+// Scope: the format of the file. Package wire encodes PID 1's own lines, because
+// lithos_knot cannot link a JSON package.
 package records

@@ -20,8 +20,8 @@ const (
 	recordTail = 48 << 10
 )
 
-// Read reads a record file. What is missing or makes no sense in it is
-// left out: whoever wrote it may have died over a line.
+// Read reads a record file. Missing and invalid fields are left out: the writer
+// may have died over a line.
 func Read(path string) (*Record, error) { return readRecord(path, true) }
 
 // ReadEnd is [Read] for the supervisor that has begun the record, when the

@@ -147,7 +147,7 @@ func TestReadEnd(t *testing.T) {
 	}
 }
 
-// Whatever is read without package json is what that would have read.
+// The reader without package json agrees with that package.
 func FuzzOwnLines(f *testing.F) {
 	late := time.Date(2024, 2, 29, 23, 59, 59, 123456000, time.UTC)
 	for _, line := range [][]byte{

@@ -26,8 +26,8 @@ type Record struct {
 	// why its supervisor began to end it.
 	Ready     time.Time
 	Unhealthy string
-	// Ending is why its supervisor sent TERM otherwise, as a word of its own:
-	// whoever learns of the end may be another one.
+	// Ending is why its supervisor sent TERM otherwise, as a word: another
+	// supervisor may learn of the end.
 	Ending string
 	// Tally is what stands beside Noted, see [Record.Counts].
 	Tally *Tally
@@ -75,9 +75,9 @@ type Created struct {
 	Fingerprint string    `json:"fingerprint"`
 	Image       string    `json:"image"`
 	At          time.Time `json:"at"`
-	// Boot is At in nanoseconds since the boot of the host, which no change of
-	// its clock changes, 0 in a record of a lithos that had none. Who reads a
-	// record gets At by the clock of the present.
+	// Boot is At in nanoseconds since the boot of the host, which a change of the
+	// clock does not affect; 0 in records of earlier releases. Readers get At by
+	// the current clock.
 	Boot        int64   `json:"boot_ns,omitempty"`
 	Restarts    int     `json:"restarts"`
 	KillTimeout float64 `json:"kill_timeout"` // seconds
@@ -107,7 +107,7 @@ type Identity struct {
 	UserNS bool `json:"user_ns,omitempty"`
 	NetNS  bool `json:"net_ns,omitempty"`
 	// AddCapabilities, NewPrivileges and Seccomp (the default profile) are
-	// what its sandbox loosens or adds.
+	// exceptions of its sandbox.
 	AddCapabilities uint64 `json:"add_capabilities,omitempty"`
 	NewPrivileges   bool   `json:"new_privileges,omitempty"`
 	Seccomp         bool   `json:"seccomp,omitempty"`

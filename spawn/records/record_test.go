@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// What is told of an end takes the place of what was told before: a port that
-// can't be opened is tried for days.
+// A new report of an end replaces the old one: a taken port is retried for days.
 //
 // Covers: N3
 func TestNoteEndIsReadBack(t *testing.T) {
