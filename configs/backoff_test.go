@@ -87,7 +87,7 @@ func FuzzBackoff(f *testing.F) {
 		const day = int64(24 * time.Hour)
 		if !(factor >= 1 && factor <= maxFactor && jitter >= 0 && jitter <= 1 && chance >= 0 && chance < 1) ||
 			timeout < 0 || timeout > day || most < timeout || most > day {
-			return // what the parser refuses
+			return // the parser refuses it
 		}
 		b := RestartBackoff{Factor: factor, Cap: time.Duration(most), Jitter: jitter}
 		wait := b.Wait(time.Duration(timeout), n, chance)

@@ -69,7 +69,7 @@ const (
 // loopback is the default of a check's host.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// What says in words what is asked.
+// What describes the probe in words.
 func (c *Check) What() string {
 	switch c.Kind {
 	case CheckTCP:
@@ -427,7 +427,7 @@ func (r *resolver) checkChecks(ports []TCPPort) {
 	}
 }
 
-// checks makes those of one instance. What could go wrong was checked.
+// checks makes the probes of one instance. Their errors were found before.
 func (r *recipe) checks(c *Container, name string) {
 	if t := r.t.ready; t != nil {
 		c.Ready = &Ready{Check: r.check(t, name), Within: r.t.within, Watchdog: r.t.watchdog}

@@ -46,7 +46,7 @@ func TestChecksAreRead(t *testing.T) {
 			if w.words == "" {
 				return
 			}
-			// What is shown may be written into a config.
+			// The shown value may be written into a config.
 			option := map[bool]string{true: "ready: ", false: "healthcheck: "}[c.Ready != nil]
 			again := hostConfig{container: option + w.words + "\n"}.app(t)
 			equal(t, "the words as a config", again.Ready.String()+again.Healthcheck.String(), w.words)

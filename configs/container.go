@@ -27,9 +27,9 @@ type sourced[T any] struct {
 
 func source[T any](x T, v document.Value) sourced[T] { return sourced[T]{x, v.Place()} }
 
-// template is a container config that was read once and from which each
-// process that uses it is made. What depends on a sandbox, a process or an
-// instance is still as written, with its place.
+// template is a container config that was read once, for all processes that use
+// it. Values that depend on a sandbox, a process or an instance are still
+// unresolved, with their positions.
 type template struct {
 	file     string // as shown in problems
 	text     *document.Text
@@ -43,7 +43,7 @@ type template struct {
 
 	uidMap, gidMap []IDMap
 
-	fixed  Container                 // what needs nothing from outside
+	fixed  Container                 // values that depend on nothing outside
 	root   document.Place            // of the whole file
 	places map[string]document.Place // of its options
 

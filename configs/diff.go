@@ -63,7 +63,7 @@ func Compare(old, wanted *Sandbox) []Step {
 		}
 		step := Step{Name: name, Action: ActionStop}
 		if unknown(wanted, b.Process) {
-			step.Action = ActionKeep // what is broken changes nothing
+			step.Action = ActionKeep // a broken object changes nothing
 		}
 		steps = append(steps, step)
 	}

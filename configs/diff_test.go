@@ -67,8 +67,8 @@ func alter(v reflect.Value) {
 	}
 }
 
-// What tells two containers apart has a reason that can be shown, and a reason
-// to replace a container is one exactly if the fingerprint says so.
+// Each difference of two containers has a reason that can be shown, and it
+// replaces the container exactly if the fingerprint differs.
 //
 // Covers: C23, O9
 func TestDiffNamesEveryField(t *testing.T) {

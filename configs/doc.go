@@ -2,18 +2,17 @@
 // resolves them into a [Plan].
 //
 // It holds the YAML dialect, the types, the defaults, the variables and every
-// check, so that what one program accepts is what every program runs: it is
-// the same call, [Load]. It makes no system call but to read files, the ones
-// of an image only inside that image's directory; it knows nothing of how a
-// container is made. It is a leaf: it imports no other package of lithos but
-// those below it:
+// check. All programs call [Load], so that they accept the same files. Its only
+// system calls read files, those of an image only inside that image's directory.
+// It knows nothing of making a container, and imports no other package of lithos
+// but those below it:
 //
 //   - configs/document: YAML with positions, scalars, problems; no word of lithos
 //   - configs/files: opening and reading files of the host and of images
 //   - configs/secrets: sealed values
 //
-// Others build on it: configs/inspect looks into images and the host for what the
-// configs need, configs/images tells which images are used, configs/report shows
+// Others build on it: configs/inspect compares the configs with images and the
+// host, configs/images tells which images are used, configs/report shows
 // problems.
 //
 // # How it is put together
@@ -25,9 +24,9 @@
 //	                     Plan ◄─ recipe.instance ◄─ resolver (one process with its
 //	                                                sandbox and container config)
 //
-// A container config is read once for each file, however many processes use
-// it. What is wrong with it is told for each of them: every process that is
-// Broken has an error that names it.
+// A container config is read once for each file, however many processes use it.
+// Its problems are reported for each of them: every Broken process has an error
+// that names it.
 //
 // # What breaks what
 //
@@ -39,8 +38,7 @@
 //   - An entry of it, its image or its container config: that process is
 //     Broken.
 //
-// What the files can't tell, configs/inspect looks for in the images and in the
-// host's directories.
+// configs/inspect finds problems in the images and in the host's directories.
 //
 // # Choices where the manual is silent
 //

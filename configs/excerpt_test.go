@@ -39,7 +39,7 @@ func TestExcerpts(t *testing.T) {
 	}
 }
 
-// What was read is what is checked, whatever is in the file by now.
+// The text that was read is checked, whatever the file holds by now.
 //
 // Covers: O9
 func TestAlternateTextIsRead(t *testing.T) {

@@ -317,7 +317,7 @@ func FuzzSubstitute(f *testing.F) {
 		if !strings.Contains(s, "@{") && same != s {
 			t.Errorf("%q became %q", s, same)
 		}
-		// What is put in is not looked at again.
+		// Substituted text is not substituted again.
 		calls := 0
 		substitute(s, func(string) string { calls++; return "@{x}" })
 		if calls != len(names) {

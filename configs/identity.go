@@ -68,9 +68,9 @@ func marshal(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// fingerprint hashes what a container made from c would be. What only the
-// supervisor looks at is left out: it takes effect at the next start, or at
-// once, and is no reason to restart (requirement C23).
+// fingerprint hashes the container that c describes. Options that only the
+// supervisor uses are left out: they take effect at the next start, or at once,
+// and are no reason to restart (requirement C23).
 func fingerprint(c *Container, m *Master) string {
 	seen := *c
 	seen.Kind = ""

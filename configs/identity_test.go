@@ -156,7 +156,7 @@ func TestEffectiveContainerChanges(t *testing.T) {
 	equal(t, "G8 external without a bridge", print(with), print(external))
 }
 
-// What is hashed must not change: an upgrade would replace all containers.
+// The hashed text must not change: an upgrade would replace all containers.
 //
 // Covers: O2
 func TestFingerprintsAreStable(t *testing.T) {

@@ -99,7 +99,7 @@ func readIOLimits(v document.Value) []IOLimit {
 		l := IOLimit{device, read("read-bytes"), read("write-bytes"), read("read-operations"), read("write-operations")}
 		if l == (IOLimit{Device: device}) {
 			if !e.Value.Empty() {
-				continue // what it says is wrong, and told
+				continue // the value is wrong, and reported
 			}
 			e.Errorf("says nothing: give one of %s", strings.Join(ioLimitKeys, ", "))
 			continue

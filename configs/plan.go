@@ -7,8 +7,8 @@ import (
 
 // Plan is a whole host as its four kinds of files describe it: immutable,
 // resolved (defaults applied, variables substituted, paths absolute) and
-// complete. An object with an error is in it too, marked Broken, so that
-// whoever compares two plans can tell "gone" from "unreadable".
+// complete. An object with an error is in it too, marked Broken, so that a
+// comparison of two plans can tell "gone" from "unreadable".
 type Plan struct {
 	Master    *Master
 	Sandboxes []*Sandbox // by name
@@ -116,7 +116,8 @@ type Container struct {
 	CPUSet      string // processors to use, "0-3,5"; "" = all
 	IOLimits    []IOLimit
 
-	// What the sandbox loosens (requirement K10), and its seccomp profile.
+	// Exceptions of the sandbox from the hardening (requirement K10), and its
+	// seccomp profile.
 	AllowNewPrivileges bool
 	AddCapabilities    []string // by name, such as "NET_RAW", sorted
 	WritableProcSys    bool

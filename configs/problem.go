@@ -23,14 +23,14 @@ type Problem struct {
 	Line     int    // from 1; 0 = the file as a whole
 	Column   int    // from 1, in runes
 	Path     string // such as "web.instances"
-	Text     string // what is wrong, what was expected, what to do
+	Text     string // the problem, the expected value, the remedy
 	Severity Severity
 	// Excerpt is that line, as it stands in the file; see [Options].
 	Excerpt string
 
-	// Sandbox and Process name the object that the problem belongs to;
-	// empty for the master config. What is wrong in a container config is
-	// reported once for each process that uses it: see [Problems.Distinct].
+	// Sandbox and Process name the object that the problem belongs to; empty for
+	// the master config. A problem of a container config is reported once for
+	// each process that uses it: see [Problems.Distinct].
 	Sandbox, Process string
 }
 

@@ -73,9 +73,9 @@ func (r *resolver) unchanged() bool {
 	return len(r.before) > 0 && r.before[0].recipe != nil && reflect.DeepEqual(*r.before[0].recipe, r.recipe)
 }
 
-// What execve takes. The first is the kernel's MAX_ARG_STRLEN; the second is
-// half of what it takes by default, which also keeps the instances of a
-// hostile config, each with its own name put in, from filling the memory.
+// Limits of execve. The first is the kernel's MAX_ARG_STRLEN. The second is half
+// of its default limit, which also keeps the instances of a hostile config, each
+// with its own substitutions, from filling the memory.
 const (
 	maxArgument  = 128 << 10
 	maxArguments = 1 << 20
@@ -292,7 +292,7 @@ func (r *resolver) resolvePort(pc portConfig) (TCPPort, bool) {
 	return p, true
 }
 
-// instance makes one instance. What could go wrong was checked.
+// instance makes one instance. Its errors were found before.
 func (r *recipe) instance(name string, index int) *Instance {
 	c := r.base
 	replace := func(variable string) string { return r.replace(name, variable) }

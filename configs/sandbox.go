@@ -57,8 +57,8 @@ func readSandbox(v document.Value, name string, m *Master) *SandboxConfig {
 	return sb
 }
 
-// What stdio-log-max-size can be at least, bytes: each part is a copy, and takes a
-// few writes to the disk. And how many parts are kept.
+// The least value of stdio-log-max-size, in bytes, because each part costs a copy
+// and some writes to the disk; and the limit of parts.
 const (
 	leastStdioLog = 64 << 10
 	defaultKeep   = 3

@@ -273,7 +273,7 @@ func TestAfterSetupCommandSubstitution(t *testing.T) {
 	}
 }
 
-// What is wrong with one sandbox leaves the others as they are.
+// A problem of one sandbox does not affect the others.
 //
 // Covers: C23, D12
 func TestBrokenObjectBreaksNoOther(t *testing.T) {

@@ -144,10 +144,9 @@ func wipeKeys(keys []*secrets.PrivateKey) {
 	}
 }
 
-// resolveSecrets opens each secret, to know that it can be and whether it is
-// another one than before, and forgets it. A start opens it again: between
-// the two only the sealed text is in memory. Who may not read the key, such as
-// lithos_check by an ordinary user, can't know.
+// resolveSecrets decrypts each secret, to find errors and changes, and forgets
+// it. A start decrypts it again: meanwhile only the sealed text is in memory. A
+// user who may not read the key, such as one of lithos_check, cannot know.
 func (r *resolver) resolveSecrets(keys func(file string) keyRing) {
 	if len(r.t.secretEnviron) == 0 {
 		return

@@ -260,7 +260,7 @@ func TestSecretChangesTheFingerprint(t *testing.T) {
 	}
 }
 
-// What is no more than environ, in bytes, has room beside it.
+// Secrets that fit beside environ, in bytes, are accepted.
 //
 // Covers: E10, E11
 func TestSecretsCountAgainstTheEnvironment(t *testing.T) {

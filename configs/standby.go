@@ -4,8 +4,8 @@ import (
 	"lithos/configs/document"
 )
 
-// readStandby reads standby, ours: the container that follows when this one dies
-// is built before that. What can't be there twice at a time can't have one.
+// readStandby reads standby, ours: the next container is built while this one
+// runs. It is refused with resources that two containers cannot share.
 func (t *template) readStandby(v document.Value) {
 	if !v.Boolean(false) {
 		return

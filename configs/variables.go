@@ -150,8 +150,8 @@ const (
 
 var builtins = []string{builtinName, builtinConfig, builtinPID}
 
-// substitute replaces each `@{name}` in s, blanks inside the braces trimmed.
-// What has no closing brace stays as it is; there is no escape (requirement F6).
+// substitute replaces each `@{name}` in s, blanks inside the braces trimmed. An
+// unclosed brace stays as it is; there is no escape (requirement F6).
 func substitute(s string, replace func(name string) string) string {
 	begin := strings.Index(s, "@{")
 	if begin < 0 {

@@ -130,7 +130,7 @@ tcp-ports:
 	equal(t, "environ", env(app, "A"), "8080n")
 	equal(t, "PIDVariables", app.PIDVariables, []string{"PID", "ZPID"})
 	equal(t, "port", app.TCPPorts[0].Port, uint16(8080))
-	// What a value holds is not substituted again.
+	// A substituted value is not substituted again.
 	d := hostConfig{container: "variables: {c: !Choice ['@{x}']}\narguments: ['@{c}']\n", entry: "variables: {c: '@{x}'}\n"}.app(t)
 	equal(t, "once", d.Arguments[0], "@{x}")
 }

@@ -79,9 +79,9 @@ func readVolume(v document.Value) (volumeConfig, bool) {
 		v.Errorf("unknown kind of volume %s%s", document.Clip(v.Tag()), v.Collector().DidYouMean(v.Tag(), volumeTagNames))
 		return volumeConfig{}, false
 	}
-	// What is in memory or dies with the container could be executed in the
-	// original, and the manual does not say otherwise; what outlives it is
-	// noexec unless asked for.
+	// Volumes in memory, or that die with the container, are executable as in the
+	// original, and the manual does not say otherwise; persistent ones are noexec
+	// unless asked for.
 	dies := kind == VolumeTmpfs || kind == VolumeStatedir
 	vol := volumeConfig{Volume: Volume{Kind: kind, Mode: defaultMode, Exec: dies}}
 	body := v.WithoutTag()

@@ -22,7 +22,7 @@ type Listener struct {
 
 // socket is one that is open.
 type socket struct {
-	want   actors.Socket // what it was made as
+	want   actors.Socket // the options that it was opened with
 	file   *os.File
 	leases int
 	own    bool // reuse-port: not in Listener.shared

@@ -154,7 +154,7 @@ func TestFailedListenLeasesNothing(t *testing.T) {
 		if _, ok := s.lease("a", at(80), at(81)).(*LeaseFailed); !ok {
 			t.Error("a panic is not answered")
 		}
-		// What was leased before the panic goes with the next lease.
+		// Leases from before the panic are returned with the next lease.
 		s.refuse = nil
 		s.lease("a", at(81))
 		s.tell(&ReturnSockets{Owner: "a"})

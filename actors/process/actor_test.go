@@ -44,7 +44,7 @@ type stage struct {
 	counts   records.Tally // that were noted last
 	record   func() (*records.Record, error)
 	signal   func(syscall.Signal) error
-	// What the kernel tells of its set-up.
+	// The kernel's report of its set-up.
 	settingUp      bool
 	settingUpError error
 }

@@ -84,7 +84,7 @@ func TestBackoffSlowsFailuresOnly(t *testing.T) {
 	})
 }
 
-// What could not even be started is a failure, too.
+// A failed start is a failure, too.
 //
 // Covers: N3
 func TestBackoffAppliesToFailedStarts(t *testing.T) {

@@ -23,7 +23,7 @@ type Env struct {
 	Log      zerolog.Logger
 	Board    *status.Board  // where to show what becomes of each
 	Deaths   *deaths.Store  // where to keep how they died
-	Budget   *budget.Budget // what restarts have to ask
+	Budget   *budget.Budget // allows restarts
 	// Shared says that several instances write into the StdioLog.
 	Shared bool
 	// Cleaners bounds how many clean-ups run at a time.

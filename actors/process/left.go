@@ -11,11 +11,11 @@ import (
 	"lithos/actors/services/status"
 )
 
-// TellLeft tells how a container of an earlier daemon ended that nobody wants any
-// more, so that it has no actor: in the log and in the records of deaths, as of
-// any other. Left is as it was found, its record as it is now; ended says that
-// this daemon ended it. What has no record that it lived, or was told of before, is
-// passed over.
+// TellLeft reports the end of an unwanted container of an earlier daemon, which
+// has no actor: in the log and in the archive of deaths, as any other. Left is
+// its state when found, its record the current one; ended says that this daemon
+// ended it. A container without a record of its start, or that was reported
+// before, is skipped.
 func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, ended bool) {
 	record := left.Info
 	if record == nil || !record.Lived() || record.Noted {

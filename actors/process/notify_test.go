@@ -113,7 +113,7 @@ func TestProgramNotifies(t *testing.T) {
 	})
 }
 
-// What says that it is ready is in the record before it leaves the socket.
+// A readiness message is in the record before it leaves the socket.
 func TestNoticeStaysUntilItIsNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSends(t)
@@ -134,8 +134,7 @@ func TestNoticeStaysUntilItIsNoted(t *testing.T) {
 	})
 }
 
-// Whatever it sends, it is not told more often than is good for others; the last
-// is.
+// Statuses are published at a limited rate; the last one always is.
 func TestNoticesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		messages := make(chan readiness.Message, 100000)
@@ -196,8 +195,8 @@ func watched() *configs.Instance {
 	return in
 }
 
-// Who is ready has to send WATCHDOG=1 at least that often, also to the next
-// daemon; who does not is ended, as by a healthcheck.
+// A ready program has to send WATCHDOG=1 at least that often, also to the next
+// daemon; otherwise it is ended, as by a healthcheck.
 func TestWatchdog(t *testing.T) {
 	adopt := &AdoptInstance{Adopted: &Adopted{
 		Name: "web/app.0", Fingerprint: "1", Child: &spawn.Child{PID: 7, PIDFD: new(os.File), Notice: new(os.File)},
@@ -237,7 +236,7 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// What came in time counts, however much later it is heard of.
+// A message that was sent in time counts, however late it is read.
 func TestWatchdogOfAStoppedDaemon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSends(t)

@@ -56,7 +56,7 @@ func TestHangingSetUpIsKilledAndRetried(t *testing.T) {
 	})
 }
 
-// Who can't tell does not end it: a record may have lost a line.
+// Doubt does not end a container: a record may have lost a line.
 func TestASetUpThatIsNotKnownToHangIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChecked(t)

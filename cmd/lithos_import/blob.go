@@ -73,7 +73,7 @@ func (r *layerReader) verify() error {
 	if r.l.digest == "" {
 		return nil
 	}
-	// What is behind the end of the compressed data belongs to the file.
+	// Bytes after the end of the compressed data belong to the file.
 	if _, err := io.Copy(r.packed, r.file); err != nil {
 		return err
 	}

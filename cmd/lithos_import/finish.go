@@ -21,7 +21,7 @@ type metadata struct {
 	Reference string   `json:"reference,omitempty"`
 	Layers    []string `json:"layers"`
 	Config    string   `json:"config"`            // path of the container config
-	Options   string   `json:"options,omitempty"` // what else made it what it is
+	Options   string   `json:"options,omitempty"` // other options that affect the result
 }
 
 // mountPoints are where lithos mounts something in every container.

@@ -94,7 +94,7 @@ func TestLimits(t *testing.T) {
 	imported(t, memoryDir(t), "--max-size", "2100", layout(t, "gzip", nil, big, more))
 }
 
-// What another file makes of the same manifest.
+// Damaged files with the same manifest.
 func TestDamage(t *testing.T) {
 	layer := archive(t, file("x", "content"))
 	blobs := func(source string, change func(data []byte) []byte) {

@@ -32,7 +32,7 @@ type work struct {
 	// State is what the next run goes on with.
 	State struct {
 		Digest  string   `json:"digest"`
-		Options string   `json:"options"` // what else changes the outcome
+		Options string   `json:"options"` // other options that affect the result
 		Applied []string `json:"applied"` // diff_ids
 		Began   bool     `json:"began"`   // something of the next layer may be there
 	}

@@ -93,7 +93,7 @@ func TestOthersUnpackTheSame(t *testing.T) {
 	}
 }
 
-// What umoci packs, layer by layer, we unpack.
+// Layers packed by umoci are unpacked.
 func TestImagesOfUmoci(t *testing.T) {
 	dir := t.TempDir()
 	image := filepath.Join(dir, "image") + ":v1"

@@ -27,7 +27,7 @@ type Collector struct {
 	Text   *Text  // the text that problems quote; nil = nothing
 	Owner  string // the part of the file that the next problem belongs to
 	List   []Problem
-	errors int // those that were left out of the list too
+	errors int // also of errors left out of the list
 }
 
 // ErrorAt reports an error.

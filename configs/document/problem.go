@@ -27,7 +27,7 @@ type Problem struct {
 	Line     int    // from 1; 0 = the file as a whole
 	Column   int    // from 1, in runes
 	Path     string // such as "web.instances"
-	Text     string // what is wrong, what was expected, what to do
+	Text     string // the problem, the expected value, the remedy
 	Severity Severity
 	Excerpt  string // the line as it stands in the file; see [Collector].Text
 	Owner    string // see [Collector].Owner

@@ -259,8 +259,8 @@ func (v Value) TagAsWord() Value {
 	return v
 }
 
-// Quiet is the value with its problems told to nobody, for a look ahead at
-// what is read in full elsewhere.
+// Quiet is the value with its problems dropped, for a look ahead at a value that
+// is read in full elsewhere.
 func (v Value) Quiet() Value {
 	v.c, v.up = &Collector{}, nil
 	return v

@@ -1,20 +1,19 @@
-// Package images tells which images of which image-dirs are used, by the
-// configs and by what is written down of earlier ones: config logs and
-// used-images-lists (section S of docs/requirements.md).
+// Package images tells which images of which image-dirs are used, by the configs
+// and by the history of earlier ones: config logs and used-images-lists (section
+// S of docs/requirements.md).
 //
-// What belongs here: reading these files, the rules of what to keep, and when
-// an image-dir can't be judged. What does not: what runs at this moment, and
-// removing anything. It reads files and changes none.
+// Scope: reading these files, the keep rules, and the conditions that make an
+// image-dir unsafe. Out of scope: running containers, and removing images. It
+// changes no file.
 //
 // # Versions
 //
-// The config log of a sandbox has a line for each (re)load. What counts is the
-// history of the *sets of images* in it: lines that follow each other with the
-// same images are one version, whatever else changed in them, and a line
-// without images is none, it only ends the one before. A version was used from
-// its first line until the first line of the next; the latest is still used.
-// So an image that was in use for a year and replaced yesterday was used
-// yesterday.
+// The config log of a sandbox has a line for each (re)load. A version is a *set
+// of images*: successive lines with the same images are one version, whatever
+// else changed in them. A line without images is no version and only ends the one
+// before. A version was used from its first line until the first line of the
+// next; the latest is still used. So an image that was in use for a year and
+// replaced yesterday was used yesterday.
 //
 // # What makes an image-dir unsafe
 //

@@ -124,8 +124,8 @@ func TestUsedImagesList(t *testing.T) {
 	}
 }
 
-// Whatever is accepted is a name that stays below the image-dir, and all
-// images that a JSON reader sees in the line are among those that are kept.
+// An accepted name stays below the image-dir, and all images that a JSON reader
+// finds in the line are kept.
 func FuzzP7_ParseLine(f *testing.F) {
 	for _, s := range []string{
 		`2026-11-22T05:00:00Z {"app":{"instances":1,"image":"v1","config":"/c","kind":"Daemon"}}`,

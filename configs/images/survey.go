@@ -23,8 +23,8 @@ type Survey struct {
 	Dirs []*Dir // by path
 	// Problems are those of the whole host: no image-dir is safe.
 	Problems []Problem
-	// Paths are other directories of the host that the configs name, with
-	// what they are; none of them is an unused image.
+	// Paths are other directories of the host in the configs, with their purpose;
+	// none of them is an unused image.
 	Paths map[string]string
 
 	find func(path string) Place

@@ -9,8 +9,8 @@ import (
 	"lithos/configs"
 )
 
-// hostConfig is a host with one sandbox, web, and one process, app. What is in
-// its fields is added to texts without a mistake.
+// hostConfig is a host with one sandbox, web, and one process, app. Its fields
+// are added to valid texts.
 type hostConfig struct{ master, sandbox, process, container string }
 
 func (h hostConfig) files() map[string]string {

@@ -122,7 +122,7 @@ type head struct {
 }
 
 const (
-	headSize  = 256       // what the kernel looks at, in a script too
+	headSize  = 256       // the part that the kernel reads, in a script too
 	maxHeader = 64 * 1024 // of program headers, as the kernel
 )
 

@@ -7,10 +7,9 @@
 //
 //	go test ./configs/reference -update
 //
-// Its tests hold the tables to the parser: each key that is known is described
-// and the other way round, each default is what the parser takes when the key is
-// missing, and each example is accepted.
+// Its tests compare the tables with the parser: both know the same keys, each
+// default is the parser's, and each example is accepted.
 //
-// What belongs here: words about options. What does not: the options' meaning,
-// which is configs'. No program links it.
+// Scope: texts about options. Out of scope: the options' meaning, which is
+// configs'. No program links it.
 package reference

@@ -18,7 +18,7 @@ var notOptions = map[string]string{
 	"check-key":     "a command of lithos_crypt",
 }
 
-// What a page calls an option is one.
+// Each option that a page names exists.
 func TestPagesNameOnlyOptionsThatExist(t *testing.T) {
 	known := map[string]bool{}
 	for _, options := range groups() {

@@ -75,7 +75,7 @@ func Schemas() map[string][]byte {
 			// An empty file is one.
 			s["type"] = []string{"object", "null"}
 		}
-		// What is made of maps, strings and numbers can be written.
+		// Maps, strings and numbers can always be encoded.
 		data, _ := json.MarshalIndent(s, "", " ")
 		files[name] = append(data, '\n')
 	}

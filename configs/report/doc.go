@@ -1,7 +1,7 @@
 // Package report shows problems of configs to people and to programs: as lines
 // with the place and the offending line below, and as JSON.
 //
-// What belongs here: how it looks. What is a problem is decided in configs.
-// Everything that comes from a file is taken as hostile: nothing of it moves
-// the cursor of a terminal or makes a line of its own.
+// Scope: the presentation. Out of scope: finding problems, which is configs'.
+// Text from a file is hostile: it is escaped, so that it moves no cursor and
+// makes no line of its own.
 package report

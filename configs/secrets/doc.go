@@ -16,17 +16,16 @@
 // then a curve25519xsalsa20poly1305 box whose nonce is the blake2b, of 24
 // bytes, of both public keys.
 //
-// What belongs here is this format, the keys and the rules about who may open
-// what. Which secrets a container has, and when they are opened, belongs to
-// those who call. The package is a leaf: it imports no other package of
-// lithos.
+// Scope: this format, the keys and the rules of access. Out of scope: the secrets
+// of a container, and the time of their decryption. The package is a leaf: it
+// imports no other package of lithos.
 //
 // # Nothing leaks by accident
 //
-// A [Secret] and a [PrivateKey] print as a placeholder, whatever prints them.
-// No error has a part of a secret or of a private key in it, nor of a text
-// that ought to have been a sealed value: people paste passwords there. Both
-// can be wiped; that reaches our copies, not those that crypto/ecdh makes.
+// A [Secret] and a [PrivateKey] print as a placeholder in each format. No error
+// quotes a secret, a private key, or a text in place of a sealed value, because
+// people paste passwords there. Both can be wiped, which reaches our copies, not
+// those of crypto/ecdh.
 //
 // # Choices where the manual is silent
 //

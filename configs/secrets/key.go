@@ -33,8 +33,8 @@ func newPublicKey(raw []byte) (*PublicKey, error) {
 	return &PublicKey{ShortHash(raw), [32]byte(p.BytesMontgomery())}, nil
 }
 
-// PrivateKey opens what was sealed for its public key. Whatever prints it gets
-// a placeholder with the public key's hash.
+// PrivateKey opens values that were sealed for its public key. It prints as a
+// placeholder with the public key's hash.
 type PrivateKey struct {
 	public *PublicKey
 	scalar func() *[32]byte // a function, so that fmt can't get at it: see Secret

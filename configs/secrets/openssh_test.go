@@ -190,8 +190,7 @@ func TestPublicKeysAreParsed(t *testing.T) {
 	}
 }
 
-// Whatever the parser made of the data is wiped or can be; the data are the
-// caller's.
+// The parser's own memory can be wiped; the data belong to the caller.
 //
 // Covers: J1
 func TestKeysDoNotShareTheFilesMemory(t *testing.T) {

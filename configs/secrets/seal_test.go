@@ -73,7 +73,7 @@ func TestUnsealableSecrets(t *testing.T) {
 	}
 }
 
-// What is said outside of the box is compared with what is in it.
+// The hashes outside of the box are compared with its content.
 //
 // Covers: J5
 func TestHashesAreVerifiedAfterDecryption(t *testing.T) {

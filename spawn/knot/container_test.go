@@ -133,8 +133,8 @@ func TestRootCannotTouchPIDOne(t *testing.T) {
 	}
 }
 
-// What acts on the host is read-only and what tells about it empty, for every
-// user; the sandbox can have either otherwise.
+// For every user, files that act on the host are read-only, and files about it
+// are empty; the sandbox can lift both.
 //
 // Covers: K10
 func TestKernelFilesAreProtectedUnlessTheSandboxLoosensIt(t *testing.T) {

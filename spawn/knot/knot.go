@@ -32,7 +32,7 @@ func Main() int {
 	}
 	saveMemory()
 	if spec.Terminal {
-		sig.hangUp() // whoever held the other end of it is gone
+		sig.hangUp() // the reader is gone
 	}
 	k := &knot{spec: spec, sig: sig, log: -1, now: time.Now, normal: normalCodes(spec)}
 	if err := k.clearAway(); err != nil {
@@ -62,7 +62,7 @@ type knot struct {
 	// announced says that the log has the line about the next start already.
 	announced bool
 
-	start   *start // what each start of the program needs
+	start   *start // inputs of each start of the program
 	record0 int64  // length of the record to cut it to, 0 = not known yet
 }
 

@@ -10,8 +10,8 @@ import (
 	"lithos/spawn/wire"
 )
 
-// The lines that come between the program's own in its log (requirement P2), for
-// those who look there first.
+// Lines about the program's start and end in its own log (requirement P2), for
+// readers who look there first.
 
 // logLine writes one, in one piece. A full disk is no reason to end.
 func (k *knot) logLine(line []byte) {

@@ -134,7 +134,7 @@ func TestBridgedContainerFromTheSpawner(t *testing.T) {
 			if !bareOnly(t) && !b.isBare() {
 				t.Errorf("%s, start %d: it is made by the general path", address, i)
 			}
-			// Whatever was said of the address was said before.
+			// Claims of the address were sent before.
 			said := 0
 			for {
 				if _, _, err := unix.Recvfrom(hears, make([]byte, 1), unix.MSG_DONTWAIT); err != nil {
@@ -177,7 +177,8 @@ func TestTakenAddressIsRefused(t *testing.T) {
 			}
 			o := b.other(address)
 			end := b.start()
-			// Who was to answer may be late, where nobody waits for it: then the next start is refused.
+			// Without a wait the owner's answer may be late: then the next start
+			// is refused.
 			failed := func() bool { return strings.Contains(b.read(b.record), `"failed"`) }
 			b.await("a refusal, or a start", func() bool {
 				_, err := os.Stat(b.out + "/up")

@@ -142,8 +142,8 @@ func (b *box) script(path, text string) {
 
 // Covers: K10
 func TestProgramIdentity(t *testing.T) {
-	// Whoever starts us may ignore signals, as make(1) does with this one, which
-	// Go's runtime leaves alone.
+	// The parent may ignore signals, as make(1) does with this one, and Go's
+	// runtime keeps them ignored.
 	const ignored = 32
 	action := [4]uint64{1} // SIG_IGN
 	if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, ignored, uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0); errno != 0 {

@@ -151,7 +151,7 @@ func TestStandbyBecomesTheContainer(t *testing.T) {
 	})
 }
 
-// Whatever it was built from is another by now: then the next is another, too.
+// A standby with a changed input is not used.
 func TestStandbyOfAnotherContainerIsNotTaken(t *testing.T) {
 	for name, change := range map[string]func(h *host){
 		"a variable":  func(h *host) { h.spec.Env = append(h.spec.Env, "A=1") },

@@ -124,8 +124,8 @@ func (k *knot) ended(r *run) {
 	k.logLine(endedLine(nil, now, appendProcess(nil, k.spec), r))
 }
 
-// waitToRestart waits until the next start may be; true if it was asked to
-// stop. What the program left running goes on, and is reaped.
+// waitToRestart waits until the next start is allowed; true after a request to
+// stop. Children of the program keep running, and are reaped.
 func (k *knot) waitToRestart(until time.Time) (stop bool) {
 	timer := time.NewTimer(until.Sub(k.now()))
 	defer timer.Stop()

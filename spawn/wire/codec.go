@@ -138,7 +138,7 @@ func volume(c *coder, v *Volume) {
 type coder struct {
 	buf     []byte
 	reading bool
-	bad     bool // what was read makes no sense; all that follows is zero
+	bad     bool // the input is invalid; all further values are zero
 }
 
 // take cuts n bytes off the front; nil if there are not as many.

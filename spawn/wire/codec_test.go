@@ -175,8 +175,7 @@ func FuzzDecode(f *testing.F) {
 //go:embed *.go
 var source embed.FS
 
-// PID 1 links this package: it has to stay small. What these import themselves
-// is as small.
+// PID 1 links this package, so it stays small, as do its imports.
 func TestImportsNextToNothing(t *testing.T) {
 	small := []string{"math", "strconv", "time", "unicode/utf8"}
 	files, err := source.ReadDir(".")

@@ -42,7 +42,7 @@ type Spec struct {
 	KillTimeout        time.Duration
 	NormalExitCodes    []int
 
-	// What the sandbox loosens of the hardening (requirement K10), and its
+	// Exceptions of the sandbox from the hardening (requirement K10), and its
 	// seccomp profile.
 	AddCapabilities   uint64 // to the bounding set, bit n for capability n
 	NewPrivileges     bool   // no no_new_privs, and the image without nosuid

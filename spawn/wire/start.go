@@ -26,12 +26,12 @@ const (
 // kernel lets us choose (requirement K2).
 const ProgramPID = 2
 
-// StopSignal (SIGPWR) asks PID 1 to stop just like TERM, but can't be lost and
-// doesn't count as an abnormal end however early it comes (requirement N5): it is
-// [Blocked] from before the exec of PID 1 until that listens. TERM can't be held
-// back like this: a Go program unblocks it before it has a handler, and the
-// first process of a namespace ignores what it has no handler for. So this is
-// what a supervisor sends.
+// StopSignal (SIGPWR) asks PID 1 to stop like TERM, but cannot be lost and does
+// not count as an abnormal end, however early it comes (requirement N5): it is
+// [Blocked] from before the exec of PID 1 until PID 1 handles it. TERM cannot be
+// blocked like this: a Go program unblocks it before it has a handler, and the
+// first process of a namespace ignores signals without a handler. So the
+// supervisor sends this one.
 const StopSignal = 30
 
 // Blocked is the signal mask that PID 1 is executed with, bit n-1 for signal n.

@@ -43,7 +43,7 @@ func Connect(ctx context.Context, network *os.File, to netip.AddrPort) (conn net
 	if deadline, ok := ctx.Deadline(); ok {
 		err = conn.SetDeadline(deadline)
 	}
-	opened := conn // what is returned may be set while this one is closed
+	opened := conn // the result may be replaced while this one is closed
 	stop := context.AfterFunc(ctx, func() { opened.Close() })
 	defer stop()
 	if err == nil {

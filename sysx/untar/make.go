@@ -97,7 +97,7 @@ func (u *unpacker) openDirectory(name string) (int, error) {
 		if err := u.vacate(dir, name); err != nil {
 			return -1, err
 		}
-		// What was a link may have been on the way to the kept directory.
+		// A replaced link may have been on the way to the kept directory.
 		defer u.forget()
 	}
 	if err := unix.Mkdirat(dir, base, 0o700); err != nil {

@@ -148,7 +148,7 @@ func header(kind, name string, size int) []byte {
 	return h
 }
 
-// What an opaque whiteout removes does not depend on where it stands.
+// The position of an opaque whiteout in its layer does not matter.
 func TestApply_OpaqueAnywhere(t *testing.T) {
 	below := archive(t, file("d/old", ""), file("d/both/old", ""), file("d/replaced", "old"))
 	own := []tar.Header{file("d/new", ""), file("d/both/new", ""), file("d/replaced", "new")}
@@ -306,8 +306,7 @@ func files(t *testing.T, dir string) string {
 	return strings.Join(got, " ")
 }
 
-// Whatever the bytes are: nothing outside of the directory comes, goes or
-// changes.
+// No input creates, removes or changes a file outside of the directory.
 func FuzzApply(f *testing.F) {
 	link := func(name, to string, kind byte) tar.Header {
 		return tar.Header{Typeflag: kind, Name: name, Linkname: to}

@@ -14,7 +14,7 @@ import (
 type walkHow int
 
 const (
-	walkMake  walkHow = iota // what is missing is made, also where a link leads
+	walkMake  walkHow = iota // missing directories are made, also at the target of a link
 	walkBelow                // a link of this layer is errOwnLink
 )
 

@@ -1,23 +1,24 @@
-// Package logs writes what the daemon has to say: its own log, one supervisor
-// log a sandbox, standard error if asked, or syslog instead of files
-// (requirements B10-B16, C6, C7, P3-P5).
+// Package logs writes the daemon's logs: its own, one supervisor log for each
+// sandbox, standard error if asked, or syslog instead of files (requirements
+// B10-B16, C6, C7, P3-P5).
 //
-// A line is `[RFC3339][LEVEL] text`, at debug and trace with file:line before
-// the text. A text of several lines goes on with a tab at the beginning of
-// each, and control characters are escaped: an image chooses file names that
-// are quoted here, and must not be able to forge a line.
+// A line is `[RFC3339][LEVEL] text`, at debug and trace with file:line before the
+// text. Further lines of a text begin with a tab. Control characters are escaped,
+// so that an image cannot forge a line by a file name that is quoted here.
 //
 // With `log-format: json` a line is an object with the fields time, level,
-// message and what else is known (sandbox, container, pid, event, cause). With
-// `log-format: journal` what goes to standard error has the level in front as
-// systemd reads it, and no time. It is the form for standard error that text has
-// where the journal reads it. Syslog has a form of its own. `lithos_tree` opens all its files anew at
-// each reload, of which HUP is one. It can't do that to the output files of
-// programs that run: the descriptor is theirs. docs/logs.md says what to do.
+// message and the known ones of sandbox, container, pid, event, cause. With
+// `log-format: journal` a line on standard error begins with the level as systemd
+// reads it, and has no time; `text` means the same there if standard error is the
+// journal. Syslog has a form of its own.
 //
-// A line that can't be written, mostly because the disk is full, is lost, since
-// nobody can wait for that: standard error is told once, and the file has the
-// number of such lines when it can be written to again.
+// `lithos_tree` reopens all its files at each reload, of which HUP is one. It
+// cannot reopen output files of running programs, which have the descriptor: see
+// docs/logs.md.
 //
-// What a program in a container writes does not pass through here.
+// A line that cannot be written, mostly because the disk is full, is dropped,
+// because no caller can wait. Standard error is told once, and the file gets the
+// number of dropped lines when it is writable again.
+//
+// Output of programs in containers does not pass through here.
 package logs

@@ -198,9 +198,8 @@ func (s *Set) tagged(tag string, level zerolog.Level) *tagged {
 	return t
 }
 
-// Sandbox is the supervisor log of one sandbox (C6). What is written to it is
-// written to the daemon's own log too, each by its own level; with syslog only
-// under the sandbox's name.
+// Sandbox is the supervisor log of one sandbox (C6). Its lines go to the daemon's
+// own log too, each by its own level; with syslog only under the sandbox's name.
 type Sandbox struct {
 	all    *Set
 	name   string
