@@ -24,58 +24,58 @@ const help = `Usage: lithos_check [-C FILE] [-v] [--json]
        lithos_check [-C FILE] [--json] --timeline SANDBOX/PROCESS
 
 Checks all configs of this host: the master config, the sandboxes, their
-processes, the container configs in the images, and what the images lack at run
-time (mount points, the program, its interpreter or loader). What has no error
-here is what lithos_tree runs. Nothing is changed.
+processes, the container configs in the images, and missing files of the images
+(mount points, the program, its interpreter or loader). lithos_tree runs exactly
+the configs without an error here. Nothing is changed.
 
 Options:
   -C, --config FILE        the master config (default /etc/lithos/master.yaml)
       --sandbox NAME       with --alternate-config: the sandbox it is for
                            (also --sandbox-name, -T, --tree, --subtree-name)
       --alternate-config FILE
-                           check FILE in the place of the sandbox's process
-                           config, with everything else as it is
+                           check FILE in place of the sandbox's process
+                           config, with all other files unchanged
       --check-container FILE
-                           check this container config alone, wherever it lies;
-                           can be given several times. Needs nothing of lithos
-                           installed, no root and no host: for a build machine
+                           check this container config alone; may be repeated.
+                           Needs no root and nothing of lithos installed: for a
+                           build machine
       --timeline SANDBOX/PROCESS
-                           check nothing; tell when the process is started again
-                           if its program dies at once, by its restart-timeout
-                           and restart-backoff
-      --json               write what was found as JSON to standard output
-  -v, --verbose            say what was looked at, too
+                           check nothing; list the times of restarts of a program
+                           that dies at once, by its restart-timeout and
+                           restart-backoff
+      --json               write the problems as JSON to standard output
+  -v, --verbose            list the checked objects, too
       --version            print the version
       --help               print this
 
 Examples:
   lithos_check
       check everything, after a change of the master or of a sandbox config.
-      Then let the daemon read it: kill -QUIT $(cat /run/lithos/master.pid)
+      Then reload the daemon: kill -QUIT $(cat /run/lithos/master.pid)
 
   lithos_check --sandbox web --alternate-config /tmp/web.yaml
-      check new processes for the sandbox web; lithos_switch does the same and
-      then puts the file in its place
+      check new processes of the sandbox web; lithos_switch does the same and
+      then puts the file in place
 
   lithos_check --check-container config/web.yaml
       check a container config before it goes into an image
 
   lithos_check --timeline web/app
-      see how soon and how often a broken app is tried again
+      see how soon and how often a broken app restarts
 
   lithos_check --json | jq -r '.problems[] | select(.severity == "error").file'
       list the files with errors
 
-A problem is shown with its place, its line and what was probably meant:
+A problem has its position, its line and a suggestion:
 
   /etc/lithos/processes/web.yaml:3:3: error: app.imaeg: unknown key, did you ...
        3 |   imaeg: app.v1
          |   ^
 
 Problems go to standard error, with colour on a terminal unless NO_COLOR is
-set. What is only a warning runs nevertheless.
+set. A config with only warnings runs.
 
-Exit codes: 0 no error (warnings are none), 1 errors, 2 wrong command line.
+Exit codes: 0 no error, maybe warnings; 1 errors; 2 wrong command line.
 `
 
 // parseOptions reads the command line; done says that the program ends here.

@@ -39,62 +39,62 @@ const help = `Usage: lithos_clean [--used | --unused | --delete-unused] [-C FILE
                     [--vmin NUM] [--vmax NUM] [--keep-recent DELTA]
                     [--clean-logs] [--dry-run] [--json] [-v]
 
-Shows which images are used and which are not, and removes the unused ones. It
-never runs by itself: call it from cron, as root.
+Lists used and unused images, and removes the unused ones. It never runs by
+itself: call it from cron, as root.
 
 Actions:
-      --used           list the images that are used (the default)
-      --unused         list the directories of images that are not
+      --used           list the used images (the default)
+      --unused         list the directories of unused images
       --delete-unused  remove these
 
-What is used, always:
-  what the process configs ask for, and what containers now run from.
+Always used:
+  images of the process configs, and images of running containers.
 
-What else is kept, of what the sandboxes used earlier:
-  -D, --history-days DAYS   what was in use at some time in the last DAYS days
+Kept as well, of the images that the sandboxes used earlier:
+  -D, --history-days DAYS   those in use at some time in the last DAYS days
       --versions-min NUM    the latest NUM versions even if they are older
       --vmin NUM            (default 0)
       --versions-max NUM    no more than NUM versions, even if that removes
       --vmax NUM            newer ones than DAYS (default 1000)
       --keep-recent DELTA   directories that were changed less than DELTA ago,
-                            such as 1h or "2days 12h": an image that is just
-                            being uploaded is in no config yet
-  A version is a set of images that the processes of a sandbox used at a time.
-  Without -D all versions up to --versions-max are kept. There is no reasonable
-  default: give -D, or --versions-max.
+                            such as 1h or "2days 12h": no config names an image
+                            during its upload
+  A version is the set of images that a sandbox used at a time. Without -D all
+  versions up to --versions-max are kept. There is no reasonable default: give
+  -D, or --versions-max.
 
-  The versions are read from the config log (config-log-dir of the master
-  config, written by lithos_tree). A sandbox with a used-images-list uses what
-  stands in that file instead, and -D and the numbers do not matter for it.
+  The versions come from the config log (config-log-dir of the master config,
+  written by lithos_tree). For a sandbox with a used-images-list they come from
+  that file instead, without -D and the numbers.
 
 Other options:
   -C, --config FILE    the master config (default /etc/lithos/master.yaml)
-      --clean-logs     the same for files of config logs which only tell of
-                       versions that are not kept: with --unused list them,
+      --clean-logs     the same for files of config logs that have only
+                       versions which are not kept: with --unused list them,
                        with --delete-unused remove them
-      --dry-run        with --delete-unused: say what would be removed
-  -v, --verbose        also say why something is kept, and when it is removed
+      --dry-run        with --delete-unused: list the removals only
+  -v, --verbose        add reasons, and the times of removals
       --json           print one JSON object instead of text
       --version        print the version
       --help           print this
 
-Nothing is removed from an image-dir as long as it is not known for certain what
-is used of it: when a process config is broken, a log or list is missing or has
-a broken line, or when sandboxes that share it disagree on auto-clean or
-image-dir-levels. It is told why, and the exit code is not 0. The same for all
-image-dirs while a sandbox config is broken. An image-dir whose sandboxes all
-say auto-clean: false is left alone.
+Nothing is removed from an image-dir while its used images are uncertain: a
+process config is broken, a log or list is missing or has a broken line, or
+sandboxes that share it disagree on auto-clean or image-dir-levels. The reason
+is printed, and the exit code is not 0. A broken sandbox config makes all
+image-dirs uncertain. An image-dir whose sandboxes all have auto-clean: false is
+skipped.
 
 Only directories exactly image-dir-levels deep are images; hidden directories
 and symbolic links are not.
 
 To begin:
-  lithos_clean -v                  what is used, and by what
+  lithos_clean -v                  used images and their users
   lithos_clean -D 14 --vmin 3 --keep-recent 1h --delete-unused --dry-run -v
 and then in /etc/cron.daily, without --dry-run.
 
-Exit codes: 0 done, 1 the configs don't tell what is used, 2 something could not
-be read or removed, or a wrong command line.
+Exit codes: 0 done, 1 the used images are uncertain, 2 a file could not be read
+or removed, or a wrong command line.
 `
 
 // parseOptions reads the command line; done says that the program ends here.

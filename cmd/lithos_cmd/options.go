@@ -23,13 +23,12 @@ const help = `Usage: lithos_cmd [--master FILE] [--log-stderr] [--log-level LEVE
                   SANDBOX NAME [ARGUMENTS...]
 
 Runs the command NAME of the sandbox's process config (kind: Command) in a new
-container of its own, waits for it and ends with its exit code. The arguments
-are added to those of the container config. Must be run as root. A running
-lithos_tree is not needed.
+container, waits for it and exits with its code. The arguments are appended to
+those of the container config. Needs root, and no running lithos_tree.
 
-With "interactive: true" in the container config the command reads and writes
-what lithos_cmd does: a terminal, a pipe, a file. Without, its output goes to
-the sandbox's file in stdio-log-dir, like that of a daemon.
+With "interactive: true" in the container config the command has the caller's
+input and output: a terminal, a pipe, a file. Otherwise its output goes to the
+sandbox's file in stdio-log-dir, like that of a daemon.
 
 Options:
       --master FILE    the master config (default /etc/lithos/master.yaml)
@@ -40,24 +39,23 @@ Options:
       --version        print the version
       --help           print this
 
-Options end at the first word that is none: all that follows NAME is the
-command's.
+Options end at the first other word: all words after NAME are the command's.
 
 Examples:
   lithos_cmd web migrate
       run the command "migrate" of processes/web.yaml
 
   lithos_cmd web shell
-      an interactive one: a shell in a container like those of "web"
+      an interactive shell in a container like those of "web"
 
   lithos_cmd web dump --table users | gzip > users.gz
-      "--table users" is for the command; its output is what lithos_cmd's is
+      "--table users" is for the command; its output goes through the pipe
 
-TERM and INT are passed on, once; after its kill-timeout the command is killed.
+TERM and INT are forwarded, once; after its kill-timeout the command is killed.
 Its container is SANDBOX/cmd.NAME.PID, with the pid of lithos_cmd.
 
-Exit codes: that of the command; 128+N if signal N ended it; 137 if it had to be
-killed; 125 if it could not be run.
+Exit codes: that of the command; 128+N if signal N ended it; 137 if it was killed
+after its kill-timeout; 125 if it could not be run.
 `
 
 // parseOptions reads the command line; done says that the program ends here.

@@ -4,14 +4,13 @@ const help = `Usage: lithos_crypt encrypt -k KEY.pub [-n NAMESPACE] [-d SECRET]
        lithos_crypt decrypt -i KEY [-d VALUE]
        lithos_crypt check-key -k KEY.pub [-d VALUE]
 
-Seals passwords and the like, so that they can stand in a container config, in
-secret-environ, and be published with it. Only the servers, which have the
-private key, can open them.
+Seals secrets such as passwords for secret-environ of a container config, which
+may be published. Only the servers, which have the private key, can open them.
 
 Commands:
   encrypt     seal a secret with the public key
   decrypt     open a sealed value with the private key
-  check-key   tell by the exit code whether a value is sealed for a key
+  check-key   check whether a value is sealed for a key: see the exit code
 
   lithos_crypt COMMAND --help     options and examples of a command
   lithos_crypt --version          print the version
@@ -36,8 +35,8 @@ Exit codes: 0 done, 1 it failed or the key is another one, 2 wrong command line.
 
 const encryptHelp = `Usage: lithos_crypt encrypt -k KEY.pub [-n NAMESPACE] [-d SECRET | --data-file FILE]
 
-Prints the sealed secret, one line for secret-environ; it is another one at
-each call. The secret is read from standard input unless an option gives it.
+Prints the sealed secret, one line for secret-environ, which differs at each
+call. The secret is read from standard input unless an option gives it.
 
 Options:
   -k, --key-file FILE      public key: ssh-ed25519 AAAA...; the first in the file
@@ -47,10 +46,10 @@ Options:
                            the default is the empty name, which sandboxes have by
                            default, too
       --data-file FILE     file with the secret, - for standard input
-      --keep-newline       keep the newline at the end of the file or input. Without
-                           this one is taken off: echo and editors put it there
-  -d, --data SECRET        the secret itself, as it is. Everyone on this machine can
-                           see it in ps, and the shell writes it into its history
+      --keep-newline       keep the newline at the end of the file or input. By
+                           default it is removed, because echo and editors add it
+  -d, --data SECRET        the secret itself. Everyone on this machine can see it in
+                           ps, and the shell writes it into its history
 
 Examples:
   pass show db/production | lithos_crypt encrypt -k main.key.pub -n myapp
@@ -78,9 +77,9 @@ Examples:
 
 const checkKeyHelp = `Usage: lithos_crypt check-key -k KEY.pub [-d VALUE | --data-file FILE]
 
-Looks whether a value is sealed for a key, by the hash in it: it takes no
-private key and opens nothing. Says nothing if it is; the exit code is 1 if it
-is not. The value is read from standard input unless an option gives it.
+Checks whether a value is sealed for a key, by the hash in it, without a private
+key. The exit code is 1 if it is not; otherwise nothing is printed. The value is
+read from standard input unless an option gives it.
 
 Options:
   -k, --key-file FILE      public key: ssh-ed25519 AAAA...; the first in the file
@@ -88,5 +87,5 @@ Options:
       --data-file FILE     file with it, - for standard input
 
 Example:
-  lithos_crypt check-key -k main.key.pub -d "$VALUE" || echo "seal it anew"
+  lithos_crypt check-key -k main.key.pub -d "$VALUE" || echo "seal it again"
 `

@@ -28,49 +28,48 @@ const shell = "/bin/sh"
 
 const help = `Usage: lithos_exec [OPTIONS] NAME [--] [PROGRAM [ARGUMENTS...]]
 
-Runs a program in a container that runs already, and ends with its exit code.
-The program is in all namespaces of the container, the user one too, in its
-cgroups and under its limits; it has the user, the capabilities, the seccomp
-filter, the environment and the workdir that the container's own program was
-started with. Must be run as root.
+Runs a program in a running container, and exits with its code. The program
+joins all namespaces of the container, the user namespace too, its cgroups and
+its limits. It gets the user, the capabilities, the seccomp filter, the
+environment and the workdir of the container's own program. Needs root.
 
 NAME is SANDBOX/PROCESS.INDEX, or SANDBOX/PROCESS if one instance of that runs.
-PROGRAM is looked for in the container, in the PATH of its environment; without
-one it is /bin/sh.
+PROGRAM is searched in the container, in the PATH of its environment; the
+default is /bin/sh.
 
 Options:
   -e, --env NAME=VALUE  set a variable; may be given several times
-  -u, --user UID[:GID]  another user, as the container knows him; 0 is its root
+  -u, --user UID[:GID]  another user, by its id in the container; 0 is its root
   -w, --workdir DIR     another directory, inside the container
-      --timeout SECS    kill the program, and what it has started, with KILL if
-                        it runs longer; the exit code is 124 then
+      --timeout SECS    kill the program and its children after that time; the
+                        exit code is 124 then
   -C, --config FILE     the master config, which names the runtime-dir (default
                         /etc/lithos/master.yaml; also --master)
       --version         print the version
       --help            print this
 
-Options end at NAME: all that follows it is the program's.
+Options end at NAME: all words after it are the program's.
 
 Examples:
   lithos_exec web/app.0
       a shell in the first instance
 
   lithos_exec web/app.0 -- cat /proc/self/status
-      what a process of it may do
+      the rights of its processes
 
   lithos_exec db/postgres -- pg_dump orders | gzip > orders.gz
-      its output is what lithos_exec's is, byte for byte
+      its output goes through the pipe, byte for byte
 
   lithos_exec -u 0 web/app.0 -- ls -l /proc/2/fd
       as the container's root
 
 From a terminal the program gets a terminal of its own; TERM, INT, HUP, QUIT,
-USR1 and USR2 are passed on, ALRM ends it as --timeout does. If lithos_exec is
+USR1 and USR2 are forwarded, ALRM ends it as --timeout does. If lithos_exec is
 killed, the program gets TERM.
 
 Exit codes: that of the program; 128+N if signal N ended it; 124 after --timeout;
-125 if it could not be run, 126 if it can't be executed, 127 if the container has
-no such program.
+125 if lithos_exec failed, 126 if the program cannot be executed, 127 if the
+container has no such program.
 `
 
 // parseOptions reads the command line; done says that the program ends here.

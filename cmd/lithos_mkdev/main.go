@@ -18,8 +18,8 @@ const help = `Usage: lithos_mkdev DIR
 
 Makes DIR, the devfs-dir of the master config (/var/lib/lithos/dev by default):
 null, zero, full, random, urandom and tty, the directories pts and shm, and the
-links ptmx, fd, stdin, stdout and stderr. It takes root. What is in DIR already
-and right is kept, what is wrong is reported and left as it is.
+links ptmx, fd, stdin, stdout and stderr. Needs root. Correct entries of DIR are
+kept, wrong ones are reported and not changed.
 
 Options:
       --version   print the version
@@ -27,9 +27,9 @@ Options:
 
 Examples:
   lithos_mkdev /var/lib/lithos/dev
-      make the devices where the master config has them by default
+      make the devices in the default devfs-dir
 
-Exit codes: 0 done, 1 it failed or something was wrong, 2 wrong command line.
+Exit codes: 0 done, 1 it failed or an entry is wrong, 2 wrong command line.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

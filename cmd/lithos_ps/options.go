@@ -26,23 +26,22 @@ const help = `Usage: lithos_ps [-C FILE] [--json] [--color|--no-color] [NAME]...
        lithos_ps [-C FILE] [--json] --verify [NAME]...
        lithos_ps [-C FILE] --monitor [NAME]...
 
-Shows every instance that is configured, running or not, as a tree of
-sandboxes, processes and instances: its state, pid, uptime, restarts, CPU time,
-memory and its limit, threads, and how it ended last. NAME chooses: SANDBOX,
-SANDBOX/PROCESS or SANDBOX/PROCESS.INDEX.
+Shows every configured instance, running or not, as a tree of sandboxes,
+processes and instances: state, pid, uptime, restarts, CPU time, memory and its
+limit, threads, and the last exit. NAME selects: SANDBOX, SANDBOX/PROCESS or
+SANDBOX/PROCESS.INDEX.
 
 Options:
-      --why NAME      the story of one instance: what its config asks for, how
-                      it died lately and what it wrote, what it waits for now
-      --verify        compare what runs with what its config asks for: limits,
-                      users, capabilities, namespaces and mounts are read back
-                      from the kernel; what is different is named (for root)
-      --monitor       a screen of all, anew each second; n, p, c, m, t and r sort
-                      by name, pid, CPU, memory, threads and restarts, q ends it
-      --json          write all that is known as JSON
-      --color         colours also where the output is no terminal (also
-                      --force-color)
-      --no-color      no colours on a terminal either
+      --why NAME      explain one instance: limits and rights of its config,
+                      recent deaths and output, the event it waits for
+      --verify        compare the running containers with their configs, by the
+                      kernel: limits, users, capabilities, namespaces and
+                      mounts; list the differences (for root)
+      --monitor       a screen of all, every second; n, p, c, m, t and r sort by
+                      name, pid, CPU, memory, threads and restarts, q quits
+      --json          write everything as JSON
+      --color         always colours (also --force-color)
+      --no-color      never colours
   -C, --config FILE   the master config, which names the runtime-dir (default
                       /etc/lithos/master.yaml; also --master)
       --version       print the version
@@ -62,19 +61,19 @@ Examples:
       is each limit of the sandbox web in force?
 
   lithos_ps --json | jq -r '.instances[] | select(.state != "running") | .name'
-      names of all that does not run
+      names of all instances that do not run
 
-States: pending, starting, running, waiting (dead; tried again later),
-replacing, stopping; stopped (dead, and no daemon is there to start it). Beside
-it: failing (the last one failed, none has run for ten seconds since), degraded
-(runs without something that was asked for), frozen (its config is broken, an
-earlier version is used), outdated (what runs is not what is wanted).
+States: pending, starting, running, waiting (dead; restarts later), replacing,
+stopping; stopped (dead, without a daemon to restart it). Conditions: failing
+(it failed, and has not run for ten seconds since), degraded (a limit could not
+be set), frozen (its config is broken, an earlier version is used), outdated
+(an earlier config runs).
 
-Where no daemon answers, it shows what can be seen from the runtime directory
-and /proc, and says so. It changes nothing.
+Without a daemon it shows the state from the runtime directory and /proc, and
+says so. It changes nothing.
 
-Exit codes: 0 shown, 1 could not find out, there is none of that name, or
---verify found a difference, 2 wrong command line.
+Exit codes: 0 shown, 1 no state, no such name, or --verify found a difference,
+2 wrong command line.
 `
 
 // parseOptions reads the command line; done says that the program ends here.

@@ -26,53 +26,50 @@ const help = `Usage: lithos_switch [--master FILE] [-v] [--wait] [--json] SANDBO
        lithos_switch [--master FILE] --dry-run [--json] SANDBOX FILE
 
 Makes FILE the process config of SANDBOX: checks it as lithos_check does, with
-everything else of this host as it is, puts it in the place of the old one in
-one step, and lets the daemon read it (QUIT). If it has an error, nothing
-changes. FILE itself stays; if it is in its place already, it is only checked
-and read.
+all other files of this host, replaces the old one atomically, and reloads the
+daemon (QUIT). A file with an error changes nothing. FILE itself stays; if it is
+in place already, it is only checked and loaded.
 
 Options:
       --master FILE   the master config (default /etc/lithos/master.yaml; also
                       -C, --config)
-      --dry-run       change nothing, say which containers would start, stop,
-                      be replaced or stay, and why
-      --wait          wait until all containers of SANDBOX are up, or have failed:
-                      up is whose program runs for a second, or is ready if its config
-                      says how to ask (ready)
-      --stable SECS   how long one has to run to be up, if its config does not
-                      say how to ask (default 1)
+      --dry-run       change nothing, list the containers that would start, stop,
+                      be replaced or stay, with the reasons
+      --wait          wait until all containers of SANDBOX are up, or one has
+                      failed. A container is up when it is ready, or, without
+                      "ready" in its config, when its program ran for a second
+      --stable SECS   that second, for containers without "ready" (default 1)
       --timeout SECS  how long to wait at most (default 60)
-      --json          write what was found and done as JSON to standard output
-  -v, --verbose       say what is done
+      --json          write problems and results as JSON to standard output
+  -v, --verbose       print each step
       --version       print the version
       --help          print this
 
 Examples:
   lithos_switch web /tmp/web.yaml
-      put new processes of the sandbox web to work
+      apply new processes of the sandbox web
 
   lithos_switch --dry-run web /tmp/web.yaml
-      see what that would do:
+      predict the effect:
         replace  web/app.0
                    image: /var/lib/lithos/containers/app.v1 -> .../app.v2
         stay     web/worker.0 ... web/worker.4 (5)
 
   lithos_switch --wait web /tmp/web.yaml && echo deployed
-      follow it, and fail if one of them does not come up, with its last words
+      follow it, and fail if one does not come up, with its last output
 
   lithos_switch web /etc/lithos/processes/web.yaml
-      check a file that was changed in its place, and let the daemon read it
+      check a file that was changed in place, and reload the daemon
 
-Errors in other sandboxes are shown as warnings, they are not in the way. A
-daemon that does not run is only a warning, too: it reads the file when it
-starts; with --wait it is an error.
+Errors in other sandboxes are only warnings. A daemon that does not run is a
+warning, too, because it reads the file when it starts; with --wait it is an
+error.
 
-Two lithos_switch at once work one after the other. The old file or the new one
-is there at every moment, whatever happens to the machine.
+Two lithos_switch at a time run one after the other. At every moment, even of a
+crash of the machine, the old file or the new one is there.
 
-Exit codes: 0 the file is in its place (with --dry-run: has no error; with --wait:
-and all is up), 1 it is not, or the daemon could not be told, 2 wrong command
-line.
+Exit codes: 0 the file is in place (with --dry-run: has no error; with --wait:
+and all is up), 1 it is not, or the reload failed, 2 wrong command line.
 `
 
 // parseOptions reads the command line; done says that the program ends here.

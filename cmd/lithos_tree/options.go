@@ -18,38 +18,37 @@ type options struct {
 
 const help = `Usage: lithos_tree [-C FILE] [--log-stderr] [--log-level LEVEL]
 
-Starts all containers that the configs ask for and keeps them running, until
-it gets TERM or INT. Stays in the foreground: run it by systemd or another
-supervisor.
+Starts the configured containers and keeps them running until TERM or INT.
+Stays in the foreground: run it under systemd or another supervisor.
 
 Options:
   -C, --config FILE    the master config (default /etc/lithos/master.yaml)
       --log-stderr     log to standard error too
       --log-level L    error, warn, info, debug, trace or off; overrides the
                        log-level of all configs
-      --can-start      see whether it could start, say why not, and end. A
-                       running daemon asks this of a new release
+      --can-start      check whether it could start, report why not, and exit.
+                       A running daemon calls a new release like this
       --version        print the version
       --help           print this
 
 Configs:
-  the master config    may be empty; says where everything else is
-  sandboxes/NAME.yaml  one a sandbox: images, volumes, users, ports it may use
-  processes/NAME.yaml  what runs in it: image, config, number of instances
+  the master config    may be empty; has the places of everything else
+  sandboxes/NAME.yaml  a sandbox: images, volumes, users, ports it may use
+  processes/NAME.yaml  its processes: image, config, number of instances
   IMAGE/...            the container config, inside the image
 
 Signals:
-  QUIT                 read the configs again: what changed is replaced, what
-                       did not runs on. What is broken stays as it was, and
-                       the log says where the mistake is. Log files are opened
-                       anew. (HUP, USR1 and USR2 do the same.) If lithos_tree
-                       was replaced on disk and the new one could start, it
-                       takes over: same pid, same containers.
-  TERM, INT            end all containers and exit. They get their
-                       kill-timeout. A second one is passed on to them.
+  QUIT                 read the configs again and replace the containers whose
+                       config changed. A broken object stays as it was, and
+                       the log has the line of the error. Log files are
+                       reopened. (HUP, USR1 and USR2 do the same.) If
+                       lithos_tree was replaced on disk and the new one can
+                       start, it takes over: same pid, same containers.
+  TERM, INT            stop all containers, within their kill-timeouts, and
+                       exit. A second one is forwarded to the containers.
 
 There is no command to start, stop or restart a process: add it to the config,
-remove it from there, or kill it.
+remove it, or kill it.
 
 To begin, as root:
   lithos_mkdev /var/lib/lithos/dev      make the devices (once)
@@ -58,11 +57,11 @@ To begin, as root:
 
 Files (unless the master config says otherwise):
   /run/lithos/master.pid                this daemon's pid
-  /var/log/lithos/master.log            what it says
-  /var/log/lithos/SANDBOX.log           the same for each sandbox
-  /var/log/lithos/stderr/SANDBOX.log    what the programs write
+  /var/log/lithos/master.log            its log
+  /var/log/lithos/SANDBOX.log           the log of each sandbox
+  /var/log/lithos/stderr/SANDBOX.log    output of the programs
 
-Exit codes: 0 stopped as it was told, 1 fatal error, 2 wrong command line,
+Exit codes: 0 stopped by a signal, 1 fatal error, 2 wrong command line,
 127 lithos_knot is not beside lithos_tree.
 `
 
