@@ -102,7 +102,7 @@ func Recover(log zerolog.Logger, who string, then func(error)) {
 	if reason == nil {
 		return
 	}
-	log.Error().Msgf("Internal error in %s, which goes on with its next message; please report it: %v\n%s",
+	log.Error().Msgf("Internal error in %s, which continues with its next message; please report it: %v\n%s",
 		who, reason, debug.Stack())
 	if then != nil {
 		then(fmt.Errorf("internal error in %s: %v", who, reason))

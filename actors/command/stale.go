@@ -18,7 +18,7 @@ const killPatience = 10 * time.Second
 func ClearStale(kernel *actors.Kernel, log zerolog.Logger) {
 	left, err := kernel.Leftovers()
 	if err != nil {
-		log.Error().Msgf("Cannot look for what an earlier command left: %v", err)
+		log.Error().Msgf("Cannot list leftovers of earlier commands: %v", err)
 	}
 	for _, l := range left.Containers {
 		if !spawn.IsCommand(l.Name) {
@@ -28,9 +28,9 @@ func ClearStale(kernel *actors.Kernel, log zerolog.Logger) {
 			log.Error().Msgf("Command %q (pid %d), whose lithos_cmd is gone, does not end", l.Name, l.PID)
 			continue
 		}
-		log.Warn().Msgf("Removing what is left of command %q, whose lithos_cmd was killed", l.Name)
+		log.Warn().Msgf("Removing leftovers of command %q, whose lithos_cmd was killed", l.Name)
 		if err := kernel.Remove(l.Name, l.StateDir, l.Record, true); err != nil {
-			log.Error().Msgf("Cannot remove what is left of command %q: %v", l.Name, err)
+			log.Error().Msgf("Cannot remove leftovers of command %q: %v", l.Name, err)
 		}
 	}
 }

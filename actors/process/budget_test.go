@@ -48,7 +48,7 @@ func TestRestartsWaitForTheBudget(t *testing.T) {
 			t.Fatalf("shown: %+v", in)
 		}
 		at, why := in.Queued()
-		if off := at.Sub(spent.Add(10 * time.Second)).Abs(); off > 50*time.Millisecond || !strings.HasPrefix(why, "restart-budget of the host, 0.1 a second, 1 at once: place 1 of 1 that wait") {
+		if off := at.Sub(spent.Add(10 * time.Second)).Abs(); off > 50*time.Millisecond || !strings.HasPrefix(why, "restart-budget of the host, 0.1 a second, 1 at once: place 1 of 1 in the queue") {
 			t.Errorf("next try %s, %q, want %s", at, why, spent.Add(10*time.Second))
 		}
 		_, at = s.started()

@@ -270,7 +270,7 @@ func (r *Root) firstPlan() *configs.Plan {
 		return Merge(nil, r.config.Plan)
 	}
 	if err := refusal(&planLoaded{plan: r.config.Plan, problems: r.config.Problems}); err != nil {
-		r.log.Error().Msgf("Going on with what the daemon before this one had: %v", err)
+		r.log.Error().Msgf("Keeping the configs of the earlier daemon: %v", err)
 		return &configs.Plan{Master: r.config.Plan.Master, Sandboxes: kept.Sandboxes}
 	}
 	return Merge(kept, r.config.Plan)

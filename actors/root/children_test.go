@@ -147,7 +147,7 @@ func TestLeftoversAreRemovedBeforeTheFirstStart(t *testing.T) {
 			t.Errorf("the other one ended after %s, want its kill-timeout and a second", took)
 		}
 		h.wantRunning("web/app.0")
-		h.wantLog("Skipping what is not ours: /run/lithos/state/lost+found", `Removing what an earlier daemon left of "old/gone.3"`)
+		h.wantLog("Skipping what is not ours: /run/lithos/state/lost+found", `Removing leftovers of an earlier daemon: "old/gone.3"`)
 		h.stop()
 	})
 }

@@ -72,7 +72,7 @@ func findLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]
 		return left.Unsure
 	})
 	if err != nil {
-		log.Error().Msgf("Cannot look for what an earlier daemon left: %v", err)
+		log.Error().Msgf("Cannot list leftovers of an earlier daemon: %v", err)
 	}
 	for _, text := range left.Unknown {
 		log.Warn().Msg(text)
@@ -105,7 +105,7 @@ func clearLeftovers(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Sto
 
 func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Store, l actors.Leftover) {
 	if l.PID != 0 && !endLeftover(kernel, log, l) {
-		log.Error().Msgf("Container %q of an earlier daemon (pid %d) does not end: leaving what belongs to it", l.Name, l.PID)
+		log.Error().Msgf("Container %q of an earlier daemon (pid %d) does not end: keeping its files", l.Name, l.PID)
 		return
 	}
 	tellLeftover(kernel, log, store, l)
@@ -113,9 +113,9 @@ func clearLeftover(kernel *actors.Kernel, log zerolog.Logger, store *deaths.Stor
 	if spawn.IsStandby(l.Name) {
 		level = zerolog.InfoLevel // where it is used, each has one
 	}
-	log.WithLevel(level).Msgf("Removing what an earlier daemon left of %q", l.Name)
+	log.WithLevel(level).Msgf("Removing leftovers of an earlier daemon: %q", l.Name)
 	if err := kernel.Remove(l.Name, l.StateDir, l.Record, true); err != nil {
-		log.Error().Msgf("Cannot remove what is left of %q: %v", l.Name, err)
+		log.Error().Msgf("Cannot remove leftovers of %q: %v", l.Name, err)
 	}
 	// The sandbox's, if that was the last one.
 	kernel.RemoveDir(filepath.Dir(l.StateDir))

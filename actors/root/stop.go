@@ -76,7 +76,7 @@ func (r *Root) killEverything(ctx actor.Context) {
 		return // the events are deferred meanwhile
 	}
 	if names := r.livingNames(); len(names) > 0 {
-		r.log.Error().Msgf("The stop's deadline is over, killing what is left: %s", strings.Join(names, ", "))
+		r.log.Error().Msgf("The stop's deadline is over, killing the remaining containers: %s", strings.Join(names, ", "))
 	}
 	r.expired = true
 	for pid := range r.table {

@@ -170,7 +170,7 @@ func (s *Sandbox) openLog(c *configs.SandboxConfig) {
 	}
 	s.log = s.logFile.Logger()
 	if err != nil {
-		s.log.Error().Msgf("Sandbox %q goes on without its own log: %v; see log-file in its config", s.name, err)
+		s.log.Error().Msgf("Sandbox %q continues without its own log: %v; see log-file in its config", s.name, err)
 	}
 }
 

@@ -218,7 +218,7 @@ func TestRestartBudgetLimitsTheHost(t *testing.T) {
 	}
 	program := h.running("box/app.0")["box/app.0"].program
 	must(t, syscall.Kill(program, syscall.SIGKILL))
-	waits("box/app.0", "1 of 5 that wait")
+	waits("box/app.0", "1 of 5 in the queue")
 
 	// A reload brings another budget, to who waits, too.
 	h.master("restart-budget: 100")

@@ -351,7 +351,7 @@ func TestSwitchWaitsForTheContainers(t *testing.T) {
 	h.write("bad.yaml", "app: {image: new, config: /config/app.yaml}\nlate: {image: bad, config: /config/app.yaml}\n")
 	h.write("done.yaml", "app: {image: new, config: /config/app.yaml}\nlate: {image: done, config: /config/app.yaml}\n")
 	h.switchTo("--wait", "box", h.path("new.yaml")).expect(t, "nothing to wait for", 1,
-		"is in its place, but there is nothing to wait for: no lithos_tree answers")
+		"is in place, but there is nothing to wait for: no lithos_tree answers")
 	h.processes("box", app)
 	h.start()
 	before := h.running("box/app.0")["box/app.0"]

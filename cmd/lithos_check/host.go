@@ -169,7 +169,7 @@ func checkRotation(plan *configs.Plan) configs.Problems {
 		}
 		if err := rotate.Supported(dir); err != nil {
 			problems = append(problems, configs.Problem{File: s.File, Path: "stdio-log-max-size", Sandbox: s.Name, Severity: configs.SeverityWarning, Text: fmt.Sprintf(
-				"the programs' output will grow without a limit, since the file system of %s can't do what is needed: %v; use ext4, XFS, btrfs or tmpfs for the stdio-log-dir", dir, err)})
+				"the programs' output will grow without a limit, since the file system of %s does not support rotation: %v; use ext4, XFS, btrfs or tmpfs for the stdio-log-dir", dir, err)})
 		}
 	}
 	return problems

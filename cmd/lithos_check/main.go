@@ -55,7 +55,7 @@ func run(args []string, stdout, stderr *os.File) int {
 		err = r.print(o, stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "lithos_check: cannot write what was found: %v\n", err)
+		fmt.Fprintf(stderr, "lithos_check: cannot write the results: %v\n", err)
 		return exitErrors
 	}
 	if r.problems.HasErrors() {

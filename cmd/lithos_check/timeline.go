@@ -153,12 +153,12 @@ func (t *timeline) print(out io.Writer) error {
 	}
 	fmt.Fprintf(out, "\nFrom try %d on the wait is %s.\n", t.Steady.Try, inSeconds(t.Steady.LeastWait, t.Steady.Wait))
 	if b.Factor != 0 {
-		fmt.Fprintf(out, "A container that runs for %s begins anew; so does another config. An end that is no failure is not slowed.\n", b.Reset)
+		fmt.Fprintf(out, "A run of %s, or another config, ends the row of failures. A normal exit is not delayed.\n", b.Reset)
 	}
 	if t.RestartBudget != nil {
 		fmt.Fprintf(out, "All restarts of the host share restart-budget: %s. Where more want to, it takes longer.\n", t.budget)
 	}
-	_, err := fmt.Fprint(out, "Times are from start to start. What the start itself takes comes on top where it is longer.\n")
+	_, err := fmt.Fprint(out, "Times are from start to start, without the duration of a start.\n")
 	return err
 }
 

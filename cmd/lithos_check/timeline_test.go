@@ -45,7 +45,7 @@ func TestTimelineOfRestarts(t *testing.T) {
 			"\n 2 500ms 500ms\n",
 			"\n 3 750ms to 1.5s 1.25s to 2s\n",
 			"\n 6 10s to 20s 20.25s to 40s\n",
-			"\n 12 10s to 20s ", "\nFrom try 6 on the wait is 10s to 20s.\nA container that runs for 10s begins anew"}},
+			"\n 12 10s to 20s ", "\nFrom try 6 on the wait is 10s to 20s.\nA run of 10s, or another config, ends the row of failures"}},
 		{"s0/plain", exitOK, []string{"restart-timeout 2s, no restart-backoff\n", "\n 12 2s 22s\n", "From try 2 on the wait is 2s.\n"}},
 		{"s0/inside", exitOK, []string{"by PID 1 in the same container"}},
 		{"s0/broken", exitErrors, []string{`restart-backoff: "x" is not a number`, "s0/broken has errors in its configs"}},

@@ -163,7 +163,7 @@ func gather(m *configs.Master, s *images.Survey, look *looker) (*inUse, error) {
 func (u *inUse) mounts() error {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return fmt.Errorf("cannot see what is mounted: %w", err)
+		return fmt.Errorf("cannot list mounts: %w", err)
 	}
 	for _, m := range mountinfo.Parse(string(text)) {
 		add(u.holds, m.Point, "mount point "+strconv.Quote(m.Point))
@@ -228,11 +228,11 @@ func (u *inUse) record(name string, r *records.Record) {
 func (u *inUse) processes(m *configs.Master, s *images.Survey) error {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return fmt.Errorf("cannot see what runs: %w", err)
+		return fmt.Errorf("cannot list processes: %w", err)
 	}
 	ours, err := shelf.Identify("/")
 	if err != nil {
-		return fmt.Errorf("cannot see what runs: %w", err)
+		return fmt.Errorf("cannot list processes: %w", err)
 	}
 	var unseen error
 	var hang []int
@@ -255,7 +255,7 @@ func (u *inUse) processes(m *configs.Master, s *images.Survey) error {
 		case ok && k.image != "":
 			u.addKnot(k, m, s)
 		case ok && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)):
-			unseen = fmt.Errorf("cannot see what a container runs from: %w", err)
+			unseen = fmt.Errorf("cannot find the image of a container: %w", err)
 		}
 	}
 	u.hang(hang, knots)

@@ -35,7 +35,7 @@ import (
 // delete is --delete-unused.
 func (c *cleaner) delete() {
 	if !c.o.root && !c.o.dryRun {
-		c.report.failure(errors.New("--delete-unused must be run as root: only root sees what containers run from"))
+		c.report.failure(errors.New("--delete-unused must be run as root: only root can find the images of containers"))
 		return
 	}
 	v := c.first()
@@ -182,7 +182,7 @@ func (c *cleaner) used(v *view, k *candidate) []string {
 	}
 	now := v.sameDir(k.dir)
 	if now == nil {
-		return []string{"it is not certain any more what is used in " + k.dir.Path}
+		return []string{"the used images are uncertain by now in " + k.dir.Path}
 	}
 	return v.why(now, k)
 }
@@ -228,7 +228,7 @@ func (c *cleaner) remove(doomed []*candidate) {
 		c.report.deleting("", k.path())
 		_, err := inDir(&c.look.removals, k.shelf, k.dir.Path, func() (struct{}, error) { return struct{}{}, k.shelf.Remove(k.entry) })
 		if err != nil {
-			c.failed(k, fmt.Errorf("cannot remove the image %q, what is left of it is in %q: %w",
+			c.failed(k, fmt.Errorf("cannot remove the image %q, the rest of it is in %q: %w",
 				k.path(), filepath.Join(k.dir.Path, k.entry.Name), err))
 			continue
 		}

@@ -210,7 +210,7 @@ func TestARemovalThatFailsIsTold(t *testing.T) {
 			bind(t, h.path("log"), h.path("images/"+hidden("v0")+"/mnt"))
 		}
 	}, "--delete-unused")
-	if r.code != 2 || !strings.Contains(r.stderr, `cannot remove the image "DIR/images/v0", what is left of it is in "DIR/images/.lithos_clean-v0"`) {
+	if r.code != 2 || !strings.Contains(r.stderr, `cannot remove the image "DIR/images/v0", the rest of it is in "DIR/images/.lithos_clean-v0"`) {
 		t.Errorf("%+v", r)
 	}
 	h.left(hidden("v0"), "v1") // the others are removed all the same

@@ -25,7 +25,7 @@ func find(o *options, plan *configs.Plan, problems configs.Problems, stderr io.W
 	i = slices.IndexFunc(sb.Processes, func(p *configs.Process) bool { return p.Name == o.name })
 	if sb.Broken || sb.ProcessesBroken || i < 0 && len(problems.Of(o.sandbox, o.name)) > 0 {
 		tell(problems.Of(o.sandbox, ""), stderr)
-		return nil, nil, fmt.Errorf("cannot use the configs of sandbox %s; lithos_check shows what is wrong with them", o.sandbox)
+		return nil, nil, fmt.Errorf("cannot use the configs of sandbox %s; lithos_check shows their problems", o.sandbox)
 	}
 	if i < 0 {
 		return nil, nil, fmt.Errorf("there is no command %q in %s; there are: %s", o.name, sb.ProcessFile, listed(commands(sb)))
@@ -34,7 +34,7 @@ func find(o *options, plan *configs.Plan, problems configs.Problems, stderr io.W
 	tell(problems.Of(o.sandbox, o.name), stderr)
 	switch {
 	case p.Broken:
-		return nil, nil, fmt.Errorf("cannot use the config of %s/%s; lithos_check shows what is wrong with it", o.sandbox, o.name)
+		return nil, nil, fmt.Errorf("cannot use the config of %s/%s; lithos_check shows its problems", o.sandbox, o.name)
 	case p.Kind != configs.KindCommand:
 		return nil, nil, fmt.Errorf("%s/%s is no command but a daemon that lithos_tree runs; for lithos_cmd give it `kind: Command` in %s", o.sandbox, o.name, sb.ProcessFile)
 	}

@@ -27,7 +27,7 @@ func containerConfig(root int, img *image) *made {
 		m.workdir = path.Clean("/" + c.WorkingDir)
 	}
 	var w yamlWriter
-	w.comment("Made by lithos_import from what the image says of itself.")
+	w.comment("Made by lithos_import from the config of the image.")
 	w.line("kind: Daemon")
 	m.writeUser(&w, root, c.User)
 	m.writeProgram(&w, root, img)

@@ -223,7 +223,7 @@ func readAll(s source, name string) ([]byte, error) {
 	}
 	defer r.Close()
 	if size > maxJSON {
-		return nil, fmt.Errorf("%s has %d bytes, which is too much for what it is", name, size)
+		return nil, fmt.Errorf("%s has %d bytes, which is too much for its kind", name, size)
 	}
 	return io.ReadAll(io.LimitReader(r, maxJSON))
 }

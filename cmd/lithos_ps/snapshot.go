@@ -75,7 +75,7 @@ func fromDaemon(status *api.Status) *snapshot {
 // running containers would be shown as stopped.
 func fromFiles(m *configs.Master) (*snapshot, error) {
 	if _, err := os.ReadDir(recordsDir(m)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("lithos_tree does not run, and what it left can't be read (root can): %w", err)
+		return nil, fmt.Errorf("lithos_tree does not run, and only root can read its files: %w", err)
 	}
 	s := &snapshot{At: time.Now(), Source: sourceFiles, config: m.File}
 	rows := map[string]*row{}

@@ -68,7 +68,7 @@ func verdictOf(host *readback.Host, r *row, in *configs.Instance) verdict {
 	case in == nil:
 		v.Skipped = "its config has errors, or it is not wanted any more; see lithos_check"
 	case r.Running == nil || r.Running.Fingerprint != in.Fingerprint:
-		v.Skipped = "what runs was made from an earlier config"
+		v.Skipped = "it runs an earlier config"
 	case r.ProgramPID == 0:
 		v.Skipped = "its program is not there, or can't be looked at"
 	}

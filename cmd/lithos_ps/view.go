@@ -60,7 +60,7 @@ func (v *view) tree(s *snapshot) string {
 
 // heading is the first line: who tells it, and the sums.
 func heading(s *snapshot) string {
-	text := "lithos_tree does not run: this is what the runtime directory and /proc tell"
+	text := "lithos_tree does not run: this is the state by the runtime directory and /proc"
 	if s.Daemon != nil {
 		text = fmt.Sprintf("lithos_tree %s, pid %d, up %s", s.Daemon.Version, s.Daemon.PID, short(seconds(s.Daemon.Uptime)))
 	}

@@ -184,7 +184,7 @@ func (v *view) story(name string, t *story) string {
 	say := func(title, text string) { fmt.Fprintf(&b, "%-9s %s\n", title, clean(text)) }
 	b.WriteString(clean(name) + "\n")
 	if t.Source == sourceFiles {
-		b.WriteString("lithos_tree does not run: this is what the runtime directory and /proc tell\n")
+		b.WriteString("lithos_tree does not run: this is the state by the runtime directory and /proc\n")
 	}
 	if r := t.Instance; r != nil {
 		text := clean(r.Words)

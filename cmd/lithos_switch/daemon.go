@@ -28,9 +28,9 @@ func (s *switcher) tellDaemon(m *configs.Master) error {
 		}
 		return nil
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%s is in its place, but the daemon was not told: only root may do that, by kill -QUIT $(cat %s)", s.target, path)
+		return fmt.Errorf("%s is in place, but the daemon was not reloaded: only root may do that, by kill -QUIT $(cat %s)", s.target, path)
 	case err != nil:
-		return fmt.Errorf("%s is in its place, but the daemon was not told: %w", s.target, err)
+		return fmt.Errorf("%s is in place, but the daemon was not reloaded: %w", s.target, err)
 	}
 	s.daemon = pid
 	s.say("lithos_tree (pid %d) reads it", pid)

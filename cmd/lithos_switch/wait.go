@@ -63,13 +63,13 @@ func (s *switcher) reloadAndWait(m *configs.Master) error {
 	}
 	generation, err := client.Reload(ctx)
 	if errors.Is(err, api.ErrNotRunning) {
-		return fmt.Errorf("%s is in its place, but there is nothing to wait for: no lithos_tree answers at its control socket (%w)", s.target, err)
+		return fmt.Errorf("%s is in place, but there is nothing to wait for: no lithos_tree answers at its control socket (%w)", s.target, err)
 	}
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("%s is in its place, and not all came up within %s: the daemon has not answered", s.target, s.timeout)
+		return fmt.Errorf("%s is in place, and not all came up within %s: the daemon has not answered", s.target, s.timeout)
 	}
 	if err != nil {
-		return fmt.Errorf("%s is in its place, but the daemon could not be told: %w", s.target, err)
+		return fmt.Errorf("%s is in place, but the daemon could not be reloaded: %w", s.target, err)
 	}
 	w.generation = generation
 	return w.follow(ctx)
@@ -92,7 +92,7 @@ func (w *watch) follow(ctx context.Context) error {
 			return w.summarise(err)
 		}
 		if result.Reload.Done >= generation && result.Reload.Refused != "" {
-			return fmt.Errorf("%s is in its place, but the daemon refused it: %s", w.s.target, result.Reload.Refused)
+			return fmt.Errorf("%s is in place, but the daemon refused it: %s", w.s.target, result.Reload.Refused)
 		}
 		w.s.outcomes = w.outcomes(result)
 		w.progress(result)
@@ -144,7 +144,7 @@ func (w *watch) outcomes(result *api.WaitResult) []outcome {
 			o.desired = in.Desired.Fingerprint
 		}
 		if !o.OK && result.Reload.Done >= w.generation && w.endedAtOnce(&in) {
-			o.Words = fmt.Sprintf("ended by itself after %.2f s with exit code %d, and is started again and again: a daemon has to go on running (see kind: Command for what ends)",
+			o.Words = fmt.Sprintf("ended by itself after %.2f s with exit code %d, and restarts again and again: a daemon has to keep running (see kind: Command for programs that end)",
 				in.LastExit.Uptime, in.LastExit.Code)
 		}
 		list = append(list, o)
@@ -191,7 +191,7 @@ func (w *watch) unused(status *api.Status) error {
 		if len(o.Problems) > 0 {
 			why = o.Problems[0].Text
 		}
-		return fmt.Errorf("%s is in its place, but the daemon can't use %s as it is in the files now: %s", w.s.target, what, why)
+		return fmt.Errorf("%s is in place, but the daemon can't use %s as it is in the files now: %s", w.s.target, what, why)
 	}
 	return nil
 }
@@ -268,7 +268,7 @@ func (w *watch) summarise(err error) error {
 	}
 	switch {
 	case len(down) > 0:
-		return errors.Join(err, fmt.Errorf("%s is in its place, but not all is up: %s", w.s.target, strings.Join(down, "; ")))
+		return errors.Join(err, fmt.Errorf("%s is in place, but not all is up: %s", w.s.target, strings.Join(down, "; ")))
 	case err != nil:
 		return err
 	}

@@ -84,7 +84,7 @@ func takeHandover() (*handover, error) {
 	}
 	if err != nil {
 		h.close()
-		return nil, fmt.Errorf("cannot use what the lithos_tree before left in %s: %w", handoverVariable, err)
+		return nil, fmt.Errorf("cannot use the handover of the earlier lithos_tree in %s: %w", handoverVariable, err)
 	}
 	return h, nil
 }

@@ -25,7 +25,7 @@ func keptFile(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "pl
 func keptPlan(m *configs.Master, log zerolog.Logger) *configs.Plan {
 	plan, err := readKeptPlan(m)
 	if err != nil {
-		log.Error().Msgf("Cannot use the plan of an earlier daemon in %s, what is broken in the files now will not run: %v", keptFile(m), err)
+		log.Error().Msgf("Cannot use the plan of an earlier daemon in %s, objects that are broken now will not run: %v", keptFile(m), err)
 	}
 	return plan
 }
@@ -92,7 +92,7 @@ func (k *keeper) run() {
 		case err == nil && failed != nil:
 			k.log.Warn().Msgf("The plan is kept in %s again", k.path)
 		case err != nil && failed == nil:
-			k.log.Error().Msgf("Cannot keep the plan in %s for the next daemon, which would end what is broken in the files by then (it is tried again): %v", k.path, err)
+			k.log.Error().Msgf("Cannot keep the plan in %s for the next daemon, which would stop objects that are broken by then (it is retried): %v", k.path, err)
 		}
 		failed = nil
 		if err != nil {

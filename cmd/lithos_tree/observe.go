@@ -174,7 +174,7 @@ func announceMetrics(m *configs.Master) error {
 		env = append(env, cantalName+"=lithos")
 	}
 	if err := syscall.Exec(program, os.Args, env); err != nil {
-		return fmt.Errorf("cannot execute %s anew, with %s: %w", program, cantalPath, err)
+		return fmt.Errorf("cannot execute %s once more, with %s: %w", program, cantalPath, err)
 	}
 	return nil
 }

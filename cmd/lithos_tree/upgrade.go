@@ -82,7 +82,7 @@ func newUpgrader(o *options, m *configs.Master, images *images, log zerolog.Logg
 		log.Warn().Msgf("Taken over from lithos_tree %s in the same process", left.Release)
 		return u
 	}
-	log.Error().Msgf("The lithos_tree that is now in %s could not take over, this one (%s) goes on: %s", u.path, version, left.Refused)
+	log.Error().Msgf("The lithos_tree that is now in %s could not take over, this one (%s) continues: %s", u.path, version, left.Refused)
 	return u
 }
 
@@ -109,7 +109,7 @@ func (u *upgrader) run() {
 				sig, err = u.upgrade()
 			}
 			if err != nil {
-				u.log.Error().Msgf("The lithos_tree that is now in %s can't take over, this one (%s) goes on: %v", u.path, version, err)
+				u.log.Error().Msgf("The lithos_tree that is now in %s can't take over, this one (%s) continues: %v", u.path, version, err)
 				u.handled <- sig
 				continue
 			}

@@ -101,15 +101,15 @@ func (k *PrivateKey) open(v *Value) (namespace string, _ Secret, _ error) {
 	// Until the hash shows that it is the namespace, this may be a part of a
 	// secret that something else has sealed.
 	if !ok || ShortHash(before) != v.Namespace || !ValidNamespace(string(before)) {
-		return "", Secret{}, errors.New("its namespace is not the one that its third part says: seal the secret anew by lithos_crypt encrypt")
+		return "", Secret{}, errors.New("its namespace is not the one that its third part says: seal the secret again by lithos_crypt encrypt")
 	}
 	if ShortHash(after) != v.Secret {
-		return "", Secret{}, errors.New("its secret is not the one that its fourth part says: seal the secret anew by lithos_crypt encrypt")
+		return "", Secret{}, errors.New("its secret is not the one that its fourth part says: seal the secret again by lithos_crypt encrypt")
 	}
 	secret := NewSecret(after)
 	if err := secret.check(); err != nil {
 		secret.Wipe()
-		return "", Secret{}, fmt.Errorf("what is sealed in it can't be a secret: %w", err)
+		return "", Secret{}, fmt.Errorf("its content can't be a secret: %w", err)
 	}
 	return string(before), secret, nil
 }

@@ -180,7 +180,7 @@ func TestAllErrorsAreReported(t *testing.T) {
 		"value 1: it is not a sealed value, which begins with v2: lithos_crypt encrypt makes one; " +
 		"value 2: it is sealed for the key " + other.Public().Hash().String() + ", the keys here are: " + k1.Public().Hash().String() + ", " + k2.Public().Hash().String() + "; " +
 		`value 3: it is sealed for the namespace "elsewhere", allowed here: "ns", "" (secrets-namespaces of the sandbox, extra-secrets-namespaces of the process); ` +
-		"value 4: its secret is not the one that its fourth part says: seal the secret anew by lithos_crypt encrypt"
+		"value 4: its secret is not the one that its fourth part says: seal the secret again by lithos_crypt encrypt"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

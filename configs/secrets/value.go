@@ -56,7 +56,7 @@ func ParseValue(text string) (*Value, error) {
 	parts := strings.Split(text, ":")
 	switch {
 	case parts[0] == "v1" && len(parts) > 1:
-		return nil, errors.New("it is of version 1, which is not supported any more: seal the secret anew by lithos_crypt encrypt")
+		return nil, errors.New("it is of version 1, which is not supported any more: seal the secret again by lithos_crypt encrypt")
 	case parts[0] != "v2":
 		return nil, errors.New("it is not a sealed value, which begins with v2: lithos_crypt encrypt makes one")
 	case len(parts) != 5:

@@ -21,7 +21,7 @@ var (
 	ErrNoProgram = errors.New("the container's program does not run at present")
 	// ErrOldRecord is a container whose record does not tell what its program
 	// may do.
-	ErrOldRecord = errors.New("the container was started by a version of lithos that did not write down what its program may do")
+	ErrOldRecord = errors.New("the container was started by a version of lithos that did not record the rights of its program")
 )
 
 // Container is a running one.

@@ -209,7 +209,7 @@ func TestErrorsNameTheMountAndTheProcess(t *testing.T) {
 		{"K13 dev is a file", func(b *box) {
 			must(b.t, os.Remove(b.image+"/dev"))
 			b.write(b.image+"/dev", "")
-		}, []string{"on MNT/dev: what is mounted is a directory, the mount point is none"}},
+		}, []string{"on MNT/dev: the source is a directory, the mount point is none"}},
 		{"K13 dev is a link out of the image", func(b *box) {
 			must(b.t, os.Remove(b.image+"/dev"))
 			must(b.t, os.Symlink(empty, b.image+"/dev"))

@@ -29,7 +29,7 @@ func TestMountPointsAreNeverCreated(t *testing.T) {
 		{"H1 missing", func(b *box) {},
 			[]string{"cannot mount a Tmpfs volume on MNT/data: no such directory in the container", "never made"}},
 		{"H1 a file", func(b *box) { b.write(b.image+"/data", "") },
-			[]string{"on MNT/data: what is mounted is a directory, the mount point is none"}},
+			[]string{"on MNT/data: the source is a directory, the mount point is none"}},
 		{"H1 below a file", func(b *box) {
 			b.write(b.image+"/file", "")
 			b.spec.Volumes[1].MountPoint = "/file/data"

@@ -37,7 +37,7 @@ func Take(pid int, pidfd *os.File, c *records.Created) (*os.File, error) {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look for what pid %d tells its readiness by: %w", pid, err)
+		return nil, fmt.Errorf("cannot find the readiness channel of pid %d: %w", pid, err)
 	}
 	for _, entry := range entries {
 		link, err := os.Readlink(dir + "/" + entry.Name())
@@ -55,7 +55,7 @@ func Take(pid int, pidfd *os.File, c *records.Created) (*os.File, error) {
 		var st unix.Stat_t
 		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != kind || st.Ino != inode {
 			unix.Close(fd)
-			return nil, errors.Join(errors.New("what it tells its readiness by is another"), err)
+			return nil, errors.Join(errors.New("its readiness channel is another one"), err)
 		}
 		if kind == unix.S_IFSOCK {
 			return os.NewFile(uintptr(fd), "notify socket"), nil
@@ -64,5 +64,5 @@ func Take(pid int, pidfd *os.File, c *records.Created) (*os.File, error) {
 		// Anew: the program's own must not become non-blocking.
 		return reopen(fd, os.O_RDONLY|unix.O_NONBLOCK)
 	}
-	return nil, errors.New("its PID 1 has not what it tells its readiness by")
+	return nil, errors.New("its PID 1 has no readiness channel")
 }

@@ -67,7 +67,7 @@ func AwaitLine(f *os.File) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("cannot read what its program tells: %w", err)
+			return fmt.Errorf("cannot read the readiness of its program: %w", err)
 		}
 		total += n
 	}

@@ -96,7 +96,7 @@ type Message struct {
 // come, such as a closed file.
 func Peek(f *os.File, until time.Time) (Message, error) {
 	if err := f.SetReadDeadline(until); err != nil {
-		return Message{}, fmt.Errorf("cannot read what its program sends: %w", err)
+		return Message{}, fmt.Errorf("cannot read the messages of its program: %w", err)
 	}
 	var buf [maxMessage]byte
 	n, failed := 0, error(nil)
@@ -114,7 +114,7 @@ func Peek(f *os.File, until time.Time) (Message, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return Message{}, err
 	case err != nil:
-		return Message{}, fmt.Errorf("cannot read what its program sends: %w", err)
+		return Message{}, fmt.Errorf("cannot read the messages of its program: %w", err)
 	case n > len(buf):
 		return Message{}, nil
 	}

@@ -38,7 +38,7 @@ func OfProcess(pid int) (*Join, error) {
 }
 
 // errHidden is a group that this process can't get at.
-var errHidden = errors.New("it is not below what is mounted here")
+var errHidden = errors.New("it is not below the mount here")
 
 func (j *Join) open(h hierarchy, group string) error {
 	dir := h.path(group)

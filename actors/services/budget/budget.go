@@ -159,7 +159,7 @@ func (w *Wait) Next() (at time.Time, why string) {
 	b.refill()
 	wait := max(0, float64(place)-b.tokens) / b.limit.Rate
 	return b.at.Add(time.Duration(wait * float64(time.Second))),
-		fmt.Sprintf("restart-budget of the host, %s: place %d of %d that wait, who was started least of late comes first", b.limit, place, b.queue.Len())
+		fmt.Sprintf("restart-budget of the host, %s: place %d of %d in the queue, the fewest recent starts first", b.limit, place, b.queue.Len())
 }
 
 // Numbers are for metrics.

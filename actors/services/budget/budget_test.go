@@ -99,7 +99,7 @@ func TestWhoWasStartedLeastComesFirst(t *testing.T) {
 		w := a.ask("healthy", healthy)
 		at, why := w.Next()
 		within(t, "as told", at.Sub(a.began), time.Second)
-		if want := "restart-budget of the host, 1 a second, 1 at once: place 1 of 100 that wait, who was started least of late comes first"; why != want {
+		if want := "restart-budget of the host, 1 a second, 1 at once: place 1 of 100 in the queue, the fewest recent starts first"; why != want {
 			t.Errorf("%q, want %q", why, want)
 		}
 		time.Sleep(3 * time.Minute)

@@ -470,7 +470,7 @@ func TestWhatIsNotThere(t *testing.T) {
 	}
 	for _, c := range []struct{ method, path, body, want string }{
 		{"GET", "/", "", `404 {"status":404,"error":"there is nothing at /`},
-		{"POST", "/v1/status", "", `405 {"status":405,"error":"POST is not what /v1/status is for`},
+		{"POST", "/v1/status", "", `405 {"status":405,"error":"POST is no method of /v1/status`},
 		{"GET", "/v1/reload", "", `405`},
 		{"GET", "/v1/status?usage=maybe", "", `400 {"status":400,"error":"usage is true or false, not \"maybe\""}`},
 		{"GET", "/v1/wait?timeout=-1", "", `400 {"status":400,"error":"timeout is a number of seconds from 0 to 3600`},

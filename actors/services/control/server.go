@@ -209,7 +209,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
 			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
-				refuse(w, http.StatusMethodNotAllowed, r.Method+" is not what "+r.URL.Path+" is for; see docs/control.md")
+				refuse(w, http.StatusMethodNotAllowed, r.Method+" is no method of "+r.URL.Path+"; see docs/control.md")
 				return
 			}
 		}

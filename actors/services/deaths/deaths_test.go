@@ -251,7 +251,7 @@ func TestDeathsWaitForTheDisk(t *testing.T) {
 		s.Add(Entry{Death: death("web/app.1", 12), From: -1})
 		time.Sleep(10 * retryPause)
 		synctest.Wait()
-		if n := strings.Count(said.String(), "Cannot keep"); n != 1 {
+		if n := strings.Count(said.String(), "Cannot archive"); n != 1 {
 			t.Errorf("said %d times that it can't be kept: %s", n, said.String())
 		}
 		shown := func() string {

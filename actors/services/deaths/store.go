@@ -256,7 +256,7 @@ func (s *Store) keep(e Entry) {
 		if err = s.write(r); err == nil {
 			return
 		}
-		s.log.Error().Msgf("Cannot keep how %q died, and who dies next, until this is better: %v", r.name, err)
+		s.log.Error().Msgf("Cannot archive the death of %q, nor later ones until this is solved: %v", r.name, err)
 	}
 	if len(s.waiting) == waitBound {
 		s.waiting = s.waiting[1:]

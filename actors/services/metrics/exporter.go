@@ -114,7 +114,7 @@ func (e *Exporter) goOn() {
 		return
 	}
 	if err != nil {
-		e.c.Log.Warn().Msgf("The counters begin anew: cannot read those of the last daemon: %v", err)
+		e.c.Log.Warn().Msgf("The counters restart at zero: cannot read those of the last daemon: %v", err)
 		return
 	}
 	restarts := int64(1)

@@ -119,7 +119,7 @@ func (e *Exporter) configText(t *text, view status.View) {
 	for _, o := range c.Objects {
 		objects[o.Frozen]++
 	}
-	t.family("lithos_config_problems", gauge, "What was wrong with the configs when they were read last.")
+	t.family("lithos_config_problems", gauge, "Problems of the configs at the last reading.")
 	for _, s := range []configs.Severity{configs.SeverityError, configs.SeverityWarning} {
 		t.sample("lithos_config_problems", problems[s], "severity", s.String())
 	}
@@ -141,7 +141,7 @@ func (e *Exporter) processText(t *text, view status.View) {
 		value            func(*actors.Counters) int64
 	}{
 		{"lithos_process_starts_total", counter, "Starts of containers of the process.", func(c *actors.Counters) int64 { return c.Started.Load() }},
-		{"lithos_process_deaths_total", counter, "Deaths of containers of the process, whatever the reason.", func(c *actors.Counters) int64 { return c.Deaths.Load() }},
+		{"lithos_process_deaths_total", counter, "Deaths of containers of the process, for any reason.", func(c *actors.Counters) int64 { return c.Deaths.Load() }},
 		{"lithos_process_failures_total", counter, "Deaths that are failures, as the manual defines them.", func(c *actors.Counters) int64 { return c.Failures.Load() }},
 		{"lithos_process_running", gauge, "Containers of the process that run.", func(c *actors.Counters) int64 { return c.Running.Load() }},
 	} {
@@ -204,7 +204,7 @@ func (e *Exporter) containerText(t *text, view status.View, now time.Time) {
 				}
 				return float64(in.Health.Failures), true
 			}},
-		{"lithos_container_outdated", gauge, "Whether what runs is not what the configs ask for.",
+		{"lithos_container_outdated", gauge, "Whether it runs an earlier config.",
 			func(in *status.Instance) (float64, bool) { return yes(in.PID != 0 && !view.Config.Current(in)), true }},
 		{"lithos_container_last_exit_code", gauge, "The exit code of its last death; -1 if there was none.",
 			func(in *status.Instance) (float64, bool) {

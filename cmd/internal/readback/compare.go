@@ -228,7 +228,7 @@ func ours(c *configs.Container) []expected {
 		list = append(list, expected{"/proc/sys", "/proc/sys", "proc", []string{"ro", "nosuid", "nodev", "noexec"}})
 	}
 	if !c.UnmaskKernelFiles { // one of them that every kernel has
-		list = append(list, expected{"what hides /proc/interrupts", "/proc/interrupts", "tmpfs", []string{"ro"}})
+		list = append(list, expected{"the mask of /proc/interrupts", "/proc/interrupts", "tmpfs", []string{"ro"}})
 	}
 	return list
 }

@@ -132,7 +132,7 @@ func TestDifferencesFromTheConfigAreListed(t *testing.T) {
 			c.WritableProcSys = true
 			mounted(s, " /proc/sys ", " /proc/other ")
 		}, ""},
-		{"interrupts", func(_ *configs.Container, s *Seen) { mounted(s, " /proc/interrupts ", " /proc/other ") }, "what hides /proc/interrupts: mounted on /proc/interrupts, not mounted"},
+		{"interrupts", func(_ *configs.Container, s *Seen) { mounted(s, " /proc/interrupts ", " /proc/other ") }, "the mask of /proc/interrupts: mounted on /proc/interrupts, not mounted"},
 		{"something on top", func(_ *configs.Container, s *Seen) {
 			s.mounts = append(s.mounts, mountinfo.Parse("600 509 8:1 / /ro rw,nosuid,nodev,noexec - ext4 /dev/vda rw\n")...)
 		}, "the volume /ro: nosuid,nodev,noexec,ro, rw,nosuid,nodev,noexec"},

@@ -127,7 +127,7 @@ func (s *Seen) resolve(root string, paths []string) error {
 		err = unix.Statx(target, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st)
 		unix.Close(target)
 		if err != nil {
-			return fmt.Errorf("cannot find out what is mounted on %s: %w", path, err)
+			return fmt.Errorf("cannot inspect the mount on %s: %w", path, err)
 		}
 		if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 			s.at[path] = strconv.FormatUint(st.Mnt_id, 10)

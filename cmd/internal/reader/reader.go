@@ -98,7 +98,7 @@ func (r *Reader) Read(files []configs.ImageFile) []configs.ImageText {
 // silent says that an image does not answer.
 func (r *Reader) silent(f configs.ImageFile) configs.ImageText {
 	return configs.ImageText{ImageError: fmt.Sprintf(
-		"the file system of the image %s does not answer (not within %s); is its server gone? What runs of it stays as it is until it answers, or is unmounted (umount -f -l)",
+		"the file system of the image %s does not answer (not within %s); is its server gone? Its containers stay as they are until it answers, or is unmounted (umount -f -l)",
 		imageOf(f), r.limit())}
 }
 
