@@ -19,8 +19,8 @@ import (
 // by itself.
 const killGrace = time.Second
 
-// Process is the actor. What it does next is in the table (transition.go); how, in
-// its parts.
+// Process is the actor. The table (transition.go) is its behaviour; its parts
+// carry it out.
 type Process struct {
 	name     string
 	counters *actors.Counters
@@ -42,7 +42,7 @@ type Process struct {
 	ending   ending
 	obituary obituary
 
-	// What is shown of it.
+	// State for the board.
 	shown    status.State
 	since    time.Time // of shown
 	lastExit *status.Exit

@@ -28,7 +28,7 @@ type checking struct {
 	since    time.Time // when it was started, adopted, or given other checks
 	ready    time.Time // zero = not yet
 	failures int       // of the healthcheck, in a row
-	why      string    // what was wrong at the last check, "" = nothing
+	why      string    // why the last probe failed, "" = it did not
 }
 
 // shown is the part of it that others see.

@@ -26,8 +26,7 @@ import (
 // to be noted of the last one.
 type obituary struct {
 	exit actors.Exit
-	// What its cgroup had counted, and how long the log of its output was, at its
-	// start.
+	// The counters of its cgroup, and the length of its log, at its start.
 	spent   cgroup.Spent
 	counted bool
 	logFrom int64

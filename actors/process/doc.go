@@ -1,13 +1,12 @@
 // Package process supervises one container: an instance of a process config.
 //
-// What it does next is a pure function of its state and an event, [Next], and
-// that function is a table (transition.go, drawn in docs/process-states.md): a
-// state is a step and the goal that follows it. The actor translates messages
-// into events and runs the effects that come back; an effect that takes time
-// reports with another event. Answers and timers that come too late are dropped in
-// one place, before anything of them is stored.
+// Its behaviour is a pure function of a state and an event, [Next], in the form
+// of a table (transition.go, drawn in docs/process-states.md). A state is a step
+// and a goal. The actor translates messages into events and runs the resulting
+// effects; an effect that takes time reports with another event. Late answers and
+// timers are dropped in one place, before anything of them is stored.
 //
-// How an effect is done is in a part of the actor:
+// The parts of the actor carry out the effects:
 //
 //   - restart: the wait for the next start; the arithmetic of it is a value, pacing;
 //   - lease: the listening sockets;
@@ -18,26 +17,24 @@
 //   - serving: the report to the sandbox that it does;
 //   - ending and obituary: how it is ended, how it died and what is noted of that.
 //
-// Choices of ours, where the manual is silent: a container whose config
-// changed is replaced at once when the old one is dead, without waiting for
-// restart-timeout; PID 1 gets one second more than its kill-timeout before it
-// is killed from outside, since it does the killing itself; a death on TERM
-// that nobody here sent is no failure (N9), but PID 1's "did not die in time"
-// is one unless TERM was ours (N6); a start that came to no process is tried
-// again after a tenth of a second at the earliest, whatever restart-timeout is.
+// Choices of ours, where the manual is silent. A container with a changed config
+// starts as soon as the old one is dead, without restart-timeout. PID 1 enforces
+// its kill-timeout itself, so it gets one second more before it is killed from
+// outside. A death by a TERM of others is no failure (N9), but PID 1's "did not
+// die in time" is one unless TERM was ours (N6). A failed start is retried after
+// a tenth of a second at the earliest, for any restart-timeout.
 //
-// The checks of ready and healthcheck (ours, docs/checks.md) are asked on
-// goroutines, one at a time for a container; the actor has their timers and
-// judges the answers. A container is asked whether it is ready until it is, once;
-// only from then on its healthcheck counts. What could not be asked is no
-// failure. What was ready stays so for the next daemon, by the record; it counts
-// failures, within and start-period anew. With `ready: {fd: N}` nobody asks: a pipe
-// is read, which the container keeps open itself, so that neither writing to it
-// fails nor what was written is lost while no daemon is there; one that can't be
-// taken over then counts as ready, since nobody would ever hear of it. With
-// `ready: {notify: PATH}` it is a socket, which is read for a status, too; PID 1
-// keeps it open, and a message leaves it when the record has what it says. An
-// unhealthy container is ended and goes the way of one that failed by itself.
+// The probes of ready and healthcheck (ours, docs/checks.md) run on goroutines,
+// one at a time for a container; the actor has their timers and judges the
+// results. Readiness is probed until the first success; only then the healthcheck
+// begins. A probe that could not be made is no failure. A ready container stays
+// ready for the next daemon, by the record; the count of failures, within and
+// start-period start over. `ready: {fd: N}` has no probe: a pipe is read, which
+// PID 1 keeps open, so that no write fails and no report is lost without a
+// daemon. If it cannot be taken over, the container counts as ready, because no
+// report could arrive. `ready: {notify: PATH}` is a socket, which has statuses,
+// too; PID 1 keeps it open, and a message leaves it when it is recorded. An
+// unhealthy container is ended and treated as one that failed by itself.
 //
 // With standby, the next container is built while this one runs, see standby.go.
 package process

@@ -196,9 +196,9 @@ func (p *Process) closeNotice() {
 	}
 }
 
-// watchdogGrace is how much later than WATCHDOG_USEC a program is ended. What it
-// sent in time may be on its way; and if it is this daemon, or the whole host,
-// that was stopped for so long, what was sent is read first.
+// watchdogGrace is the time after WATCHDOG_USEC before a program is ended. A
+// message may be on its way; after a suspension of this daemon, or the host,
+// queued messages are read first.
 const watchdogGrace = time.Second
 
 // watchdog waits for WATCHDOG=1.

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// setupPatience is what PID 1 gets to make the container and to execute the
-	// program: milliseconds, mostly, a few seconds on a host that starts a
-	// thousand. What takes longer waits for something that does not come.
+	// setupPatience is the time for PID 1 to make the container and to execute
+	// the program: milliseconds, usually, a few seconds on a host that starts a
+	// thousand. After that it is stuck.
 	setupPatience = time.Minute
 	// killPatience is how long PID 1 may live on after SIGKILL before the log
 	// says so.

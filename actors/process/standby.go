@@ -101,8 +101,8 @@ func (s *standby) drop(t turn) {
 	}
 }
 
-// discard does it on a goroutine of its own. Only the last one is remembered for
-// who has to wait for it: no two are there at a time.
+// discard removes it on a goroutine of its own. Only the last one is remembered
+// for waiting, because there is one at a time.
 func (s *standby) discard(t turn, place *spawn.Standby) {
 	s.discarded = place
 	discard, log, name := t.env.Kernel.Discard, t.env.Log, t.name

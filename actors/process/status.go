@@ -20,8 +20,8 @@ func (p Place) shown() status.State {
 	}[p.Step]
 }
 
-// publish shows what has become of the instance. What waits to be asked for
-// is not looked at: it costs a container's life nothing.
+// publish updates the instance on the board. Fields that are read on demand are
+// not computed here.
 func (p *Process) publish() {
 	state := p.state.shown()
 	if state == "" {

@@ -86,7 +86,7 @@ const (
 	ServingDue                  // it may serve by now
 	StandbyDue                  // time to build the standby
 	SocketsShown                // by the listener, for the standby
-	StandbySurveyed             // what the standby is built from is known
+	StandbySurveyed             // the inputs of the standby are known
 	StandbyForked               // by the spawner
 	StandbyBuilt                // it waits
 	StandbyLost                 // it could not be built, or died
@@ -106,7 +106,7 @@ func (k Kind) String() string { return kindNames[k] }
 // Effect is something that the actor is to do, in the order of the list.
 type Effect uint8
 
-// The effects. Those that say so bring an event about.
+// The effects. Some of them cause an event, and say so.
 const (
 	OpenSockets      Effect = iota // → Leased or LeaseRefused
 	ReturnSockets                  //
@@ -331,8 +331,8 @@ var cells = func() (t [stepCount][goalCount][kindCount]*cell) {
 	return t
 }()
 
-// Next is the behaviour: what becomes of a state when something happens, and
-// what is to be done. It has no side effects; the list must not be changed.
+// Next is the behaviour: the next state and the effects of an event in a state.
+// It has no side effects; the list must not be changed.
 func Next(s State, e Event) (State, []Effect) {
 	if !s.Expects(e) {
 		return s, nil

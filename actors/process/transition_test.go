@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// grid is what each cell of the table is to be, written down a second time by
-// what a container's life needs. A cell that is missing is to be ignored.
+// grid is the expected table, written a second time from the needs of a
+// container's life. An event without a cell is ignored.
 var grid = map[string]map[Kind]string{
 	"Absent": {
 		Run:     "Opening: OpenSockets",
@@ -462,7 +462,7 @@ func (w world) do(effect Effect) (world, string) {
 // contradiction is what must not be in any world.
 func (w world) contradiction() string {
 	if w.inTurn() {
-		return "" // what is raised is dealt with before anything else comes
+		return "" // raised events are handled before any other
 	}
 	switch {
 	case w.at.Step != Absent && len(w.possible()) == 0:

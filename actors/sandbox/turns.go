@@ -8,17 +8,17 @@ import (
 	"lithos/actors/process"
 )
 
-// The option max-unavailable: of a process so many instances at most are replaced
-// at a time. The next one has its turn when one of those serves, by what its actor
-// says ([process.InstanceServes]). One that does not come up keeps its turn, and
-// what is behind it runs on as it is, until another config comes.
+// The option max-unavailable limits how many instances of a process are replaced
+// at a time. The next replacement starts when one of them serves, as its actor
+// reports ([process.InstanceServes]). An instance that does not come up keeps its
+// slot, and the queued ones keep running until the config changes again.
 
 // turns are those of one process; nil where all may be replaced at a time.
 type turns struct {
 	most int // at a time; 0 = all
 	// taken are the instances that were replaced and do not serve yet.
 	taken map[string]bool
-	queue []string // those that wait, in order
+	queue []string // queued instances, in order
 }
 
 // limit notes how many instances of a process may be replaced at a time.
