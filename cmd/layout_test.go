@@ -285,9 +285,9 @@ func TestRegistryClientStaysInTheImport(t *testing.T) {
 	}
 }
 
-// What only reads and writes configs goes to build machines and orchestrators,
-// alone: it knows nothing of how containers are run. The client of the control
-// socket is not of that: lithos_switch waits by it.
+// Tools that only read and write configs go to build machines and orchestrators.
+// They link nothing that runs containers. The client of the control socket is an
+// exception: lithos_switch waits with it.
 func TestConfigToolsLinkOnlyConfigs(t *testing.T) {
 	sources(t)
 	for _, program := range []string{"lithos_check", "lithos_switch"} {
@@ -313,8 +313,8 @@ func programs(t *testing.T) []string {
 	return names
 }
 
-// The charter of a package is the comment in its doc.go; one of a single file
-// may have it there. What is only tests of others needs none.
+// The charter of a package is the comment in its doc.go, or in its only file. A
+// package of tests needs none.
 func TestEachPackageHasACharter(t *testing.T) {
 	charter := make(map[string]bool)
 	for _, s := range sources(t) {
