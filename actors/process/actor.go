@@ -183,15 +183,16 @@ func (p *Process) raise(kind Kind, err error) {
 	p.pending = append(p.pending, Event{kind, p.state.gen(kind), err})
 }
 
-// owed is the event that an effect brings about: nobody would, if it panics.
-var owed = map[Effect]Kind{
+// eventOnPanic is the event that an effect would cause, and that follows its panic
+// instead.
+var eventOnPanic = map[Effect]Kind{
 	OpenSockets: LeaseRefused, Fork: ForkRefused, Clean: Cleaned, CleanAll: Cleaned, ArmRestart: RestartElapsed, AskBudget: RestartAllowed,
 }
 
 // do runs one effect; err is what its event has brought.
 func (p *Process) do(t turn, effect Effect, err error) {
 	defer actors.Recover(p.env.Log, "process "+p.name, func(fault error) {
-		if kind, ok := owed[effect]; ok {
+		if kind, ok := eventOnPanic[effect]; ok {
 			p.raise(kind, fault)
 		} else if effect == Ask {
 			p.raise(Checked, fmt.Errorf("%w: %w", actors.ErrNotAsked, fault))

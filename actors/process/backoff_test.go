@@ -181,7 +181,7 @@ func TestPacing(t *testing.T) {
 // The next daemon goes on from the record, whatever its clock says.
 func TestPacingIsNoted(t *testing.T) {
 	created, tried, now := time.Unix(100, 0), time.Unix(200, 0), time.Unix(300, 0)
-	tally := records.Tally{Starts: 3, Failed: 2, Row: 1, Chance: 0.5, Unborn: true}
+	tally := records.Tally{Starts: 3, Failed: 2, Row: 1, Chance: 0.5, NotForked: true}
 	want := pacing{starts: 3, failed: 2, row: 1, chance: 0.5, refused: true, attempt: created}
 	if got := noted(tally, created, now); got != want || got.tally() != tally {
 		t.Errorf("%+v, noted as %+v", got, got.tally())

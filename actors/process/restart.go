@@ -31,12 +31,12 @@ type pacing struct {
 
 // tally is how it is noted in the record.
 func (p pacing) tally() records.Tally {
-	return records.Tally{Starts: p.starts, Failed: p.failed, Row: p.row, Chance: p.chance, Unborn: p.refused}
+	return records.Tally{Starts: p.starts, Failed: p.failed, Row: p.row, Chance: p.chance, NotForked: p.refused}
 }
 
 // noted is the pacing of a container that another daemon started then.
 func noted(t records.Tally, created, now time.Time) pacing {
-	p := pacing{attempt: created, starts: t.Starts, failed: t.Failed, row: t.Row, chance: t.Chance, refused: t.Unborn}
+	p := pacing{attempt: created, starts: t.Starts, failed: t.Failed, row: t.Row, chance: t.Chance, refused: t.NotForked}
 	if !t.Tried.IsZero() {
 		p.attempt = t.Tried // and it is over
 	}

@@ -106,7 +106,7 @@ func newRoot(config Config, done chan<- error) *Root {
 
 // Receive implements actor.Actor.
 func (r *Root) Receive(ctx actor.Context) {
-	if r.quiet != nil && r.leave(ctx) {
+	if r.quiet != nil && r.dropDuringTakeover(ctx) {
 		return
 	}
 	switch m := ctx.Message().(type) {
@@ -132,8 +132,8 @@ func (r *Root) Receive(ctx actor.Context) {
 		r.forked(ctx, m)
 	case *childrenListed:
 		r.childrenListed(ctx, m)
-	case *spawner.ForksSettled:
-		r.forksSettled(ctx, m.Token)
+	case *spawner.ForksFlushed:
+		r.forksFlushed(ctx, m.Token)
 	case *strayTimeoutElapsed:
 		r.killStray(m.child)
 	case *sandbox.SandboxEnded:

@@ -101,11 +101,11 @@ func (r *Root) childrenListed(ctx actor.Context, m *childrenListed) {
 	}
 	if len(m.children) > 0 {
 		r.suspects[m.token] = m.children
-		ctx.Send(r.services.Spawner, &spawner.SettleForks{Token: m.token})
+		ctx.Send(r.services.Spawner, &spawner.FlushForks{Token: m.token})
 	}
 }
 
-func (r *Root) forksSettled(ctx actor.Context, token uint32) {
+func (r *Root) forksFlushed(ctx actor.Context, token uint32) {
 	if r.finishing {
 		return // nobody would wait for them any more
 	}

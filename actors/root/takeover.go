@@ -30,9 +30,9 @@ func (d *Daemon) Quiet(limit time.Duration) bool {
 	}
 }
 
-// leave drops what would begin something new, or note something that the next
-// one has to note; it tells whether that was all there is to the message.
-func (r *Root) leave(ctx actor.Context) bool {
+// dropDuringTakeover drops messages that would begin new work, or record an
+// event that the next program has to record; it reports whether it did.
+func (r *Root) dropDuringTakeover(ctx actor.Context) bool {
 	switch ctx.Message().(type) {
 	case *SignalReceived, *planLoaded, *leftoversFound, *leftoversCleared, *orphanExited, *childrenListed, *stopDeadlineElapsed:
 		return true

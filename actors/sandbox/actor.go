@@ -78,7 +78,7 @@ func (s *Sandbox) Receive(ctx actor.Context) {
 			ctx.Send(inst.pid, &process.DismissInstance{})
 		}
 	case *process.InstanceServes:
-		s.settled(ctx, m)
+		s.instanceServes(ctx, m)
 	case *actor.Terminated:
 		s.instanceLeft(ctx, m.Who)
 	case *actor.Stopped:
@@ -275,7 +275,7 @@ func (s *Sandbox) retire(ctx actor.Context, name string) {
 	inst.wanted, inst.version = nil, ""
 	s.log.Warn().Msgf("Container %q is to run no more: ending it", name)
 	ctx.Send(inst.pid, &process.RetireInstance{})
-	s.leaves(ctx, name, inst.process)
+	s.releaseTurn(ctx, name, inst.process)
 }
 
 func (s *Sandbox) end(ctx actor.Context, shutdown bool) {
@@ -298,7 +298,7 @@ func (s *Sandbox) instanceLeft(ctx actor.Context, who *actor.PID) {
 			continue
 		}
 		delete(s.instances, name)
-		s.leaves(ctx, name, inst.process)
+		s.releaseTurn(ctx, name, inst.process)
 		if inst.wanted != nil {
 			s.want(ctx, inst.wanted)
 		}

@@ -50,25 +50,26 @@ func (t *turns) take(name string) bool {
 	return false
 }
 
-// has tells whether an instance has had its turn, and does not serve yet.
+// has tells whether an instance has a slot: it is being replaced and does not
+// serve yet.
 func (t *turns) has(name string) bool { return t != nil && t.taken[name] }
 
-// leave is for an instance that is to be replaced no more.
-func (t *turns) leave(name string) {
+// release frees the slot of an instance that needs no replacement any more.
+func (t *turns) release(name string) {
 	if t != nil {
 		delete(t.taken, name)
 		t.forget(name)
 	}
 }
 
-// forget is for an instance that does not wait any more.
+// forget removes an instance from the queue.
 func (t *turns) forget(name string) {
 	if t != nil {
 		t.queue = slices.DeleteFunc(t.queue, func(n string) bool { return n == name })
 	}
 }
 
-// goOn has those replaced whose turn it is.
+// goOn starts the next replacements.
 func (s *Sandbox) goOn(ctx actor.Context, t *turns) {
 	for t != nil && len(t.queue) > 0 {
 		name := t.queue[0]
@@ -79,8 +80,9 @@ func (s *Sandbox) goOn(ctx actor.Context, t *turns) {
 	}
 }
 
-// settled notes that an instance serves, if it is the version that it was told to be.
-func (s *Sandbox) settled(ctx actor.Context, m *process.InstanceServes) {
+// instanceServes frees the slot of an instance that serves, if it has the wanted
+// version.
+func (s *Sandbox) instanceServes(ctx actor.Context, m *process.InstanceServes) {
 	inst := s.instances[m.Name]
 	if inst == nil || inst.version != m.Fingerprint {
 		return
@@ -91,9 +93,9 @@ func (s *Sandbox) settled(ctx actor.Context, m *process.InstanceServes) {
 	}
 }
 
-// leaves is for an instance that is to be replaced no more.
-func (s *Sandbox) leaves(ctx actor.Context, name, process string) {
+// releaseTurn frees the slot of an instance, and starts the next replacement.
+func (s *Sandbox) releaseTurn(ctx actor.Context, name, process string) {
 	t := s.turns[process]
-	t.leave(name)
+	t.release(name)
 	s.goOn(ctx, t)
 }

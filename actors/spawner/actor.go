@@ -41,8 +41,8 @@ func (s *Spawner) Receive(ctx actor.Context) {
 		s.turn = false
 		defer s.proceed(ctx)
 		s.next(ctx)
-	case *SettleForks:
-		ctx.Send(s.root, &ForksSettled{Token: m.Token})
+	case *FlushForks:
+		ctx.Send(s.root, &ForksFlushed{Token: m.Token})
 	case *HoldForks:
 		s.held = true
 		ctx.Send(s.root, &ForksHeld{})

@@ -66,9 +66,9 @@ type ContainerPrepared struct {
 	Err error
 }
 
-// SettleForks asks for [ForksSettled]: by then every fork that was begun
+// FlushForks asks for [ForksFlushed]: by then every fork that was begun
 // before has been reported.
-type SettleForks struct{ Token uint32 }
+type FlushForks struct{ Token uint32 }
 
 // HoldForks ends the forking for good, because another program is about to take
 // this process over; the answer is [ForksHeld]. Later requests for a start get no
@@ -79,8 +79,8 @@ type HoldForks struct{}
 // reported.
 type ForksHeld struct{}
 
-// ForksSettled answers [SettleForks], to the root.
-type ForksSettled struct{ Token uint32 }
+// ForksFlushed answers [FlushForks], to the root.
+type ForksFlushed struct{ Token uint32 }
 
 // forkNext has the next fork made.
 type forkNext struct{}

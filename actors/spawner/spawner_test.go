@@ -33,7 +33,7 @@ func (c *collector) props(name string) *actor.Props {
 			text = "forked " + m.Name
 		case *ForkFailed:
 			text = "failed " + m.Err.Error()
-		case *ForksSettled:
+		case *ForksFlushed:
 			text = "settled"
 		default:
 			return
@@ -178,7 +178,7 @@ func TestOrderOfReports(t *testing.T) {
 			panic("oops")
 		}
 		// A request during a fork gets its report first.
-		system.Root.Send(pid, &SettleForks{})
+		system.Root.Send(pid, &FlushForks{})
 		return &spawn.Child{PID: 1}, nil
 	}}
 	reports := &collector{}

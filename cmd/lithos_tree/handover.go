@@ -109,9 +109,9 @@ func (h *handover) close() {
 	}
 }
 
-// leave makes the files and the variable for the next program ready; they are
-// for an exec that follows at once.
-func (h *handover) leave(files map[string]*os.File) ([]string, error) {
+// pack prepares the files and the variable for the next program, which is executed
+// at once.
+func (h *handover) pack(files map[string]*os.File) ([]string, error) {
 	h.Version, h.Release, h.Args, h.Files = handoverVersion, version, os.Args, make(map[string]int)
 	for name, f := range files {
 		fd, err := keepOpen(f)

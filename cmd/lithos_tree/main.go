@@ -171,10 +171,10 @@ func supervise(o *options, knot string, plan *configs.Plan, problems configs.Pro
 	defer keeper.close()
 	handled, takeOver := make(chan os.Signal, cap(signals)), make(chan func())
 	upgrade.requests, upgrade.handled, upgrade.takeOver = requests, handled, takeOver
-	upgrade.leave = func() map[string]*os.File {
+	upgrade.drain = func() map[string]*os.File {
 		keeper.close()
 		kernel.spawner.DiscardAll()
-		return map[string]*os.File{filePID: pidFile.Handle(), fileControl: shown.leave()}
+		return map[string]*os.File{filePID: pidFile.Handle(), fileControl: shown.drain()}
 	}
 	upgrade.board = shown.board
 	// Those of children that have died before an exec were for the program

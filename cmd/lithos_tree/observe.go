@@ -110,10 +110,10 @@ func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan
 	})
 }
 
-// leave writes what is to be written and ends all answers, for the next program
-// in this process. It gives the control socket, nil if there is none: who
-// connects from here on waits in its queue.
-func (o *observers) leave() *os.File {
+// drain writes the queued records and ends all answers, for the next program in
+// this process. It returns the control socket, nil if there is none: new
+// connections queue in it.
+func (o *observers) drain() *os.File {
 	o.records.Flush(flushPatience)
 	o.exporter.Close()
 	if o.control == nil {
@@ -125,7 +125,7 @@ func (o *observers) leave() *os.File {
 		return nil
 	}
 	o.socket.KeepName()
-	o.control.Leave(answerPatience)
+	o.control.Drain(answerPatience)
 	return file
 }
 

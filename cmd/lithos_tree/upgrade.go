@@ -55,9 +55,9 @@ type upgrader struct {
 	handled  chan<- os.Signal // to the actors
 	takeOver chan<- func()
 	board    *status.Board
-	// leave ends what is left when the actors are quiet, and gives what the
-	// next one goes on with.
-	leave func() map[string]*os.File
+	// drain ends the other services when the actors are quiet, and returns their
+	// files for the next program.
+	drain func() map[string]*os.File
 }
 
 // newUpgrader makes one that goes on from what the program before has left. The
@@ -239,7 +239,7 @@ func (h *handover) execute(held *sighold.Held, path string, args []string, files
 		h.Holder = held.PID
 		files[fileHold], files[fileHoldMask] = held.Files()
 	}
-	env, err := h.leave(files)
+	env, err := h.pack(files)
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func (u *upgrader) become(held *sighold.Held) {
 	}
 	h := &handover{Path: u.path, Generation: u.board.View().Reload.Begun, Readers: u.images.PIDs()}
 	program, err := ownProgram()
-	files := u.leave()
+	files := u.drain()
 	files[fileProgram] = program
 	maps.DeleteFunc(files, func(_ string, f *os.File) bool { return f == nil })
 	err = errors.Join(err, h.execute(held, u.path, os.Args, files))

@@ -49,8 +49,8 @@ type Tally struct {
 	Failed int     `json:"failed,omitempty"`
 	Row    int     `json:"row,omitempty"`
 	Chance float64 `json:"chance,omitempty"`
-	// Unborn: the last start came to no process.
-	Unborn bool `json:"unborn,omitempty"`
+	// NotForked: the last start made no process.
+	NotForked bool `json:"unborn,omitempty"`
 }
 
 // Counts are the latest ones. A record of a lithos that kept none has the starts.

@@ -86,7 +86,7 @@ func TestNoteIsReadByThePreviousRelease(t *testing.T) {
 	var old struct {
 		Noted bool `json:"noted"`
 	}
-	line := notedLine(Tally{Tried: at, Fingerprint: strings.Repeat("f", 64), Starts: 1 << 30, Failed: 1 << 30, Row: 1 << 30, Chance: 1.0 / 3, Unborn: true})
+	line := notedLine(Tally{Tried: at, Fingerprint: strings.Repeat("f", 64), Starts: 1 << 30, Failed: 1 << 30, Row: 1 << 30, Chance: 1.0 / 3, NotForked: true})
 	if err := json.Unmarshal([]byte(line), &old); err != nil || !old.Noted {
 		t.Errorf("%q: %v", line, err)
 	}

@@ -134,13 +134,13 @@ func (f *File) Rotate(most int64, parts int) (moved int64, n int, err error) {
 		moved, from = moved+to-from, to
 	}
 	if n > 0 {
-		err = errors.Join(err, f.settle())
+		err = errors.Join(err, f.dropPublished())
 	}
 	return moved, n, err
 }
 
-// settle takes what was published out of the file.
-func (f *File) settle() error {
+// dropPublished removes published lines from the file.
+func (f *File) dropPublished() error {
 	dir, err := os.Open(filepath.Dir(f.path))
 	if err != nil {
 		return err

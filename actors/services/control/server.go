@@ -116,9 +116,9 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Leave ends all connections, with an answer to who waits for one, and leaves
+// Drain answers waiting requests, ends all connections, and keeps
 // the socket for the next program in this process.
-func (s *Server) Leave(limit time.Duration) {
+func (s *Server) Drain(limit time.Duration) {
 	close(s.done)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -134,9 +134,9 @@ type gate struct {
 // peerConn is a connection with the one at its other end.
 type peerConn struct {
 	net.Conn
-	peer  sock.Peer
-	full  bool // there is no room for it
-	leave func()
+	peer    sock.Peer
+	full    bool // there is no room for it
+	release func()
 }
 
 type peerKey struct{}
@@ -153,24 +153,24 @@ func (g *gate) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		leave, full := g.s.enter(peer.UID == 0)
-		if leave == nil {
+		release, full := g.s.enter(peer.UID == 0)
+		if release == nil {
 			_ = conn.Close()
 			continue
 		}
-		return &peerConn{conn, peer, full, sync.OnceFunc(leave)}, nil
+		return &peerConn{conn, peer, full, sync.OnceFunc(release)}, nil
 	}
 }
 
 // Close implements net.Conn.
 func (c *peerConn) Close() error {
-	c.leave()
+	c.release()
 	return c.Conn.Close()
 }
 
-// enter counts a connection in; leave is nil if there is not even room to turn
+// enter counts a connection in; release is nil if there is not even room to turn
 // it away.
-func (s *Server) enter(root bool) (leave func(), full bool) {
+func (s *Server) enter(root bool) (release func(), full bool) {
 	room := otherConnections
 	if root {
 		room = rootConnections

@@ -36,12 +36,12 @@ type bounded struct {
 
 type boundedConn struct {
 	net.Conn
-	leave func()
+	release func()
 }
 
 // Close implements net.Conn.
 func (c *boundedConn) Close() error {
-	c.leave()
+	c.release()
 	return c.Conn.Close()
 }
 
