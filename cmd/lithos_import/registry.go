@@ -174,7 +174,7 @@ func inMemory(data []byte) (io.ReadCloser, int64, error) {
 func readSmall(r io.Reader, name string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxJSON+1))
 	if err == nil && len(data) > maxJSON {
-		err = fmt.Errorf("%s has more than %d bytes, which is too much for what it is", printable(name), maxJSON)
+		err = fmt.Errorf("%s has more than %d bytes, which is too much for its kind", printable(name), maxJSON)
 	}
 	return data, err
 }

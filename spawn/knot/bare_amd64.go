@@ -79,7 +79,7 @@ func bareLife(h *listHead) int {
 	}
 	var buf [lineSize]byte
 	bareWrite(wire.FDRecord, wire.AppendStarted(buf[:0], &wire.ProgramStarted{PID: int(pid), At: began.at()}))
-	// What was for the start only. The sockets stay, for whoever adopts the
+	// Memory of the start only. The sockets stay, for a daemon that adopts the
 	// container.
 	call(unix.SYS_CLOSE, wire.FDSpec, 0, 0, 0)
 	if first := wire.FDSockets + h.sockets; first < h.log {

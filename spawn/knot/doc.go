@@ -1,5 +1,5 @@
-// Package knot is all that PID 1 of a container (lithos_knot) does: it reads
-// the Spec, makes the container, runs the program, and ends with it.
+// Package knot is PID 1 of a container (lithos_knot): it reads the Spec, makes
+// the container, runs the program, and exits with it.
 //
 //	fd 3 ──► Spec ──► recipe (mount namespace, host still visible)
 //	                    state dir, resolv.conf, hosts, volumes
@@ -10,8 +10,8 @@
 //	                  reap, forward TERM, kill-timeout, restart-process-only
 //	fd 4 ◄── started, failed, killing, exited
 //
-// It takes no decision: those are made when the Spec is. It is small, because
-// each container has one: no fmt, no JSON package, no net, no logger.
+// It takes no decision: the Spec has them all. It is small, because each
+// container has one: no fmt, no JSON package, no net, no logger.
 //
 // # Two paths
 //
@@ -46,7 +46,7 @@
 // method of the interface operations and of its two implementations; one that
 // can't be written down sets bad in the recorder.
 //
-// # What was chosen where the manual is silent
+// # Choices where the manual is silent
 //
 //   - The image is mounted read-only, nosuid and nodev, with all mounts below
 //     it. nosuid costs nothing: no_new_privs is set anyway.
@@ -54,9 +54,9 @@
 //     does not bring the host's /dev/shm along; read-only, nosuid, noexec.
 //   - The clearing of nodev on it makes a devfs-dir on a nodev mount work.
 //   - proc is writable, but the files in it that act on the whole host (sys,
-//     sysrq-trigger, bus, fs, irq) are read-only, whatever the user. What tells
-//     about the host in proc and sys, and no program needs, is empty. See
-//     protect.go; the sandbox can have either otherwise.
+//     sysrq-trigger, bus, fs, irq) are read-only, for every user. Files about the
+//     host in proc and sys that no program needs are empty. See protect.go; the
+//     sandbox can lift both.
 //   - With allow-new-privileges of the sandbox the image is mounted without
 //     nosuid, for that is what the option is about; volumes stay nosuid.
 //   - resolv.conf and hosts are made in the state dir whether or not they are
@@ -73,8 +73,7 @@
 //   - The umask of the program is 022, its signals are as for a login.
 //   - INT is a request to stop like TERM and is forwarded as INT.
 //   - An interactive container has a session of its own as any other, and at most
-//     a terminal of its own: whatever runs in it can't put input into the
-//     caller's. PID 1 leads that session and the program is its foreground group,
+//     a terminal of its own: its programs can't type into the caller's. PID 1 leads that session and the program is its foreground group,
 //     so that Ctrl-C, Ctrl-Z and shells with jobs work.
 //   - If TERM comes before the program was started, it isn't started.
 package knot

@@ -245,9 +245,9 @@ func (x *executor) move(tree, target handle) {
 		switch {
 		case sourceErr != nil || destErr != nil:
 		case source == unix.S_IFDIR && dest != unix.S_IFDIR:
-			return errors.New("what is mounted is a directory, the mount point is none")
+			return errors.New("the source is a directory, the mount point is none")
 		case source != unix.S_IFDIR && dest == unix.S_IFDIR:
-			return errors.New("what is mounted is no directory, the mount point is one")
+			return errors.New("the source is no directory, the mount point is one")
 		}
 		return err
 	})

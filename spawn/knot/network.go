@@ -74,9 +74,9 @@ func addressText(a string) string {
 	return string(b)
 }
 
-// afterSetup runs after-setup-command as root in the container's network; all else is
-// the host's, but for the pid namespace, with which it ends in any case. What
-// it writes is among the output of the programs.
+// afterSetup runs after-setup-command as root in the container's network; all
+// else is the host's, except the pid namespace, with which it ends in any case.
+// Its output goes to the programs' log.
 func (k *knot) afterSetup(command []string, network int) error {
 	fds := inherited()
 	if k.log >= 0 {
@@ -131,5 +131,5 @@ func outputAt(spec *wire.Spec) string {
 	if spec.StdioLog == "" {
 		return ""
 	}
-	return " (what it wrote is in " + spec.StdioLog + ")"
+	return " (its output is in " + spec.StdioLog + ")"
 }

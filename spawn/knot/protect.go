@@ -88,7 +88,7 @@ func (r *recipe) makeMasks(dir handle) {
 	if r.spec.UnmaskKernelFiles {
 		return
 	}
-	r.step("cannot make what hides files of the kernel")
+	r.step("cannot make the masks of kernel files")
 	masks := r.newFS("tmpfs", volumeAttr, masksOptions)
 	r.mkdir(masks, "dir", 0o555)
 	r.open(masks, "file", unix.O_RDONLY|unix.O_CREAT, 0o444)

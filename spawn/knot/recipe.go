@@ -227,7 +227,7 @@ func (r *recipe) mountDev() {
 // pseudo are mounted in this order.
 var pseudo = []struct {
 	fstype, on string
-	missing    string // what to do where there is no directory for it
+	missing    string // the remedy if its directory is missing
 	attr       mount.Attr
 	options    []mount.Option
 }{
