@@ -45,7 +45,8 @@ demo-check: build ## run the demo unattended and check everything it shows
 test: preflight build images ## run all tests on this machine: needs root
 	go test $(packages)
 	go test -race $(packages)
-	go test -count=1 -timeout=30m ./cmd/e2e
+	go test -count=1 -timeout=30m -skip '^TestPrograms$$' ./cmd/e2e
+	go test -count=1 -timeout=20m -parallel=6 -run '^TestPrograms$$' ./cmd/e2e
 	go test -count=1 -timeout=20m -parallel=8 ./cmd/e2e/attack
 
 # SEEDS and STEPS, or DURATION (10m if neither is said), from the seed FIRST on.
@@ -67,6 +68,13 @@ chaos: build ## kill, stop, switch, upgrade and break by chance, and see that th
 .PHONY: restarts
 restarts: build ## restart containers ROUNDS times (10000) and see that the daemon takes no more of the host than before
 	LITHOS_E2E_RESTARTS=$(or $(ROUNDS),10000) go test -count=1 -timeout=0 -v -run 'RestartsLeaveNothing$$' ./cmd/e2e
+
+# RUN=NAME takes one row, UPDATE=1 writes what was seen into examples/programs.
+.PHONY: programs
+programs: build ## run all programs of examples/programs and compare them with docs/programs.md: needs pip, npm, mvn, go, cargo (RUN=NAME, UPDATE=1)
+	cmd/e2e/images/programs.sh all
+	LITHOS_E2E_PROGRAMS=all go test -count=1 -timeout=0 -parallel=6 -run '^TestPrograms$$/^$(or $(RUN),.*)$$' ./cmd/e2e $(if $(UPDATE),-update)
+	go test -count=1 ./cmd/internal/catalog $(if $(UPDATE),-update)
 
 .PHONY: attack-mutations
 attack-mutations: ## take one defence after the other out and see that the attacks succeed: minutes, by hand
@@ -96,6 +104,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck and the house rules
 .PHONY: images
 images: ## build the images for the tests from Debian's packages (kept in build/images)
 	cmd/e2e/images/build.sh
+	cmd/e2e/images/programs.sh
 
 .PHONY: preflight
 preflight: ## say what this machine lacks for `make test`

@@ -18,6 +18,7 @@
 //	LITHOS_E2E_LIMITS wait for limits of a minute too, if it is set
 //	LITHOS_E2E_CHAOS how much chaos there is: chaos_test.go, `make chaos` (a little)
 //	LITHOS_E2E_RESTARTS how many restarts must leave nothing (default 160)
+//	LITHOS_E2E_PROGRAMS which of examples/programs are run: "all" (those of CI)
 //	LITHOS_E2E_COUNT how many containers the test of many has (default 200)
 //
 // Without root, the programs, the images or a feature of the kernel the whole

@@ -2,12 +2,13 @@
 # Builds the image directory that cmd/e2e and the examples run real programs in,
 # from Debian's packages: build/images/debian with nginx, redis, python, node,
 # s6 and busybox (about 200 MB, a third of it node and its Unicode tables).
+# With a NAME and PACKAGEs it builds another one of those.
 #
 # It takes the mirrors that this machine's apt is configured with, needs root,
 # and does nothing but to refresh the configs where the packages were unpacked
 # already by the same script from the same list (the stamp).
 #
-#   usage: cmd/e2e/images/build.sh [DIRECTORY]      (default build/images)
+#   usage: cmd/e2e/images/build.sh [DIRECTORY [NAME PACKAGE…]]      (default build/images)
 set -eu
 umask 022
 
@@ -30,6 +31,12 @@ die() { echo "images: $*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here/../../../build/images}
+name=debian
+if [ $# -gt 2 ]; then
+	name=$2
+	shift 2
+	packages="busybox-static $*"
+fi
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
@@ -42,7 +49,11 @@ command -v flock >/dev/null && flock 9
 
 # shellcheck disable=SC1091
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-stamp=$(sha256sum <"$here/build.sh" | cut -c1-16)-$codename-$(dpkg --print-architecture)
+stamp=$(
+	cat "$here/build.sh" - <<-EOF | sha256sum | cut -c1-16
+		$packages
+	EOF
+)-$codename-$(dpkg --print-architecture)
 
 # What a killed run left, by the name that only such runs use.
 for d in "$out"/.new.*; do
@@ -51,14 +62,15 @@ done
 
 # configs copies what is ours and changes often: container configs, scripts.
 configs() {
+	[ "$name" = debian ] || return 0
 	rm -rf "$1/config" "$1/app"
 	cp -r "$here/config" "$here/app" "$1/"
 	chmod -R u=rwX,go=rX "$1/config" "$1/app"
 }
 
-if [ "$(cat "$out/debian.stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$out/debian/usr/sbin/nginx" ]; then
-	configs "$out/debian"
-	say "$out/debian is up to date"
+if [ "$(cat "$out/$name.stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$out/$name/usr/bin/busybox" ]; then
+	configs "$out/$name"
+	say "$out/$name is up to date"
 	exit 0
 fi
 
@@ -96,6 +108,12 @@ mmdebstrap --quiet --variant=extract --format=directory \
 	{ cat "$work/log" >&2; die "mmdebstrap failed"; }
 
 cd "$work/root"
+# Which version of what lies here: nothing else in it tells later.
+for p in $packages; do
+	for log in usr/share/doc/"$p"/changelog.Debian*.gz; do
+		[ ! -e "$log" ] || gzip -dc "$log" | sed -n "1s/^[^(]*(\\([^)]*\\)).*/$p \\1/p"
+	done
+done >packages
 # shellcheck disable=SC2086
 rm -rf $useless dev
 # shellcheck disable=SC2086
@@ -110,11 +128,11 @@ ln -sf busybox usr/bin/sh
 configs .
 cd "$out"
 
-rm -f debian.stamp
-if [ -e debian ]; then
-	mv debian "$work/old"
+rm -f "$name.stamp"
+if [ -e "$name" ]; then
+	mv "$name" "$work/old"
 fi
-mv "$work/root" debian
-chmod 0755 debian
-echo "$stamp" >debian.stamp
-say "$out/debian is ready ($(du -sm debian | cut -f1) MB)"
+mv "$work/root" "$name"
+chmod 0755 "$name"
+echo "$stamp" >"$name.stamp"
+say "$out/$name is ready ($(du -sm "$name" | cut -f1) MB)"
