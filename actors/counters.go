@@ -78,7 +78,7 @@ func (r *Registry) Totals() Totals {
 	return t
 }
 
-// Continue has the counters go on from those of an earlier daemon (O8).
+// Continue has the counters continue from those of an earlier daemon (O8).
 // Preconditions: nothing was counted yet.
 func (r *Registry) Continue(restarts int64, all Totals, processes map[string]Totals) {
 	r.Restarts.Store(restarts)

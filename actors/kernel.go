@@ -70,7 +70,7 @@ type Kernel struct {
 	// error.
 	Signal func(pidfd *os.File, sig syscall.Signal) error
 	// Wait reaps one dead child, or tells of a living one that was stopped
-	// by a signal or goes on (Status.Stopped, Status.Continued); false if
+	// by a signal or continues (Status.Stopped, Status.Continued); false if
 	// there is none at the moment. Only the root calls it.
 	Wait func() (Exit, bool)
 	// OOMKilled tells whether the kernel has killed that process, which is
@@ -98,7 +98,7 @@ type Kernel struct {
 	AwaitEnd func(pidfd *os.File, limit time.Duration) bool
 	// Watch has ended called once when a process opened by OpenProcess is
 	// dead. How it ended is in Exit if the kernel still knows. Before, it is called
-	// with an Exit that says so if one goes on that was stopped.
+	// with an Exit that says so if one continues that was stopped.
 	Watch func(pid int, startTime uint64, pidfd *os.File, ended func(Exit)) error
 	// TakeSockets copies the sockets of these addresses that the process
 	// has open; one that it does not have is nil.

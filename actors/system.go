@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// resuming is how every failure of an actor ends: it goes on with the next
+// resuming is how every failure of an actor ends: it continues with the next
 // message. Never a restart: a restart stops all children of the actor.
 var resuming = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive {
 	return actor.ResumeDirective

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// memory measures idle daemons and PID 1s, at some sizes; "scale" goes on with
+// memory measures idle daemons and PID 1s, at some sizes; "scale" continues with
 // a thousand.
 func (b *bench) memory() error {
 	sizes := []int{10, b.pick(100, 30)}

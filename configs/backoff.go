@@ -14,7 +14,7 @@ type RestartBackoff struct {
 	Factor float64       // 1..100, by which the wait grows with each failure; 0 = none
 	Cap    time.Duration // the longest wait; at least restart-timeout
 	Jitter float64       // 0..1, the part of the wait that chance may take away
-	Reset  time.Duration // a container that ran this long was healthy: the row begins anew
+	Reset  time.Duration // a container that ran this long was healthy: the row starts over
 }
 
 const (

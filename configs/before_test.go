@@ -19,7 +19,7 @@ func TestOnlyWhatHasChangedIsMadeAnew(t *testing.T) {
 	}
 	for _, one := range []struct {
 		name, file, old, new string
-		app, other           bool // are made anew
+		app, other           bool // are made again
 	}{
 		{name: "nothing"},
 		{name: "a comment in the process config", file: "processes/web.yaml", old: "other:", new: "# Hello\nother:"},

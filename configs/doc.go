@@ -101,5 +101,5 @@
 // in it are kind, kill-timeout, normal-exit-codes, metadata and, unless
 // restart-process-only is set, restart-timeout: they matter to the supervisor
 // only. A secret is in it by the short hash that its sealed value has: sealed
-// anew, or for another key or namespace, it is the same.
+// again, or for another key or namespace, it is the same.
 package configs

@@ -31,7 +31,7 @@ type Options struct {
 
 	// Before is an earlier plan. The instances of a process of which nothing has
 	// changed are taken from it, the very same: a thousand of them need not be made
-	// anew, and who has them knows at once that nothing has.
+	// again, and who has them knows at once that nothing has.
 	Before *Plan
 
 	// ReadImages reads files of images, whose file systems may hang, and gives
@@ -357,7 +357,7 @@ func LoadMaster(file string) (*Master, Problems) {
 	return l.plan.Master, l.problems
 }
 
-// Locate is [LoadMaster] for who wants to find a daemon, which goes on with what the
+// Locate is [LoadMaster] for who wants to find a daemon, which continues with what the
 // file said before it was broken: of a broken one it returns File and RuntimeDir
 // alone, if the latter is certain, with the problems.
 func Locate(file string) (*Master, Problems) {

@@ -22,7 +22,7 @@ import (
 // made by [isolate].
 const cloneFlags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC
 
-// lastPID is where the pids of the new namespace go on from: the threads of
+// lastPID is where the pids of the new namespace continue from: the threads of
 // PID 1 take 101 and up, and leave [wire.ProgramPID] to the program.
 const lastPID = "100"
 

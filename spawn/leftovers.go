@@ -21,7 +21,7 @@ import (
 
 // Remove takes away what a dead container leaves: its state dir, its interface
 // on a bridge, and with all
-// its cgroup and record too (retired, requirement M5). It goes on after an error
+// its cgroup and record too (retired, requirement M5). It continues after an error
 // and returns them all. Never follows a link out of the state dir; may be slow;
 // safe from any goroutine. An empty path is nothing to remove.
 //

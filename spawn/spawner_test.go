@@ -176,7 +176,7 @@ func TestStart_CrashIsInTheRecord(t *testing.T) {
 	if err != nil || !strings.Contains(rec.Crash, "panic: crash of the fake lithos_knot") || rec.Created.Name != "web/app.0" || rec.Forked == nil {
 		t.Errorf("the record is %+v, %v", rec, err)
 	}
-	// The next start begins anew.
+	// The next start begins again.
 	r = h.request("web/app.0", "/exit")
 	c = h.start(r)
 	defer c.PIDFD.Close()

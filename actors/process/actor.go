@@ -145,7 +145,7 @@ func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
 	}
 	if was.Container.RestartBackoff.Factor != 0 {
 		// An operator may have shortened this very wait; one of restart-timeout
-		// alone goes on as it was armed.
+		// alone continues as it was armed.
 		events = append(events, Event{Kind: Repaced})
 	}
 	if !sameChecks(was.Container, m.Instance.Container) {

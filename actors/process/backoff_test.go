@@ -178,7 +178,7 @@ func TestPacing(t *testing.T) {
 	}
 }
 
-// The next daemon goes on from the record, whatever its clock says.
+// The next daemon continues from the record, whatever its clock says.
 func TestPacingIsNoted(t *testing.T) {
 	created, tried, now := time.Unix(100, 0), time.Unix(200, 0), time.Unix(300, 0)
 	tally := records.Tally{Starts: 3, Failed: 2, Row: 1, Chance: 0.5, NotForked: true}
@@ -211,7 +211,7 @@ func TestBackoffIsExplained(t *testing.T) {
 	}
 }
 
-// A daemon that is killed leaves the row as it is, and the next one goes on.
+// A daemon that is killed leaves the row as it is, and the next one continues.
 //
 // Covers: N3, N9
 func TestFailureRowSurvivesTheDaemon(t *testing.T) {

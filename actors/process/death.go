@@ -103,7 +103,7 @@ func (p *Process) ended(exit *status.Exit) {
 	p.restart.pacing = p.restart.after(exit, p.desired, p.restart.random())
 }
 
-// noteDeath logs (P3: at error) and counts a death, and lets go of the pid.
+// noteDeath logs (P3: at error) and counts a death, and releases the pid.
 func (p *Process) noteDeath(t turn) {
 	p.closeNotice()
 	child := p.child
@@ -203,8 +203,8 @@ func (p *Process) noteUnnoted() {
 	}
 }
 
-// noteEnd has the next daemon go on from here. Where nothing of it was ever
-// started there is no record, and nothing to go on from.
+// noteEnd has the next daemon continue from here. Where nothing of it was ever
+// started there is no record, and nothing to continue from.
 func (p *Process) noteEnd(tried *configs.Instance) {
 	counts := p.restart.tally()
 	counts.Tried, counts.Fingerprint = p.restart.attempt, tried.Fingerprint

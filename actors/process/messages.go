@@ -74,10 +74,10 @@ type Adopted struct {
 // Flush asks for a call of Done: by then all that was sent before is dealt with.
 type Flush struct{ Done func() }
 
-// ProcessStopped is a fact: its PID 1 was stopped by a signal, or goes on.
+// ProcessStopped is a fact: its PID 1 was stopped by a signal, or continues.
 type ProcessStopped struct {
 	Gen     uint32
-	Signal  syscall.Signal // that stopped it; 0 = it goes on
+	Signal  syscall.Signal // that stopped it; 0 = it continues
 	Stopped bool
 }
 

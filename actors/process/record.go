@@ -185,7 +185,7 @@ func (p *Process) keep(t turn, exit *status.Exit, d *api.Death) (kept <-chan str
 		func() { send(self, &deathKept{}) })
 }
 
-// grown is how much a counter has grown; one that is smaller began anew.
+// grown is how much a counter has grown; one that is smaller started over.
 func grown(before, now int64) int64 {
 	switch {
 	case now == cgroup.Unknown:

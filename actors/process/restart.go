@@ -111,7 +111,7 @@ func (r *restart) resume(t records.Tally, created time.Time) {
 	r.rank = r.rank.Started(r.attempt)
 }
 
-// forget begins anew for a changed instance.
+// forget starts over for a changed instance.
 func (r *restart) forget() { r.row, r.rank = 0, fair.Pace{} }
 
 // begin ends the wait with a start.

@@ -28,7 +28,7 @@ func Sockets(c *configs.Container) []actors.Socket {
 	return sockets
 }
 
-// inside tells whether a socket is the container's network's own, and made anew
+// inside tells whether a socket is the container's network's own, and made again
 // with it (G8, G18).
 func inside(c *configs.Container, port configs.TCPPort) bool {
 	return c.Network != nil && !port.External

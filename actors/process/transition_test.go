@@ -273,7 +273,7 @@ func TestStarts(t *testing.T) {
 	}
 }
 
-// world is what is going on outside of a process actor, as far as its effects
+// world is what happens outside of a process actor, as far as its effects
 // have brought it about.
 type world struct {
 	at              Place
@@ -533,7 +533,7 @@ func TestEveryWorld(t *testing.T) {
 	t.Logf("%d worlds", len(seen)+1)
 }
 
-// TestRetireEnds: whatever is going on, after Retire every run of events that
+// TestRetireEnds: whatever happens, after Retire every run of events that
 // are not commands leads to Absent.
 func TestRetireEnds(t *testing.T) {
 	memo := map[world]bool{}

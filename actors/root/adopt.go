@@ -96,7 +96,7 @@ func completed(kernel *actors.Kernel, l actors.Leftover) *records.Record {
 	return &info
 }
 
-// leftoversFound has the containers adopted that go on running, and then ended
+// leftoversFound has the containers adopted that keep running, and then ended
 // if the daemon is to stop already; and ends the others. A stop waits for these,
 // too: they would live on if the daemon gave up before their kill-timeouts.
 func (r *Root) leftoversFound(ctx actor.Context, m *leftoversFound) {
@@ -129,7 +129,7 @@ func (r *Root) leftoversCleared(ctx actor.Context) {
 	r.listChildren(ctx)
 }
 
-// superviseOrphans has what goes on running not wait for what is being ended,
+// superviseOrphans has what keeps running not wait for what is being ended,
 // which may take its whole kill-timeout. Nothing new is started yet.
 func (r *Root) superviseOrphans(ctx actor.Context) {
 	r.plan = r.first

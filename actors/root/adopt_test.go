@@ -262,7 +262,7 @@ func TestNothingIsStartedBeforeAllLeftoversAreKnown(t *testing.T) {
 	})
 }
 
-// What goes on running does not wait for what is being ended: its end is told, it
+// What keeps running does not wait for what is being ended: its end is told, it
 // is started again, and its socket is there. What is new does.
 //
 // Covers: K12

@@ -38,7 +38,7 @@ type logBuffer struct {
 	block chan struct{}
 }
 
-// hold has the next actor that logs text wait there; the result lets it go on.
+// hold has the next actor that logs text wait there; the result lets it continue.
 func (l *logBuffer) hold(text string) (release func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

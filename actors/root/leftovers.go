@@ -63,7 +63,7 @@ func openLiving(kernel *actors.Kernel, log zerolog.Logger, l *actors.Leftover) (
 }
 
 // findLeftovers looks for what a daemon that is dead has left (M6), and opens what
-// of it goes on running.
+// of it keeps running.
 func findLeftovers(kernel *actors.Kernel, log zerolog.Logger, wanted map[string]*configs.Instance, m *leftoversFound) {
 	var left actors.Leftovers
 	var err error

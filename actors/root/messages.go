@@ -11,7 +11,7 @@ import (
 // SignalReceived is a signal to the daemon, SIGCHLD too.
 type SignalReceived struct{ Signal os.Signal }
 
-// leftoversFound is what a dead daemon left: what goes on, and what is to end. Of
+// leftoversFound is what a dead daemon left: what continues, and what is to end. Of
 // the latter so many live, with the longest kill-timeout of them.
 type leftoversFound struct {
 	adopted  []adoptable

@@ -291,7 +291,7 @@ func TestStartsLogAtWarnDeathsAtError(t *testing.T) {
 	})
 }
 
-// TestTwoHundred is a whole host with everything going on at once.
+// TestTwoHundred is a whole host with everything at once.
 func TestTwoHundred(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := fakekernel.New()

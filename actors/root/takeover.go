@@ -15,7 +15,7 @@ import (
 const quietPatience = 5 * time.Second
 
 // Quiet ends all work, for good: another program is about to take this process
-// over, and to go on from the records as after a kill. Nothing is forked from
+// over, and to continue from the records as after a kill. Nothing is forked from
 // here on and no child is waited for, so that whoever dies is the next one's to
 // learn of; what was waited for has been noted. It tells whether that was done
 // within the limit.

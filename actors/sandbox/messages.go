@@ -28,7 +28,7 @@ type Services struct {
 	Budget   *budget.Budget
 	Registry *actors.Registry
 	Rotation *rotation.Keeper
-	// Cleaners, Checkers and Commands bound what goes on at a time, see
+	// Cleaners, Checkers and Commands bound what runs at a time, see
 	// [process.Env].
 	Cleaners, Checkers, Commands chan struct{}
 }

@@ -213,7 +213,7 @@ func (s *sim) stop() {
 	// Cleaning up, twice, adds to the timeouts.
 	limit := longest + 25*time.Second
 	if !d.model.ready {
-		limit *= 2 // first goes what nobody wants, then what does not go on
+		limit *= 2 // first goes what nobody wants, then what does not continue
 	}
 	s.signal(syscall.SIGTERM)
 	s.pass(0)

@@ -78,7 +78,7 @@ func (s *sim) kill() {
 }
 
 // inherit notes where the daemon that is killed was with each instance: the next
-// one has to go on from there. One that was killed before it had adopted
+// one has to continue from there. One that was killed before it had adopted
 // something has left that as it was.
 func (s *sim) inherit() {
 	for _, in := range s.daemon.board.View().Instances {
@@ -95,7 +95,7 @@ func (s *sim) inherit() {
 	}
 }
 
-// forget begins anew with the next daemon.
+// forget starts over with the next daemon.
 func (w *world) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,7 +137,7 @@ type books struct {
 	heritage map[string]*heritage
 }
 
-// heritage is what a daemon goes on from.
+// heritage is what a daemon continues from.
 type heritage struct {
 	fingerprint, options string // of what was wanted
 	failed, starts       int
@@ -151,7 +151,7 @@ func (h *heritage) counted(in *status.Instance) bool {
 }
 
 // goesOn tells whether something may be expected of the heritage of a name: a
-// daemon that wants something else begins anew.
+// daemon that wants something else starts over.
 func (m *model) goesOn(h *heritage, name string) bool {
 	return h != nil && m.steady(name, h.fingerprint) && m.wanted[name].JSON == h.options
 }

@@ -120,7 +120,7 @@ func named(what, kind string, n int) func() *mutation {
 	}
 }
 
-// mutations are the faults. Each is made anew for a run, since it counts.
+// mutations are the faults. Each is made again for a run, since it counts.
 var mutations = []func() *mutation{
 	named("a restart timer dropped", "*process.elapsed RestartElapsed", 10),
 	named("a kill timer dropped", "*process.elapsed KillElapsed", 2),

@@ -322,7 +322,7 @@ func (d *daemon) handle(b *box, message any, system bool) {
 	default:
 		d.model.see(d, b, actor.UnwrapEnvelopeMessage(message))
 		if b.spawner && !system {
-			// A fork takes time, in which the others go on.
+			// A fork takes time, in which the others continue.
 			b.busy = true
 			d.busy.Add(1)
 			go func() {
@@ -397,7 +397,7 @@ func (d *daemon) abandon() {
 	}
 }
 
-// abandon lets go of a daemon that a broken invariant has left running, so that
+// abandon releases a daemon that a broken invariant has left running, so that
 // the bubble can end.
 func (s *sim) abandon() {
 	s.daemon.abandon()

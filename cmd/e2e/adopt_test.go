@@ -33,7 +33,7 @@ func (h *host) killDaemon() {
 	<-h.daemon.done
 }
 
-// A daemon that was killed takes no container with it; the next one goes on
+// A daemon that was killed takes no container with it; the next one continues
 // with them, and ends what nobody wants any more.
 //
 // Covers: K12, M6
@@ -90,7 +90,7 @@ func TestNextDaemonAdoptsContainersOfAKilledOne(t *testing.T) {
 }
 
 // However often the daemon is killed: on a port with a living container nobody
-// is refused, and the containers go on.
+// is refused, and the containers continue.
 //
 // Covers: G12, K12
 func TestKilledDaemonRefusesNoConnection(t *testing.T) {
@@ -178,7 +178,7 @@ func TestExitsBetweenDaemonsAreRecorded(t *testing.T) {
 }
 
 // A daemon is killed after it told of a death and before it could note that in the
-// record: the next one tells nothing twice, and goes on from there.
+// record: the next one tells nothing twice, and continues from there.
 //
 // Covers: K12, N10
 func TestDeathIsReportedOnce(t *testing.T) {

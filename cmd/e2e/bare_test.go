@@ -11,7 +11,7 @@ import (
 )
 
 // PID 1 has no Go runtime (spawn/knot/bare.go) but in containers that need more
-// than that. Where it can't go on, Go's runtime takes over, and so a fault of it
+// than that. Where it can't continue, Go's runtime takes over, and so a fault of it
 // would be seen nowhere but here.
 //
 // Covers: K2

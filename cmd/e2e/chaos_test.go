@@ -61,7 +61,7 @@ func chaosAsked(t *testing.T) *chaosOptions {
 	return o
 }
 
-// chaos is a host to which things are done, one after the other, by chance. The
+// chaos is a host to which things are done, one after the other, at random. The
 // seed decides on all of them: what, to whom, and after which pause; the moments
 // in which they find the daemon are the machine's.
 type chaos struct {

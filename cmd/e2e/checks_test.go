@@ -337,7 +337,7 @@ func TestChecks_ProgramTellsThatItIsReady(t *testing.T) {
 			t.Errorf("%s was restarted", name)
 		}
 	}
-	// One that is started anew tells anew, to the daemon that started it.
+	// One that is restarted tells again, to the daemon that started it.
 	kill(t, before["box/app.0"].program, killSignal)
 	after := h.successor("box/app.0", before["box/app.0"], 60*time.Second)
 	h.is("box/app.0", "ready again", func(in *api.Instance) bool { return isReady(in) && in.PID == after.knot })

@@ -160,7 +160,7 @@ func TestCommandInAPipeline(t *testing.T) {
 	must(t, err)
 	must(t, stdout.Close())
 	h.endsWith(cmd, 128+int(syscall.SIGPIPE))
-	// The command closes its output and goes on: who reads sees the end.
+	// The command closes its output and continues: who reads sees the end.
 	cmd = h.lithosCmd("box", "sh", "-c", "echo all; exec >&-; exec sleep 1000")
 	stdout, err = cmd.StdoutPipe()
 	must(t, err)

@@ -76,7 +76,7 @@ func TestControlSocketShowsWhatHappens(t *testing.T) {
 		return nil
 	})
 
-	// A death is an event, with a number to go on from.
+	// A death is an event, with a number to continue from.
 	kill(t, own.program, killSignal)
 	enough := errors.New("enough")
 	ctx, cancel := context.WithTimeout(t.Context(), within(10*time.Second))

@@ -111,7 +111,7 @@ func (f *fuse) holds(op uint32, in []byte) bool {
 	return true
 }
 
-// answer goes on, with what was asked meanwhile first.
+// answer continues, with what was asked meanwhile first.
 func (f *fuse) answer() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -270,7 +270,7 @@ func TestStateDirHostsAndResolvConf(t *testing.T) {
 	if got := text(fmt.Sprintf("/proc/%d/root/etc/hosts", now["box/default.0"].program)); !strings.Contains(got, "edited") {
 		t.Errorf("I1 the edit is not seen inside:\n%s", got)
 	}
-	// It is made anew at each start.
+	// It is made again at each start.
 	must(t, os.WriteFile(filepath.Join(dir, "litter"), nil, 0o644))
 	kill(t, now["box/default.0"].program, killSignal)
 	next := h.successor("box/default.0", now["box/default.0"], 5*time.Second)

@@ -114,7 +114,7 @@ func TestCantalMetrics(t *testing.T) {
 		"master.restarts": 2, "containers.failures": 3, "containers.running": 3,
 		"processes.box.app.started": 8, "processes.box.app.deaths": 5, "processes.box.app.failures": 1, "processes.box.app.running": 3,
 	})
-	// After a KILL they go on, too.
+	// After a KILL they continue, too.
 	h.settled(api.Wait{Sandbox: "box"})
 	h.daemon.signal(syscall.SIGKILL)
 	<-h.daemon.done

@@ -129,7 +129,7 @@ func TestChecks_ProgramNotifies(t *testing.T) {
 		_, err := os.Stat(h.path("data/go.flooded"))
 		return err
 	})
-	// One that is started anew tells anew.
+	// One that is restarted tells again.
 	kill(t, before["box/app.0"].program, killSignal)
 	after := h.successor("box/app.0", before["box/app.0"], 60*time.Second)
 	h.is("box/app.0", "ready again", func(in *api.Instance) bool { return isReady(in) && in.PID == after.knot })

@@ -64,7 +64,7 @@ func TestPsShowsEveryInstance(t *testing.T) {
 	})
 	h.psJSON("daemon", pid)
 	h.psNames()
-	// The daemon goes on with what the master config said before it was broken.
+	// The daemon continues with what the master config said before it was broken.
 	master := h.read("master.yaml")
 	h.write("master.yaml", master+"log-level: 7\n")
 	r := h.ps("box/main")
@@ -159,7 +159,7 @@ func (p *pseudoTerminal) left() {
 	}
 }
 
-// The screen is drawn anew each second, at each key and each change of its
+// The screen is drawn again each second, at each key and each change of its
 // size, and given back as it was, whatever ends it.
 //
 // Covers: R9

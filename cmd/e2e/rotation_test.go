@@ -190,7 +190,7 @@ func TestStdioLogMaxSizeLosesNoLineWhenTheDaemonIsKilled(t *testing.T) {
 }
 
 // lithos_check says where the output can't be rotated; the daemon says it too, and
-// the program goes on.
+// the program continues.
 func TestStdioLogMaxSizeOnAFileSystemThatCannot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -103,7 +103,7 @@ func TestSecretsReachTheProgram(t *testing.T) {
 	}
 }
 
-// A secret that is sealed anew restarts nothing, another one does; one that
+// A secret that is sealed again restarts nothing, another one does; one that
 // can't be opened changes nothing, and a key that is gone fails the next start
 // only, until it is there again.
 //

@@ -154,7 +154,7 @@ func TestStandbyFollowsTheConfig(t *testing.T) {
 	if now := h.instances()["box/app.0"]; now.knot != runs.knot {
 		t.Error("the container was replaced for its standby")
 	}
-	// And again; what died is built anew when it is needed next.
+	// And again; what died is built again when it is needed next.
 	h.config("app", "app", simple(standby+"environ: {VERSION: '2'}\nkill-timeout: 7\n", "wait"))
 	h.reload("box")
 	runs, waits = h.waiting("box/app.0", waits)

@@ -121,7 +121,7 @@ func (h *troubled) says(pattern string) {
 	})
 }
 
-// well wants that everything goes on as it did before the trouble: the one that
+// well wants that everything continues as it did before the trouble: the one that
 // runs is the same still, the others are started again and die as they should.
 func (h *troubled) well(steady instance) {
 	h.t.Helper()

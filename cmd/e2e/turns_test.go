@@ -87,7 +87,7 @@ func TestMaxUnavailableReplacesOneAtATime(t *testing.T) {
 		t.Error(err)
 	}
 
-	// The daemon that comes goes on where that one was.
+	// The daemon that comes continues where that one was.
 	h.killDaemon()
 	h.start()
 	h.says(`Adopted container "box/app.2"`)

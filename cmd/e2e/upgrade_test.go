@@ -243,7 +243,7 @@ func notifications(c *net.UnixConn, n int) (texts []string) {
 	return texts
 }
 
-// One that can't start does not take over: the old one says why, goes on, and
+// One that can't start does not take over: the old one says why, continues, and
 // reads the configs.
 //
 // Covers: O2

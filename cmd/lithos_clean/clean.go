@@ -62,7 +62,7 @@ type view struct {
 // errConfig: the problems were told already.
 var errConfig = errors.New("the master config can't be used")
 
-// survey reads everything anew.
+// survey reads everything again.
 func (c *cleaner) survey() (*view, error) {
 	plan, problems := reader.Load(configs.Options{MasterFile: c.o.config})
 	if plan == nil {

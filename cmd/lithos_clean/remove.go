@@ -21,9 +21,9 @@ import (
 //	   │  what an interrupted run set aside and is used: gets its name back
 //	   │  find what is unused and not recent (may take long)
 //	lock the processes-dir: no lithos_switch is between its check and its change
-//	   │  read everything anew
+//	   │  read everything again
 //	set aside: rename to a hidden name beside it; nobody finds it from here on
-//	   │  read everything anew: configs that were changed before the rename,
+//	   │  read everything again: configs that were changed before the rename,
 //	   │  containers that were started before it, uploads
 //	give those of them that are used now their names back
 //	unlock the processes-dir

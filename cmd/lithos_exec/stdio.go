@@ -138,7 +138,7 @@ func (s *stdio) finish() {
 }
 
 // drain takes what lies in the pipe, without waiting for those who have it open
-// still: children of the program that go on.
+// still: children of the program that continue.
 func (o *output) drain() {
 	conn, err := o.from.SyscallConn()
 	if err != nil {

@@ -81,7 +81,7 @@ func (w *watch) follow(ctx context.Context) error {
 	for {
 		result, err := w.client.Wait(ctx, api.Wait{Reload: generation, Sandbox: w.s.sandbox, Stable: w.s.stable, Timeout: look})
 		if refusal := (*api.Error)(nil); err != nil && !errors.As(err, &refusal) && ctx.Err() == nil {
-			// It is being upgraded, or was killed and is started anew.
+			// It is being upgraded, or was killed and is restarted.
 			generation = w.reconnect(ctx, generation, err)
 			continue
 		}
@@ -109,7 +109,7 @@ func (w *watch) follow(ctx context.Context) error {
 
 // reconnect waits for the daemon to be back, until the context ends, and gives the
 // generation to wait for. One that has taken over in the same process counts on;
-// one that was started anew has read the new file at its start.
+// one that was restarted has read the new file at its start.
 func (w *watch) reconnect(ctx context.Context, generation uint64, reason error) uint64 {
 	if !w.s.json && w.lost == nil {
 		w.endLine()
@@ -177,7 +177,7 @@ func (w *watch) endedAtOnce(in *api.Instance) bool {
 }
 
 // unused is an error if the daemon could not use what was checked here, since
-// something was changed in between: then it goes on with an earlier version,
+// something was changed in between: then it continues with an earlier version,
 // which is up and is not what was asked for.
 func (w *watch) unused(status *api.Status) error {
 	for _, o := range status.Objects {

@@ -43,10 +43,10 @@ func (k *kernel) watch(pid int, startTime uint64, pidfd *os.File, ended func(act
 }
 
 // stoppedPause is between two looks at a PID 1 that is stopped and no child: of its
-// going on nobody tells.
+// continuing nobody tells.
 const stoppedPause = time.Second
 
-// goesOn is the status of a child that was stopped and goes on, as wait4 has it.
+// goesOn is the status of a child that was stopped and continues, as wait4 has it.
 const goesOn = syscall.WaitStatus(0xffff)
 
 // awaitGoingOn waits until a process is not stopped any more, or is none.

@@ -7,5 +7,5 @@
 // handover.go has the data that both programs share, trial.go the trial of a new
 // program, upgrade.go the decision. A reload that finds another program is the
 // upgrade; there is no other way to ask for one. The candidate is the file that
-// the daemon was started as; a link is followed anew.
+// the daemon was started as; a link is followed again.
 package main

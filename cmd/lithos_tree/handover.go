@@ -89,7 +89,7 @@ func takeHandover() (*handover, error) {
 	return h, nil
 }
 
-// take gives a file to who goes on with it, nil if there is none.
+// take gives a file to who continues with it, nil if there is none.
 func (h *handover) take(name string) *os.File {
 	if h == nil {
 		return nil
@@ -99,7 +99,7 @@ func (h *handover) take(name string) *os.File {
 	return f
 }
 
-// close lets go of all, also of the signals; there is no way back after that.
+// close releases all, also of the signals; there is no way back after that.
 func (h *handover) close() {
 	if h == nil {
 		return

@@ -73,7 +73,7 @@ func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logge
 }
 
 // close removes the groups that hold the containers', if it made them, and
-// lets go of what is held back.
+// releases what is held back.
 func (k *kernel) close() {
 	k.spare.Close()
 	if k.cgroups != nil {

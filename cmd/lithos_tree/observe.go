@@ -69,7 +69,7 @@ func observe(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kern
 	return o
 }
 
-// serveControl goes on with the socket that this process had before an exec.
+// serveControl continues with the socket that this process had before an exec.
 func (o *observers) serveControl(m *configs.Master, set *logs.Set, requests chan<- struct{}, k *kernel, socket *os.File) {
 	gid, mode := -1, fs.FileMode(0o600)
 	if m.ControlGroup != "" {
@@ -159,7 +159,7 @@ const (
 	cantalName = "CANTAL_APPNAME"
 )
 
-// announceMetrics executes this program anew, once, if the environment does
+// announceMetrics executes this program again, once, if the environment does
 // not say where its metrics are.
 func announceMetrics(m *configs.Master) error {
 	if os.Getenv(cantalPath) != "" {

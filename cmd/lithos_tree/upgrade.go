@@ -34,7 +34,7 @@ const (
 
 // upgrader has a new lithos_tree, put in the place of the one that runs, take
 // over at the next reload (requirement O2): by exec, so that the pid and the
-// children stay. The new one goes on from the files that a killed daemon would
+// children stay. The new one continues from the files that a killed daemon would
 // have left, with what is in the [handover].
 //
 // It stands between the signals and the actors, which have no part in it: a
@@ -60,7 +60,7 @@ type upgrader struct {
 	drain func() map[string]*os.File
 }
 
-// newUpgrader makes one that goes on from what the program before has left. The
+// newUpgrader makes one that continues from what the program before has left. The
 // channels are set afterwards.
 func newUpgrader(o *options, m *configs.Master, images *images, log zerolog.Logger, signals chan os.Signal, left *handover) *upgrader {
 	u := &upgrader{o: o, master: m, log: log, helpers: &images.helpers, images: images, signals: signals}
@@ -232,7 +232,7 @@ func holdForParent(stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// execute becomes a program that goes on with these files. It returns only if
+// execute becomes a program that continues with these files. It returns only if
 // that fails.
 func (h *handover) execute(held *sighold.Held, path string, args []string, files map[string]*os.File) error {
 	if held != nil {
@@ -250,7 +250,7 @@ func (h *handover) execute(held *sighold.Held, path string, args []string, files
 }
 
 // become hands over when nothing is under way any more. If that fails, this very
-// program takes over from itself: it has to begin anew all the same.
+// program takes over from itself: it has to start over all the same.
 func (u *upgrader) become(held *sighold.Held) {
 	if err := tellReloading(); err != nil {
 		u.log.Error().Msgf("Cannot tell systemd that another lithos_tree takes over: %v", err)
@@ -269,7 +269,7 @@ func (u *upgrader) become(held *sighold.Held) {
 	os.Exit(exitFatal)
 }
 
-// handBack has the program before this one go on, when this one can't start.
+// handBack has the program before this one continue, when this one can't start.
 func (h *handover) handBack(reason error) error {
 	program := h.take(fileProgram)
 	fd, err := keepOpen(program)

@@ -58,7 +58,7 @@ func parseAnswer(line string) (answer, error) {
 
 // askAll makes visits, several at a time, until n instances have answered,
 // and returns the first answer of each. One of several idle instances gets a
-// connection by chance, so the number of visits is bounded, not fixed.
+// connection at random, so the number of visits is bounded, not fixed.
 func (h *host) askAll(n int) (map[string]answer, error) {
 	const rounds, together = 40, 6
 	first := make(map[string]answer)

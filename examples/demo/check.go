@@ -119,7 +119,7 @@ func (c *checker) running() (string, error) {
 	return fmt.Sprintf("three instances answer at %s: %s (after %s)", c.url(), names(first), since(begin)), nil
 }
 
-// killed: kill -9 of one program brings it back, the others go on, the
+// killed: kill -9 of one program brings it back, the others continue, the
 // persistent volume keeps its content and the tmpfs does not.
 func (c *checker) killed() (string, error) {
 	const victim = sandbox + "/" + process + ".1"

@@ -39,7 +39,7 @@ func TestAnswerTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Instances are processes of their own: each call opens the file anew, as
+// Instances are processes of their own: each call reopens the file, as
 // they do, so that the lock is what keeps them apart.
 func TestCountTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "visits")

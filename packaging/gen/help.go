@@ -56,7 +56,7 @@ func (o *option) names() []string {
 func (o *option) summary() string { return strings.Join(o.text, " ") }
 
 var (
-	// Deeper than that goes on with the one above.
+	// Deeper than that continues with the one above.
 	optionBegins = regexp.MustCompile(`^ {1,7}-[\w-]`)
 	optionLine   = regexp.MustCompile(`^  (?:-(\w), |    )--([a-z][a-z-]*)(?:[ =]([A-Z][^ ]*))?(?: {2,}(\S.*))?$`)
 	shortLine    = regexp.MustCompile(`^  -(\w)(?: ([A-Z][^ ]*))?(?: {2,}(\S.*))?$`)

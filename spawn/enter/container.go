@@ -37,7 +37,7 @@ type Container struct {
 	join     *cgroup.Join
 }
 
-// Close lets go of it.
+// Close releases it.
 func (c *Container) Close() {
 	for _, f := range []*os.File{c.init, c.program} {
 		if f != nil {

@@ -20,7 +20,7 @@ import "lithos/spawn/wire"
 //	                                   clone3, execve of the program
 //	                                   wait, forward, report ─► exit
 //
-// Where the list can't be carried out, the process goes on to the entry point
+// Where the list can't be carried out, the process continues to the entry point
 // that any Go program has: [Main] continues from bareState, comes to the same
 // error, and explains it. So there is one place for explanations, and containers
 // that need more than a bare PID 1 can do are made by the general path;

@@ -15,7 +15,7 @@ const (
 	fileMode   = 0o644
 )
 
-// makeStateDir makes the state dir anew, with resolv.conf and hosts in it. It
+// makeStateDir recreates the state dir, with resolv.conf and hosts in it. It
 // was writable for the container that had it before.
 func (r *recipe) makeStateDir() {
 	path := r.spec.StateDir

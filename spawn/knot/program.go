@@ -20,7 +20,7 @@ type start struct {
 	nofile  int // index of the step that sets the fileno-limit
 	chdir   int // and of the one that enters the workdir
 	stdio   [3]int
-	ownLogs bool // 1 and 2 are opened anew at each start
+	ownLogs bool // 1 and 2 are reopened at each start
 }
 
 // newStart lays out the steps between fork and exec. The signals of a fresh PID 1

@@ -61,7 +61,7 @@ func openRetry(path string, flags int) (int, error) {
 	}
 }
 
-// output opens what the program gets as 1 and 2: stdout-stderr-file anew at
+// output opens what the program gets as 1 and 2: stdout-stderr-file again at
 // each start, by the rights of the program, or what there is for all starts.
 func (k *knot) output() (fd int, opened bool, err error) {
 	path := k.spec.StdoutStderrFile

@@ -330,7 +330,7 @@ func TestOutputIsReopenedAtEachStart(t *testing.T) {
 	}
 }
 
-// If it can't be started again the container is over, and can be made anew.
+// If it can't be started again the container is over, and can be made again.
 //
 // Covers: E18
 func TestFailedRestartEndsTheContainer(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // PROCESS.INDEX` for each container, where containers can't write (requirement
 // K12). It is a text of one JSON object a line, appended by the
 // supervisor ("created", "forked", "ready", "unhealthy", "ending", "noted") and by PID 1 ("started", "failed",
-// "killing", "exited"); it starts anew with each container. A line that is no
+// "killing", "exited"); it starts over with each container. A line that is no
 // JSON is what PID 1's runtime said when it crashed.
 type Record struct {
 	Created Created
@@ -34,8 +34,8 @@ type Record struct {
 }
 
 // Tally is what the supervisor counts over the containers of one place, for the
-// next one to go on from. It stands in the record from the start of a container
-// on, and anew when its end, or a try to start another one, is told.
+// next one to continue from. It stands in the record from the start of a container
+// on, and again when its end, or a try to start another one, is told.
 type Tally struct {
 	// Tried is when the last start was begun, and Fingerprint what it was to
 	// be; both are known from the start of a container itself.

@@ -13,7 +13,7 @@ type Spec struct {
 	Image      string
 	MountDir   string // empty directory, `<runtime-dir>/mnt`
 	DevfsDir   string
-	StateDir   string // this container's own; made anew at each start
+	StateDir   string // this container's own; made again at each start
 	ResolvConf ResolvConf
 	Hosts      Hosts
 	Volumes    []Volume // in the order of mounting

@@ -15,7 +15,7 @@ const keep = ^uintptr(0)
 // one that they may open. Only the calling thread is changed, and changed back.
 //
 // A thread that can't be changed back stays locked to its goroutine and As
-// panics: it must not go on as anybody.
+// panics: it must not continue as anybody.
 //
 // Preconditions: the real and saved user id is 0, CAP_SETGID and CAP_SETUID.
 func As(uid, gid uint32, do func() error) error {

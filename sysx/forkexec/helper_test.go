@@ -153,7 +153,7 @@ func pid1() error {
 		}
 		fmt.Println("started", pid)
 	}
-	// The threads are in a pid namespace whose numbers went on from 100.
+	// The threads are in a pid namespace whose numbers continued from 100.
 	fmt.Println("thread", syscall.Gettid())
 	return nil
 }

@@ -96,7 +96,7 @@ func (j *job) failure(pid int) error {
 		wait4(pid, wClone)
 		return &Error{Step: j.userStep(j.failStep), Name: j.plan.steps[j.failStep].Name, Errno: j.failErrno}
 	}
-	// The parent resumes when the child lets go of the memory, by execve or by
+	// The parent resumes when the child releases the memory, by execve or by
 	// dying. A child without an exit signal is one that is dying.
 	if _, err := wait4(pid, wClone|syscall.WNOHANG); err == nil {
 		wait4(pid, wClone)

@@ -30,10 +30,10 @@ func (e *PathError) Unwrap() error { return e.Err }
 // path under a new name, so that there are never more than two directories to
 // hold. A file system mounted below path in this namespace is an error.
 //
-// Preconditions: nobody goes on writing below path; then it would not end.
+// Preconditions: nobody keeps writing below path; then it would not end.
 func RemoveAll(name string) error { return RemoveSteps(name, func() {}) }
 
-// RemoveSteps is [RemoveAll] which calls step again and again as long as it goes on.
+// RemoveSteps is [RemoveAll] which calls step again and again as long as it continues.
 func RemoveSteps(name string, step func()) error {
 	dirName, base := path.Split(path.Clean(name))
 	if base == "" || base == "." || base == ".." {

@@ -45,7 +45,7 @@ func Acquire(path, content string) (*File, error) {
 
 // try is one attempt; the result is nil if the file that was locked had been
 // removed by its last holder, between opening and locking: a lock on it would
-// not keep out who makes the file anew.
+// not keep out who makes the file again.
 func try(path string) (*File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -93,7 +93,7 @@ func (f *File) write(content string) error {
 // continues with [Inherit].
 func (f *File) Handle() *os.File { return f.file }
 
-// Inherit goes on with a lock that this process held before an exec. It takes
+// Inherit continues with a lock that this process held before an exec. It takes
 // the handle, also with an error.
 func Inherit(path string, handle *os.File) (*File, error) {
 	err := flock(handle)
@@ -112,7 +112,7 @@ func Inherit(path string, handle *os.File) (*File, error) {
 	return &File{path, handle}, nil
 }
 
-// Remove removes the file and then lets go of the lock.
+// Remove removes the file and then releases the lock.
 func (f *File) Remove() error {
 	return errors.Join(os.Remove(f.path), f.file.Close())
 }

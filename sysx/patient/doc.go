@@ -5,7 +5,7 @@
 // while that process executes a program, which may take for ever if it closes a
 // descriptor on such a file system. That wait ends with the caller.
 //
-// An abandoned call goes on in a thread of its own. Until it returns, nobody
+// An abandoned call continues in a thread of its own. Until it returns, nobody
 // repeats it for the same object. A process that has to exit in any case needs a
 // helper process for calls on file systems.
 package patient

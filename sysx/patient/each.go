@@ -78,7 +78,7 @@ func (r *round[K, V]) put(n, i int, v V) bool {
 	return true
 }
 
-// look gives up what was being done at the last look already, and has another go on.
+// look gives up what was being done at the last look already, and has another continue.
 func (r *round[K, V]) look(last int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// lotRounds bounds how often [KillLot] looks anew: more than two are needed
+	// lotRounds bounds how often [KillLot] looks again: more than two are needed
 	// only by processes that fork on and on.
 	lotRounds = 20
 	// lotLimit bounds how long it looks.

@@ -188,7 +188,7 @@ type Exit struct {
 	MaxRSS            int64 // bytes
 }
 
-// Alive says that it did not end: it was stopped, or goes on ([WaitChange]).
+// Alive says that it did not end: it was stopped, or continues ([WaitChange]).
 func (e *Exit) Alive() bool { return e.Status.Stopped() || e.Status.Continued() }
 
 // Wait reaps one child that ended, whichever; ok is false if there is none to
@@ -196,7 +196,7 @@ func (e *Exit) Alive() bool { return e.Status.Stopped() || e.Status.Continued() 
 // the children.
 func Wait() (exit Exit, ok bool, err error) { return wait(unix.WNOHANG) }
 
-// WaitChange is [Wait], and tells of a child that was stopped, or that goes on,
+// WaitChange is [Wait], and tells of a child that was stopped, or that continues,
 // as well: Status.Stopped and Status.Continued.
 func WaitChange() (exit Exit, ok bool, err error) {
 	return wait(unix.WNOHANG | unix.WUNTRACED | unix.WCONTINUED)

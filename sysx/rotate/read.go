@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds of a [Read]: bytes; how many parts; how often it begins anew because the
+// Bounds of a [Read]: bytes; how many parts; how often it starts over because the
 // file is being rotated, with pauses that together are as long as a slow sync.
 const (
 	maxRead  = 1 << 20

@@ -30,7 +30,7 @@ type File struct {
 	at    func(point string) // of tests, which stop there; else nil
 }
 
-// Open opens a file that is there already, and goes on where a crash came between.
+// Open opens a file that is there already, and continues where a crash came between.
 // keep is how many parts there may be beside it, 1 and more; the error is
 // fs.ErrNotExist, [ErrKind], or that the file system can't do what is needed.
 func Open(path string, keep int) (*File, error) {
@@ -104,7 +104,7 @@ func (f *File) Waiting() (int64, error) {
 // Rotate moves whole lines from the head of the file to parts of about most bytes,
 // at most so many parts and until no more than most are left; they are synced
 // together. It returns how many bytes went, in how many parts: 0 if there is no whole
-// line yet. After an error nothing is lost; the next [Open] goes on.
+// line yet. After an error nothing is lost; the next [Open] continues.
 func (f *File) Rotate(most int64, parts int) (moved int64, n int, err error) {
 	size, err := f.size()
 	if err == nil {

@@ -134,7 +134,7 @@ func (w *noise) until(nth, keep int, rotation bool) (points []string) {
 // small is what a part of these tests has, bytes: more than a few blocks.
 const small = 20 << 10
 
-// TestAKillAtEachStep stops a rotation at each of its steps, and the going on from
+// TestAKillAtEachStep stops a rotation at each of its steps, and the continuing from
 // there at each step again, while lines are written: each is there once.
 func TestAKillAtEachStep(t *testing.T) {
 	for kind, dir := range places(t) {

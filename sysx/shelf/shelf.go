@@ -55,7 +55,7 @@ type Entry struct {
 // Dir is an open shelf.
 type Dir struct {
 	// Step is called for each entry that is looked at, and while one is removed: so
-	// that it is known whether it goes on. Nil is not at all.
+	// that it is known whether it continues. Nil is not at all.
 	Step func()
 
 	fd   int
@@ -185,7 +185,7 @@ func (d *Dir) parent(name string) (fd int, base string, err error) {
 		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	}
-	// EAGAIN: something was renamed meanwhile, which must not go on for ever.
+	// EAGAIN: something was renamed meanwhile, which must not continue for ever.
 	for range 100 {
 		fd, err = retry(func() (int, error) { return unix.Openat2(d.fd, path.Join(dir, "."), &how) })
 		if err != unix.EAGAIN {
@@ -236,7 +236,7 @@ func (d *Dir) Rename(e Entry, to string) (Entry, error) {
 
 // Remove removes an entry with all that is in it.
 //
-// Preconditions: nobody goes on writing below it.
+// Preconditions: nobody keeps writing below it.
 func (d *Dir) Remove(e Entry) error {
 	parent, base, err := d.parent(e.Name)
 	if err == nil {

@@ -108,7 +108,7 @@ func mine(dir string) bool {
 	return err == nil && bytes.Contains(status, fmt.Appendf(nil, "\nTracerPid:\t%d\n", os.Getpid()))
 }
 
-// follow lets threads that stop go on, without the signals that are held, until
+// follow lets threads that stop continue, without the signals that are held, until
 // no thread is left.
 func (h *holder) follow() {
 	for {
@@ -208,7 +208,7 @@ func ptrace(request, tid int, addr, data uintptr) (uintptr, error) {
 // release sends what was held, and ends this process: with it all threads are
 // free. A thread that is just being stopped by a signal gets it, as long as
 // nobody has waited for that stop: so it is for the tracer to do, which has let
-// go on all that it has waited for.
+// continue all that it has waited for.
 func (h *holder) release() {
 	for _, sig := range h.held {
 		_ = unix.Kill(h.pid, sig)

@@ -64,7 +64,7 @@ func ListenUnix(path string, mode fs.FileMode, gid int) (*Unix, error) {
 	return u, nil
 }
 
-// InheritUnix goes on with a socket that this process had before an exec, by
+// InheritUnix continues with a socket that this process had before an exec, by
 // the name that it has. It takes the file, also with an error.
 func InheritUnix(path string, socket *os.File, mode fs.FileMode, gid int) (*Unix, error) {
 	defer socket.Close()

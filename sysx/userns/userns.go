@@ -28,7 +28,7 @@ type Options struct {
 // descriptor or a process holds them.
 type Namespaces struct{ User, Network *os.File }
 
-// Close lets go of them.
+// Close releases them.
 func (n *Namespaces) Close() {
 	for _, f := range []*os.File{n.User, n.Network} {
 		if f != nil {

@@ -42,7 +42,7 @@ func NewClient(path string) *Client {
 	}}}
 }
 
-// Close lets go of connections that are idle.
+// Close releases connections that are idle.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Status asks for everything; usage has each instance's cgroup read as well.

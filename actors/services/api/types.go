@@ -34,7 +34,7 @@ const (
 	// ConditionOutdated: what runs is not what is wanted.
 	ConditionOutdated = "outdated"
 	// ConditionSuspended: its PID 1, or its program, is stopped by a signal, or
-	// a debugger; SIGCONT lets it go on.
+	// a debugger; SIGCONT lets it continue.
 	ConditionSuspended = "suspended"
 	// ConditionSilent: its program can't be looked at. It executes another one and
 	// waits, in that, for a file system that does not answer.
@@ -59,7 +59,7 @@ type Daemon struct {
 	Version string `json:"version"`
 	PID     int    `json:"pid"`
 	// ID is another one for each run of the daemon: sequence numbers and
-	// generations begin anew with it.
+	// generations start over with it.
 	ID       string    `json:"id"`
 	Started  time.Time `json:"started"`
 	Uptime   float64   `json:"uptime"` // seconds
@@ -283,7 +283,7 @@ type Event struct {
 
 // Types of events.
 const (
-	EventHello  = "hello"  // the first line: Daemon, and the Seq that it goes on from
+	EventHello  = "hello"  // the first line: Daemon, and the Seq that it continues from
 	EventState  = "state"  // an instance is in another state
 	EventReady  = "ready"  // a container became ready
 	EventHealth = "health" // its healthcheck failed, Text says how, or passes again

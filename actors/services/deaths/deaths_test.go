@@ -211,7 +211,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestAStormIsNotWaitedFor: who hands a death over goes on at once.
+// TestAStormIsNotWaitedFor: who hands a death over continues at once.
 func TestAStormIsNotWaitedFor(t *testing.T) {
 	s := open(t, t.TempDir())
 	s.mu.Lock()

@@ -1,5 +1,5 @@
 // Package fair decides who is next where many containers want to be started:
-// the one that was started least of late.
+// the one with the fewest recent starts.
 //
 // So what has run for long before it died does not wait behind a thousand that
 // die again and again, and those share what is left: each start puts a

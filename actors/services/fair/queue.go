@@ -14,7 +14,7 @@ const halfLife = time.Minute
 // times as many forks as there were before it.
 const eldest = 4
 
-// Pace is how often something was started of late: its starts, each of which
+// Pace is how often something was started recently: its starts, each of which
 // counts half as much after every [halfLife]. The zero value is that of
 // something new.
 type Pace struct {

@@ -44,7 +44,7 @@ func (s *stream) write(level zerolog.Level, e *entry, at time.Time) {
 	_, _ = s.w.Write(e.in(Format(s.format.Load()), level, at))
 }
 
-// logFile is an output to a file. It is opened anew at each reload, so that
+// logFile is an output to a file. It is reopened at each reload, so that
 // one that was renamed is let go.
 type logFile struct {
 	leveled

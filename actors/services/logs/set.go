@@ -91,7 +91,7 @@ func To(w io.Writer, level zerolog.Level) *Set {
 // Master is the daemon's own log.
 func (s *Set) Master() zerolog.Logger { return s.master.logger() }
 
-// Reload opens the daemon's own log file anew and applies a changed level.
+// Reload reopens the daemon's own log file and applies a changed level.
 // Whether it is syslog or files stays as it was.
 func (s *Set) Reload(m *configs.Master) error {
 	level, err := s.level(m.LogLevel)
@@ -244,7 +244,7 @@ func (sb *Sandbox) set(level zerolog.Level) {
 	}
 }
 
-// Reload opens the file anew, under another name if the config says so, and
+// Reload reopens the file, under another name if the config says so, and
 // applies a changed level.
 func (sb *Sandbox) Reload(c *configs.SandboxConfig) error {
 	level, err := sb.all.level(c.LogLevel)

@@ -36,7 +36,7 @@ func (v Value) line() []byte {
 	return append(append([]byte(kind), name...), '\n')
 }
 
-// cantal are the two files. They are created anew when the list of names changes,
+// cantal are the two files. They are recreated when the list of names changes,
 // because a meta file is constant.
 type cantal struct {
 	path   string
@@ -61,7 +61,7 @@ func (c *cantal) update(values []Value) error {
 	return nil
 }
 
-// replace makes both files anew. There is no moment at which a meta file lies
+// replace makes both files again. There is no moment at which a meta file lies
 // beside values that it is not of.
 func (c *cantal) replace(meta []byte, values []Value) error {
 	temporary := c.path + ".tmp"

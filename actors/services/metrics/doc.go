@@ -8,7 +8,7 @@
 // config; it is written at each question, from the board and the cgroups.
 //
 // Choices of ours: the files stay when the daemon ends, so that the counters
-// of the next one go on from them (O8), also after a stop. Values are brought
+// of the next one continue from them (O8), also after a stop. Values are brought
 // up to date at most fifty times a second, so a daemon that is killed with
 // KILL takes the last 20 ms of counting with it. A file that can't be written
 // is an error in the log, nothing more.

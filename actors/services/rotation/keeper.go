@@ -221,7 +221,7 @@ func (t *target) pace(size int64) time.Duration {
 }
 
 // rotate cuts the file down until it is below its limit. With no limit it only
-// goes on where another daemon, that had one, was killed.
+// continues where another daemon, that had one, was killed.
 func (k *Keeper) rotate(t *target) error {
 	f, err := rotate.Open(t.limit.Path, t.limit.Keep)
 	if err != nil {

@@ -40,7 +40,7 @@ func New() *Board {
 	}
 }
 
-// Continue has the generations go on from those of the daemon that this one has
+// Continue has the generations continue from those of the daemon that this one has
 // taken over from, so that who waits for one there may wait for it here.
 // Preconditions: no reading was begun yet but that of the start.
 func (b *Board) Continue(begun uint64) {
@@ -50,7 +50,7 @@ func (b *Board) Continue(begun uint64) {
 }
 
 // ID tells this run of the daemon from all others: sequence numbers and
-// generations begin anew with each.
+// generations start over with each.
 func (b *Board) ID() string { return b.id }
 
 // Started is when the daemon started.

@@ -277,14 +277,14 @@ var leakAttempts = []attempt{
 	}},
 }
 
-// lastAttempts are at the life of the container; it has to go on.
+// lastAttempts are at the life of the container; it has to continue.
 var lastAttempts = []attempt{
 	{name: "kill-pid1", must: "PID 1 is not ended by KILL of its container", try: survives(unix.SIGKILL)},
 	{name: "stop-pid1", must: "PID 1 is not stopped by STOP of its container", try: survives(unix.SIGSTOP)},
 	{name: "crash-pid1", must: "PID 1 is not ended by SEGV, ABRT, QUIT or HUP", try: survives(unix.SIGSEGV, unix.SIGABRT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGBUS)},
 }
 
-// survives sends signals to PID 1. That this program goes on to say so, is that
+// survives sends signals to PID 1. That this program lives to say so, is that
 // PID 1 lives; the kernel would have ended it at once.
 func survives(signals ...unix.Signal) func() error {
 	return func() error {

@@ -17,7 +17,7 @@ import (
 )
 
 // The tests in this file are of what wears out a host, or confuses its daemon:
-// each has a daemon of its own, and a neighbour that has to go on.
+// each has a daemon of its own, and a neighbour that has to continue.
 
 // pulse says every twenty milliseconds that it lives.
 func pulse([]string) int {
@@ -72,7 +72,7 @@ func beside(t *testing.T, more string, attackers []box, do func(t *testing.T, a 
 	}
 }
 
-// bomb starts processes until it can't, says so, and goes on trying.
+// bomb starts processes until it can't, says so, and keeps trying.
 func bomb([]string) int {
 	var o struct {
 		Started int

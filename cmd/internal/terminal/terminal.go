@@ -31,7 +31,7 @@ type Terminal struct {
 	knot            int           // PID 1 of the container; 0 = Ctrl-Z is not for the caller
 	started         bool
 	output          chan struct{}  // closed when all output was passed on
-	changed         chan os.Signal // its size; or the caller goes on after a stop
+	changed         chan os.Signal // its size; or the caller continues after a stop
 }
 
 // Open makes it, the size and the settings those of the caller's, who reads at 0
@@ -209,7 +209,7 @@ const (
 )
 
 // suspend stops this process too if the program itself was stopped by Ctrl-Z: not
-// one of the jobs of a shell, which goes on. It returns when both go on again.
+// one of the jobs of a shell, which continues. It returns when both continue again.
 func (t *Terminal) suspend() {
 	program, stopped := 0, false
 	for until := time.Now().Add(stopPatience); !stopped && time.Now().Before(until); time.Sleep(stopLook) {
