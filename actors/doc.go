@@ -1,5 +1,5 @@
-// Package actors holds what the daemon's actors share: the [Kernel] that they
-// act through, the actor system made safe to use, and the counters.
+// Package actors holds the common parts of the daemon's actors: the [Kernel] that
+// they act through, the actor system made safe to use, and the counters.
 //
 // The actors are in packages of their own:
 //
@@ -10,10 +10,10 @@
 //   - spawner: the only place that forks;
 //   - command: one run of lithos_cmd.
 //
-// The folder services has what they publish to and ask, none of which is an
-// actor. The packages fakekernel and simulation are for tests.
+// The folder services has the packages that they publish to and ask, none of
+// which is an actor. The packages fakekernel and simulation are for tests.
 //
-// An actor makes no system call but through the Kernel, and reads no file
-// format: a simulation can take the kernel's place. The exceptions are the
-// daemon's own log files.
+// An actor makes system calls only through the Kernel, which a simulation can
+// replace, and reads no file format. The exceptions are the daemon's own log
+// files.
 package actors

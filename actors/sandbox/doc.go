@@ -1,10 +1,9 @@
-// Package sandbox owns one sandbox: its log files, and which instances it is
-// to have.
+// Package sandbox owns one sandbox: its log files, and its set of instances.
 //
-// It compares what it is told to run with what it has, instance by instance
-// and by Fingerprint, and tells the process actors: run, update, retire. An
-// instance's actor ends in two steps, so that a config which comes back in the
-// meantime finds it: it reports that nothing is left, and only if it is still
-// not wanted it is told to leave. Of a process with max-unavailable some are told to
-// run as another version only when others have said that they serve, see turns.go.
+// It compares the wanted instances with the existing ones, by name and
+// Fingerprint, and commands the process actors: run, update, retire. An
+// instance's actor ends in two steps: it reports that nothing is left, and leaves
+// only if it is still unwanted. So a config that comes back in the meantime finds
+// the actor. With max-unavailable an instance is replaced only when earlier
+// replacements serve, see turns.go.
 package sandbox

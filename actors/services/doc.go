@@ -1,6 +1,6 @@
-// Package services has no code. It is the wing of what actors call and readers
-// ask, none of which is an actor: each package here holds state behind a lock,
-// or runs a goroutine of its own, and never sends an actor a message.
+// Package services has no code. Its folder has the packages that actors call and
+// readers query. None of them is an actor: each holds state behind a lock, or
+// runs a goroutine of its own, and never sends a message to an actor.
 //
 //   - status: the board of what runs at present; deaths: how containers died;
 //   - control and api: the control socket, and its types and client;
@@ -8,6 +8,6 @@
 //   - rotation: the files of the programs' output;
 //   - budget and fair: whose restart and whose start is next.
 //
-// They import of actors only the package with that name, and cmd/layout_test.go
-// holds it. So whoever changes an actor need not read them.
+// They import only the package actors, which cmd/layout_test.go checks. So a
+// change of an actor does not affect them.
 package services

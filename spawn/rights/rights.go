@@ -1,7 +1,6 @@
-// Package rights is what programs in containers may have at most. PID 1 gives
-// it to the container's program and package enter to one that joins it later;
-// it is here so that both have the same. lithos_knot links it: it has to stay
-// small.
+// Package rights is the upper bound of the rights of programs in containers. PID
+// 1 applies it to the container's program, and package enter to a program that
+// joins later. lithos_knot links it, so it stays small.
 package rights
 
 import (

@@ -1,5 +1,5 @@
-// Package spare keeps a few descriptors back, for what must not fail when the
-// process, or the host, has no more of them.
+// Package spare reserves a few descriptors for calls that must not fail when the
+// process, or the host, has none left.
 package spare
 
 import (

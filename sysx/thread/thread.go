@@ -1,4 +1,5 @@
-// Package thread runs what leaves its operating system thread unfit for others.
+// Package thread runs functions that leave their operating system thread unfit for
+// others.
 package thread
 
 import (

@@ -1,11 +1,10 @@
-// Package fair decides who is next where many containers want to be started:
-// the one with the fewest recent starts.
+// Package fair orders queued starts: the container with the fewest recent starts
+// goes first.
 //
-// So what has run for long before it died does not wait behind a thousand that
-// die again and again, and those share what is left: each start puts a
-// container behind the others. None waits for ever, since every fourth time the
-// one that has waited longest is next.
+// So a container that ran for long before it died does not queue behind a
+// thousand flapping ones, and those share the rest: each start moves a container
+// behind the others. Every fourth time the one that has queued longest goes
+// first, so that none queues for ever.
 //
-// The spawner's queue for its one thread and the queue for restart-budget are
-// of this kind.
+// The spawner's queue for its one thread and the queue of restart-budget use it.
 package fair

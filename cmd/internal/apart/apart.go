@@ -1,7 +1,7 @@
-// Package apart has a command do its work in a child process. A thread that waits
-// for a file system that does not answer can't be given up, and its process is there
-// until it does: so would be the command, for the shell that waits for it. The child
-// is left behind instead.
+// Package apart runs the work of a command in a child process. A thread that
+// waits for a hanging file system cannot be abandoned, and its process cannot
+// exit. The command would hang, and the shell that waits for it. So the child is
+// left behind instead.
 package apart
 
 import (
