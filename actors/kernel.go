@@ -21,7 +21,7 @@ type Kernel struct {
 	// Start forks PID 1 of a container. Only the spawner calls it, on its
 	// locked thread.
 	Start func(*spawn.Request) (*spawn.Child, error)
-	// Remove takes away what a dead container leaves, see [spawn.Spawner];
+	// Remove removes the remains of a dead container, see [spawn.Spawner];
 	// it may be slow.
 	Remove func(name, stateDir, record string, all bool) error
 	// SurveyStandby, Prepare, AwaitStandby, InspectStandby and Discard are those of
@@ -42,7 +42,7 @@ type Kernel struct {
 	SettingUp func(record string) (bool, error)
 	// OpenSecrets opens the secrets of a container for one start.
 	OpenSecrets func(*configs.Container) ([]configs.OpenedSecret, error)
-	// Spent is what a container's cgroup has counted.
+	// Spent are the counters of a container's cgroup.
 	Spent func(name string) cgroup.Spent
 	// Check asks a container whether it serves, until the context is done; nil
 	// = yes. ErrNotAsked says that nothing is known of it, ErrNoProgram that
@@ -87,7 +87,7 @@ type Kernel struct {
 	// in force, see [configs.Options].
 	Load func(before *configs.Plan) (*configs.Plan, configs.Problems)
 
-	// Leftovers tells what a daemon that is dead now has left.
+	// Leftovers lists the remains of a dead daemon.
 	Leftovers func() (Leftovers, error)
 	// OpenProcess opens a process that is not a child. It is gone, or its pid is
 	// another's by now, if the error is an [os.ErrProcessDone]; any other says that
@@ -147,7 +147,7 @@ type Leftovers struct {
 	Unsure error
 }
 
-// Leftover is what is left of one container.
+// Leftover are the remains of one container.
 type Leftover struct {
 	Name        string // "SANDBOX/PROCESS.INDEX"
 	StateDir    string

@@ -11,7 +11,7 @@ import (
 // after the fork, whether or not it succeeded.
 type donation []*os.File
 
-// add takes a file over, and passes on what it was opened with.
+// add takes a file over, and returns the error of its opening.
 func (d *donation) add(f *os.File, err error) (*os.File, error) {
 	if err == nil {
 		*d = append(*d, f)

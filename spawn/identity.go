@@ -2,7 +2,7 @@ package spawn
 
 import "lithos/spawn/records"
 
-// identity is what a start makes the program.
+// identity is the identity of the program at its start.
 func identity(r *Request) *records.Identity {
 	s := r.Spec
 	return &records.Identity{

@@ -19,7 +19,7 @@ import (
 	"lithos/sysx/proc"
 )
 
-// Remove takes away what a dead container leaves: its state dir, its interface
+// Remove removes the remains of a dead container: its state dir, its interface
 // on a bridge, and with all
 // its cgroup and record too (retired, requirement M5). It continues after an error
 // and returns them all. Never follows a link out of the state dir; may be slow;
@@ -61,7 +61,7 @@ type Leftovers struct {
 	Unsure error
 }
 
-// Leftover is what is left of one container. Any of it may be missing.
+// Leftover are the remains of one container. Each may be missing.
 type Leftover struct {
 	Name     string          // "SANDBOX/PROCESS.INDEX"
 	StateDir string          // path, also if it does not exist
@@ -207,7 +207,7 @@ func (f *finder) readRecord(l *Leftover) {
 		return
 	}
 	if l.Info = info; IsStandby(l.Name) {
-		l.Info = nil // it is none, and what waits there has never run
+		l.Info = nil // it is none, and a standby has never run
 	}
 	if info.Forked == nil || info.Forked.StartTime == 0 {
 		// The daemon died between the fork and the line about it.

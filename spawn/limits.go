@@ -125,7 +125,7 @@ func (s *groups) remove(name string) error {
 	return s.tree.Group(scope(name)).Remove(removePatience)
 }
 
-// usage is what the group uses; all unknown without cgroups.
+// usage is the usage of the group; all unknown without cgroups.
 func (s *groups) usage(name string) cgroup.Usage {
 	if s.tree == nil {
 		return cgroup.NoUsage

@@ -25,7 +25,7 @@ type Request struct {
 	Argv []string
 	// Record is the path of the container's record file, see [records.Record].
 	Record string
-	// RecordHead is what the supervisor wants to find again in the record.
+	// RecordHead is the supervisor's own part of the record.
 	RecordHead records.Created
 	// Sockets are the listening sockets of Spec.Sockets, in that order.
 	// They stay the caller's. A nil one is made at the start, in the
@@ -48,7 +48,7 @@ type Request struct {
 	Network *Network
 	// Limits are the limits of the container's cgroup.
 	Limits cgroup.Limits
-	// Standby is what was prepared for this start, or the place for it; nil = nothing.
+	// Standby is the standby for this start, or the place for it; nil = none.
 	Standby *Standby
 	// Stdio is 0, 1, 2 of an interactive container; nil entries are /dev/null.
 	// With Spec.Terminal, 0 is a terminal that is nobody's controlling one yet.

@@ -13,13 +13,13 @@ type Config struct {
 	General bool         // no container has a bare PID 1, see spawn/knot
 }
 
-// Spawner starts containers and removes what is left of them.
+// Spawner starts containers and removes their remains.
 type Spawner struct {
 	c        Config
 	groups   groups
 	networks networks
 	mounts   mounts
-	// standbys has what waits, by pid, until it is dead or has become a container.
+	// standbys are by pid, until they are dead or have become containers.
 	standbys sync.Map // of *built
 }
 
@@ -39,7 +39,7 @@ func (s *Spawner) UsageAndWaits(name string) cgroup.Usage {
 	return u
 }
 
-// Spent is what the cgroup of a container has counted; all unknown without
+// Spent are the counters of a container's cgroup; all unknown without
 // cgroups.
 func (s *Spawner) Spent(name string) cgroup.Spent {
 	if s.c.Cgroups == nil {

@@ -34,11 +34,11 @@ type Standby struct {
 	mu    sync.Mutex
 	over  bool // it became the container, or was discarded
 	built *built
-	// stamps are what it is built from, as it was.
+	// stamps identify its inputs at the time of the build.
 	stamps []stamp
 }
 
-// built is what waits.
+// built is the finished standby.
 type built struct {
 	child            *Child
 	socket, peer     *os.File // ours, and that at which its PID 1 waits
@@ -159,7 +159,7 @@ func (b *built) become(name, record, stateDir string, head records.Created) erro
 	return unix.Sendto(rawFD(b.socket), []byte{1}, unix.MSG_NOSIGNAL, nil)
 }
 
-// remove takes away what it had on disk.
+// remove removes its files.
 func (b *built) remove() error {
 	errs := []error{inroot.RemoveAll(b.stateDir)}
 	for _, path := range []string{b.record, b.notify} {

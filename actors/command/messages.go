@@ -11,5 +11,5 @@ type ChildEnded struct{}
 // killTimeoutElapsed says that PID 1 did not end by itself either.
 type killTimeoutElapsed struct{}
 
-// containerRemoved says that nothing is left, or what is.
+// containerRemoved reports the end of the clean-up, or its error.
 type containerRemoved struct{ err error }

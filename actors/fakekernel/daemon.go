@@ -33,7 +33,7 @@ func (k *Kernel) DaemonDied() {
 	clear(k.sockets)
 }
 
-// Remains is what the next daemon finds of the containers of dead ones, by name.
+// Remains are the records of containers for the next daemon, by name.
 func (k *Kernel) Remains() actors.Leftovers {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -39,12 +39,12 @@ type Behaviour struct {
 	IgnoreTerm bool
 	IgnoreKill bool
 	Degraded   []string
-	// Record is what its record says when it is dead.
+	// Record is its record after its death.
 	Record *records.Record
 	// RemoveTime is how long its clean-up takes, RemoveError how it ends.
 	RemoveTime  time.Duration
 	RemoveError error
-	// Check is what it answers to the n-th check (from 0) of this start; nil =
+	// Check is the answer to the n-th probe (from 0) of this start; nil =
 	// it serves. CheckTime is how long it takes for that.
 	Check     func(n int) error
 	CheckTime time.Duration
@@ -86,18 +86,18 @@ type Signal struct {
 type Kernel struct {
 	// Signals and Deaths are to be given to the root.
 	Signals, Deaths chan os.Signal
-	// Behave says what the n-th start (from 0) of a container does; nil is
+	// Behave returns the behaviour of the n-th start (from 0) of a container; nil is
 	// the zero Behaviour for all.
 	Behave func(name string, n int) Behaviour
 	// BehaveStandby is the same for the n-th standby.
 	BehaveStandby func(name string, n int) StandbyBehaviour
-	// LoadFunc is what a reload reads.
+	// LoadFunc reads the configs of a reload.
 	LoadFunc func() (*configs.Plan, configs.Problems)
 	// ListenError is asked before a socket is made.
 	ListenError func(actors.Socket) error
-	// FailingLooks are what the next tries to open a process fail with.
+	// FailingLooks are the errors of the next attempts to open a process.
 	FailingLooks []error
-	// Left is what an earlier daemon left.
+	// Left are the leftovers of an earlier daemon.
 	Left actors.Leftovers
 	// LeftTime is how long it takes to find them.
 	LeftTime time.Duration
@@ -366,7 +366,7 @@ func (k *Kernel) check(ctx context.Context, name, _ string, _ *configs.Check) er
 	return p.behave.Check(n)
 }
 
-// settingUp is what the living process of a record does.
+// settingUp tells whether the living process of a record is being set up.
 func (k *Kernel) settingUp(record string) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -439,7 +439,7 @@ func (k *Kernel) signal(pidfd *os.File, sig syscall.Signal) error {
 	return nil
 }
 
-// deliver does what a signal does. The lock is held.
+// deliver carries out a signal. The lock is held.
 func (k *Kernel) deliver(p *Proc, sig syscall.Signal) {
 	if !p.Ended.IsZero() || sig == syscall.SIGCONT { // nothing is stopped here
 		return

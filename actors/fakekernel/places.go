@@ -172,7 +172,7 @@ func (k *Kernel) Sockets() []actors.Socket {
 	})
 }
 
-// Left behind: what a stop must not leave.
+// Left behind: a stop must leave none of these.
 func (k *Kernel) LeftBehind() (things []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

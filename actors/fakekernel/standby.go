@@ -20,11 +20,11 @@ type StandbyBehaviour struct {
 	// takes until it waits.
 	PrepareTime, BuildTime time.Duration
 	Lifetime               time.Duration // 0 = it waits for ever
-	// Outdated has it be found to be another than what would be started.
+	// Outdated makes it differ from the next container.
 	Outdated bool
 }
 
-// place is what there is of a standby.
+// place is a standby.
 type place struct {
 	over   bool
 	proc   *Proc // nil = none

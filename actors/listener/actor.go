@@ -57,7 +57,7 @@ func (l *Listener) Receive(ctx actor.Context) {
 	}
 }
 
-// show tells what an owner has.
+// show lists the sockets of an owner.
 func (l *Listener) show(ctx actor.Context, m *ShowSockets) {
 	answer := &SocketsShown{Gen: m.Gen}
 	for _, want := range m.Sockets {

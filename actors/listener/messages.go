@@ -42,7 +42,7 @@ type SocketsShown struct {
 	Files []*os.File
 }
 
-// ReturnSockets gives back what an owner has leased, if anything.
+// ReturnSockets returns the leases of an owner, if it has any.
 type ReturnSockets struct{ Owner string }
 
 // LeaveListener asks, at the end, to close what is still open. It comes after

@@ -42,7 +42,7 @@ type Root struct {
 	services *sandbox.Services
 	dispatch *spawner.Dispatcher
 
-	started *configs.Master // of the daemon's start: what can't change later
+	started *configs.Master // of the daemon's start: the fixed options
 	plan    *configs.Plan   // desired: the last good version of everything
 	ready   bool            // leftovers of a dead daemon are removed
 	// patience is the longest kill-timeout of what a dead daemon left and that
@@ -74,7 +74,7 @@ type Root struct {
 	deadline  time.Time // when the stop's patience ends
 }
 
-// child is what the root knows of a sandbox actor.
+// child is the root's view of a sandbox actor.
 type child struct {
 	pid    *actor.PID
 	wanted *sandbox.ApplySandbox // nil = it is to end
@@ -188,7 +188,7 @@ func (r *Root) start(ctx actor.Context) {
 	}()
 }
 
-// advance does what waits for the leftovers to be gone.
+// advance continues when the leftovers are gone.
 func (r *Root) advance(ctx actor.Context) {
 	if r.stopping {
 		r.finishIfEmpty(ctx)

@@ -143,7 +143,7 @@ func (r *Root) superviseOrphans(ctx actor.Context) {
 	r.orphans = nil
 }
 
-// findOrphans makes of what is adopted what the sandboxes get.
+// findOrphans turns adopted containers into messages to the sandboxes.
 func (r *Root) findOrphans(ctx actor.Context, adopted []adoptable) {
 	// A child that died before this process was taken over by an exec can still
 	// be reaped, with its exact status.
@@ -198,7 +198,7 @@ func (r *Root) endOrphans(ctx actor.Context) {
 	r.stopWithin(ctx, longest+stopGrace)
 }
 
-// onlyOrphans is a sandbox without what would have to be started.
+// onlyOrphans is a sandbox with only its adopted containers.
 func onlyOrphans(sb *configs.Sandbox, orphans map[string]*process.Adopted) *configs.Sandbox {
 	only := *sb
 	only.Processes = nil

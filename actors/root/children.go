@@ -13,7 +13,7 @@ import (
 	"lithos/actors/spawner"
 )
 
-// strayTimeout is what an unidentified child gets between TERM and KILL (N7).
+// strayTimeout is the time of an unidentified child between TERM and KILL (N7).
 const strayTimeout = 5 * time.Second
 
 // forked enters a pid in the table. Its death may have been seen already.

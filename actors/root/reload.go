@@ -67,7 +67,7 @@ func (r *Root) loaded(ctx actor.Context, m *planLoaded) {
 	if err == nil {
 		master = m.plan.Master
 	}
-	// First of all, so that what is said next is in the new file.
+	// First of all, so that the next lines are in the new file.
 	if err := r.config.Logs.Reload(master); err != nil {
 		r.log.Error().Msgf("The daemon's own log stays as it was: %v", err)
 	}
@@ -144,7 +144,7 @@ func Fixed(started, now *configs.Master) (changed []FixedOption) {
 	return changed
 }
 
-// logProblems logs what is wrong with the configs, with file and line.
+// logProblems logs the problems of the configs, with file and line.
 func (r *Root) logProblems(problems configs.Problems) {
 	for _, p := range problems {
 		event := r.log.Error()
@@ -155,7 +155,7 @@ func (r *Root) logProblems(problems configs.Problems) {
 	}
 }
 
-// summary counts what a plan has.
+// summary counts the objects of a plan.
 func summary(plan *configs.Plan) string {
 	containers := 0
 	for _, sb := range plan.Sandboxes {

@@ -17,13 +17,13 @@ import (
 	"lithos/configs"
 )
 
-// Signals are what the daemon wants to hear of, besides SIGCHLD.
+// Signals are the daemon's signals, besides SIGCHLD.
 var Signals = []os.Signal{
 	syscall.SIGTERM, syscall.SIGINT,
 	syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
-// Config is what a daemon is made of.
+// Config has the parts of a daemon.
 type Config struct {
 	Kernel *actors.Kernel
 	Logs   *logs.Set

@@ -42,7 +42,7 @@ func (r *Root) stopWithin(ctx actor.Context, patience time.Duration) {
 	r.stopTimer = r.services.Timers.SendOnce(patience, ctx.Self(), &stopDeadlineElapsed{})
 }
 
-// longestKillTimeout is that of what runs and of what may be about to.
+// longestKillTimeout is that of running containers and of forks under way.
 func (r *Root) longestKillTimeout() time.Duration {
 	longest := time.Duration(0)
 	if !r.ready {

@@ -28,7 +28,7 @@ type Sandbox struct {
 	ending    bool
 }
 
-// instance is what the sandbox knows of a process actor.
+// instance is the sandbox's view of a process actor.
 type instance struct {
 	pid     *actor.PID
 	process string

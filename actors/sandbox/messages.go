@@ -16,7 +16,7 @@ import (
 	"lithos/configs"
 )
 
-// Services are what the root shares with its sandboxes. It is never changed.
+// Services are shared by the root with its sandboxes. It is never changed.
 type Services struct {
 	Kernel   *actors.Kernel
 	Timers   *scheduler.TimerScheduler

@@ -2,7 +2,7 @@
 // readers query. None of them is an actor: each holds state behind a lock, or
 // runs a goroutine of its own, and never sends a message to an actor.
 //
-//   - status: the board of what runs at present; deaths: how containers died;
+//   - status: the board of the current state; deaths: the archive of deaths;
 //   - control and api: the control socket, and its types and client;
 //   - metrics: the counters, exported; logs: the daemon's own log files;
 //   - rotation: the files of the programs' output;

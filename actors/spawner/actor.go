@@ -58,7 +58,7 @@ func (s *Spawner) proceed(ctx actor.Context) {
 	}
 }
 
-// next forks once; what was cancelled takes no turn.
+// next forks once; cancelled starts are skipped.
 func (s *Spawner) next(ctx actor.Context) {
 	for m, ok := s.queue.Take(); ok; m, ok = s.queue.Take() {
 		if m.Cancelled == nil || !m.Cancelled.Load() {

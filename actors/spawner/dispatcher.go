@@ -33,7 +33,7 @@ func (d *Dispatcher) Schedule(fn func()) {
 // other goroutines get a turn, which here there are none to give it to.
 func (d *Dispatcher) Throughput() int { return 300 }
 
-// Close ends the thread when it has run what is queued.
+// Close ends the thread after the queued functions.
 func (d *Dispatcher) Close() {
 	d.mu.Lock()
 	d.closed = true

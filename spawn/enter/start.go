@@ -194,7 +194,7 @@ func (c *Container) addIdentity(p *forkexec.Plan, r *Request) (err error) {
 	return nil
 }
 
-// explain adds what to do to what the kernel says.
+// explain adds a remedy to the kernel's error.
 func explain(err error) error {
 	var e *forkexec.Error
 	if !errors.As(err, &e) {
@@ -238,7 +238,7 @@ func (p *Process) wait(pid int) {
 	}
 }
 
-// KillAll kills it and what it has started, but for daemons, see [proc.KillLot].
+// KillAll kills it and its children, except daemons, see [proc.KillLot].
 func (p *Process) KillAll() error {
 	p.reaping.Lock()
 	defer p.reaping.Unlock()

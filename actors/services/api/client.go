@@ -116,7 +116,7 @@ type Wait struct {
 	// Reload is a generation that has to be done, see [Client.Reload] and
 	// [Reload.Begun]; 0 = none.
 	Reload uint64
-	// Sandbox or Instance says what is meant; both "" = all instances.
+	// Sandbox or Instance selects; both "" = all instances.
 	Sandbox, Process, Instance string
 	// State is "settled" (the default: each runs its wanted version, and what
 	// is not wanted is gone), "running" or "gone".
@@ -245,7 +245,7 @@ func (c *Client) open(ctx context.Context, method, path string, question []byte)
 	return nil, refusal
 }
 
-// explain says what an error of the socket means.
+// explain explains an error of the socket.
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):

@@ -31,7 +31,7 @@ const (
 	// ConditionUnhealthy: its healthcheck failed the last time, or it is ended
 	// because of that.
 	ConditionUnhealthy = "unhealthy"
-	// ConditionOutdated: what runs is not what is wanted.
+	// ConditionOutdated: an earlier version runs.
 	ConditionOutdated = "outdated"
 	// ConditionSuspended: its PID 1, or its program, is stopped by a signal, or
 	// a debugger; SIGCONT lets it continue.
@@ -118,7 +118,7 @@ type Instance struct {
 	State      string    `json:"state"`
 	Since      time.Time `json:"since,omitzero"` // of State; the daemon always knows it
 	Conditions []string  `json:"conditions,omitempty"`
-	// Degraded says what is missing, in a sentence each.
+	// Degraded lists missing limits, in a sentence each.
 	Degraded []string `json:"degraded,omitempty"`
 	// Standby is what becomes of the container that is to follow: "building",
 	// "waiting"; absent if there is none (yet).
@@ -151,7 +151,7 @@ type Instance struct {
 	Ready  *Ready  `json:"ready,omitempty"`
 	Health *Health `json:"health,omitempty"`
 
-	// Says is what its program says of itself (STATUS of sd_notify); absent if
+	// Says is the status of its program (STATUS of sd_notify); absent if
 	// it has said nothing.
 	Says string `json:"says,omitempty"`
 
@@ -172,7 +172,7 @@ type Ready struct {
 	Why   string    `json:"why,omitempty"` // why it is not, by the last check
 }
 
-// Health is what the healthcheck of a container's config says.
+// Health is the result of a container's healthcheck.
 type Health struct {
 	Failures int    `json:"failures"` // in a row
 	Allowed  int    `json:"allowed"`  // so many end it
@@ -180,7 +180,7 @@ type Health struct {
 	Why      string `json:"why,omitempty"`
 }
 
-// Version is what a container is made from.
+// Version identifies the config of a container.
 type Version struct {
 	Image       string `json:"image"`       // directory on the host
 	Config      string `json:"config"`      // file inside the image

@@ -94,10 +94,10 @@ func (w *Wait) Withdraw() {
 	})
 }
 
-// change does what may allow restarts, and allows them.
-func (b *Budget) change(what func()) {
+// change calls apply, and allows the restarts that it makes possible.
+func (b *Budget) change(apply func()) {
 	b.mu.Lock()
-	what()
+	apply()
 	var due []*Wait
 	for b.queue.Len() > 0 && b.take() {
 		w, _ := b.queue.Take()
@@ -112,7 +112,7 @@ func (b *Budget) change(what func()) {
 }
 
 // await has the timer at the next token, if anybody waits for it.
-// Preconditions: the lock is held, there is no token for who waits.
+// Preconditions: the lock is held, the queue has no token.
 func (b *Budget) await() {
 	if b.timer != nil {
 		b.timer.Stop()

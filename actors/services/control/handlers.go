@@ -68,7 +68,7 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request) {
 const maxDeaths = 1000
 
 // deathsPatience is for deaths that are shown already and are yet to be written
-// down, so that who was told of one finds it.
+// down, so that a client that was told of one finds it.
 const deathsPatience = time.Second
 
 func (s *Server) deaths(w http.ResponseWriter, r *http.Request) {
@@ -134,7 +134,7 @@ func (s *Server) probeAll(list []api.Instance) {
 	}
 }
 
-// probe adds what has to be looked up.
+// probe adds the fields that are read on demand.
 func (s *Server) probe(list []api.Instance) {
 	if s.c.Probe == nil {
 		return
@@ -166,7 +166,7 @@ func addProbe(in *api.Instance, p Probe) {
 // silentWords is why nothing is known of a program.
 const silentWords = "can't be looked at: it executes another one, and waits for a file system that does not answer"
 
-// scopeOf is what the parameters sandbox, process and instance say.
+// scopeOf reads the parameters sandbox, process and instance.
 func scopeOf(r *http.Request) func(*status.Instance) bool {
 	q := r.URL.Query()
 	sandbox, process, instance := q.Get("sandbox"), q.Get("process"), q.Get("instance")

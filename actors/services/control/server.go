@@ -34,7 +34,7 @@ const (
 	maxBody          = 4 << 10
 )
 
-// Config is what the control socket needs.
+// Config has the dependencies of the control socket.
 type Config struct {
 	Board *status.Board
 	Log   zerolog.Logger
@@ -63,7 +63,7 @@ type Probed struct {
 	PID  int // of its PID 1; 0 = it does not live
 }
 
-// Probe is what is looked up only when somebody asks.
+// Probe reads the fields that are read on demand.
 type Probe struct {
 	Usage          cgroup.Usage
 	ProgramPID     int // on the host; 0 = none

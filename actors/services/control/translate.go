@@ -127,7 +127,7 @@ func words(t *api.Instance, now time.Time) string {
 	return b.String()
 }
 
-// checkWords is what its checks say, as the end of the sentence.
+// checkWords describes its probes, as the end of the sentence.
 func checkWords(t *api.Instance, in *status.Instance) string {
 	switch {
 	case in.Unhealthy != "":
@@ -188,7 +188,7 @@ func objectsOf(config *status.Config) []api.Object {
 	return list
 }
 
-// usageOf leaves out what is unknown.
+// usageOf leaves out unknown values.
 func usageOf(u cgroup.Usage) *api.Usage {
 	known := func(n int64) *int64 {
 		if n == cgroup.Unknown {

@@ -16,7 +16,7 @@ import (
 	"lithos/actors/services/api"
 )
 
-// survey looks at what is there already.
+// survey reads the existing files.
 func (s *Store) survey() {
 	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {

@@ -74,7 +74,7 @@ type file struct {
 // Dir is where deaths are kept below a runtime-dir.
 func Dir(runtimeDir string) string { return filepath.Join(runtimeDir, "deaths") }
 
-// New makes a Store and looks at what an earlier daemon has kept.
+// New makes a Store and reads the archive of an earlier daemon.
 func New(dir string, log zerolog.Logger) (*Store, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("cannot make the directory of death records: %w", err)
@@ -147,7 +147,7 @@ func (s *Store) AddSoon(e Entry, then func()) (kept <-chan struct{}) {
 	return e.done
 }
 
-// looked tells who waits.
+// looked wakes the waiting callers.
 func (e *Entry) looked() {
 	if e.done != nil {
 		close(e.done)
@@ -196,7 +196,7 @@ func (s *Store) Size(log string) int64 {
 	return rotate.End(log)
 }
 
-// Close writes what waits, and does not wait for long.
+// Close writes queued deaths, with a short deadline.
 func (s *Store) Close() {
 	if s == nil {
 		return
@@ -265,7 +265,7 @@ func (s *Store) keep(e Entry) {
 	s.waiting = append(s.waiting, r)
 }
 
-// catchUp writes what waits, up to what can't be written still.
+// catchUp writes queued deaths, up to one that still cannot be written.
 func (s *Store) catchUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ var levelNames = map[zerolog.Level]string{
 	zerolog.WarnLevel: "WARN", zerolog.ErrorLevel: "ERROR",
 }
 
-// LevelNames are what a config or the command line can say.
+// LevelNames are the levels of configs and of the command line.
 const LevelNames = "error, warn, info, debug, trace or off"
 
 // ParseLevel reads the name of a level, in any case.

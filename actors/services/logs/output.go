@@ -118,7 +118,7 @@ func (f *logFile) close() {
 	}
 }
 
-// tee is what a logger writes to.
+// tee is the writer of a logger.
 type tee []output
 
 // Write implements io.Writer, for entries without a level.

@@ -12,7 +12,7 @@ import (
 	"lithos/configs"
 )
 
-// Options are what the command line says about logs.
+// Options are the command line's options about logs.
 type Options struct {
 	// Stderr gets everything too (`--log-stderr`), from several goroutines;
 	// nil = not asked for.
@@ -178,7 +178,7 @@ func (s *Set) show(level string) {
 // defaultLevel is B14.
 const defaultLevel = "warn"
 
-// Close writes out what waits and closes the files.
+// Close flushes the queues and closes the files.
 func (s *Set) Close() {
 	if s.syslog != nil {
 		s.syslog.close()

@@ -97,7 +97,7 @@ func (s *syslogger) send(line syslogLine) bool {
 	return write(line.text) == nil
 }
 
-// close sends what is queued, but does not wait for long.
+// close sends queued lines, with a short deadline.
 func (s *syslogger) close() {
 	close(s.lines)
 	select {

@@ -36,13 +36,13 @@ type Config struct {
 	Rotation *rotation.Keeper
 	Log      zerolog.Logger
 	Version  string
-	// Usage reads what a container uses.
+	// Usage reads the usage of a container.
 	Usage func(name string) cgroup.Usage
-	// Self is what the daemon uses itself.
+	// Self is the daemon's own usage.
 	Self func() Self
 }
 
-// Self is what the daemon's process uses.
+// Self is the usage of the daemon's process.
 type Self struct {
 	CPU    time.Duration
 	Memory int64 // resident, bytes
@@ -107,7 +107,7 @@ func (e *Exporter) update() {
 	e.failed = err != nil
 }
 
-// goOn reads what an earlier daemon has counted (O8).
+// goOn reads the counters of an earlier daemon (O8).
 func (e *Exporter) goOn() {
 	values, err := ReadFiles(e.c.Path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -235,7 +235,7 @@ func lastExit(in *status.Instance, value func(*status.Exit) float64) (float64, b
 	return value(in.LastExit), true
 }
 
-// usageText is what the cgroups say.
+// usageText has the metrics of the cgroups.
 func (e *Exporter) usageText(t *text, view status.View) {
 	usage := make([]cgroup.Usage, len(view.Instances))
 	for i, in := range view.Instances {
@@ -282,7 +282,7 @@ func cpu(d time.Duration) float64 {
 	return d.Seconds()
 }
 
-// runtimeText is what the Go runtime says of itself.
+// runtimeText has the metrics of the Go runtime.
 func runtimeText(t *text) {
 	families := []struct{ name, kind, help, from string }{
 		{"go_goroutines", gauge, "Goroutines of lithos_tree.", "/sched/goroutines:goroutines"},

@@ -60,7 +60,7 @@ type target struct {
 	loggedAt time.Time
 }
 
-// total is what was rotated since the last line of the log.
+// total counts the bytes rotated since the last line of the log.
 type total struct {
 	times            int
 	moved, dropped   int64
@@ -77,7 +77,7 @@ func New(board *status.Board) *Keeper {
 	return k
 }
 
-// Set says what the file of a sandbox may take, and where to log what is done.
+// Set sets the size of a sandbox's file, and the log of its rotations.
 // It never waits.
 func (k *Keeper) Set(sandbox string, limit Limit, log zerolog.Logger) {
 	if k == nil {
@@ -265,7 +265,7 @@ func (t *target) fail(err error) {
 	}
 }
 
-// report logs what was rotated.
+// report logs the rotated bytes.
 func (t *target) report() {
 	now := time.Now()
 	if t.rotated.times == 0 && t.rotated.dropped == 0 || now.Sub(t.loggedAt) < logEvery {

@@ -79,7 +79,7 @@ func family(pid int) []int {
 	return all
 }
 
-// found is what there is to know of a process, at one look.
+// found is the state of a process at one look.
 type found struct {
 	prints bool // into the file; otherwise the rest is not there
 	comm   string

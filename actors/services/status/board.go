@@ -56,7 +56,7 @@ func (b *Board) ID() string { return b.id }
 // Started is when the daemon started.
 func (b *Board) Started() time.Time { return b.started }
 
-// Config is what the root knows of the configs. It is never changed.
+// Config is the root's view of the configs. It is never changed.
 type Config struct {
 	// Wanted are the daemons' instances of the merged plan, by name.
 	Wanted    map[string]*configs.Instance
@@ -67,7 +67,7 @@ type Config struct {
 	Objects []Object
 }
 
-// Current tells whether what runs is what is wanted.
+// Current tells whether the wanted version runs.
 func (c *Config) Current(in *Instance) bool {
 	wanted := c.Wanted[in.Name]
 	return wanted != nil && in.Current != nil && in.Current.Fingerprint == wanted.Fingerprint
@@ -93,7 +93,7 @@ type Reload struct {
 	Refused string
 }
 
-// Publish writes what has become of an instance.
+// Publish updates an instance.
 func (b *Board) Publish(in *Instance) {
 	if b == nil {
 		return

@@ -70,7 +70,7 @@ type Ready struct {
 	Why   string    // why not, by the last check
 }
 
-// Health is what its healthcheck says.
+// Health is the result of its healthcheck.
 type Health struct {
 	Check             string // the probe, in words
 	Failures, Allowed int    // in a row
@@ -117,7 +117,7 @@ type Exit struct {
 	Cause   actors.Cause
 	Failure bool // as lithos counts it (requirement N9)
 	Uptime  time.Duration
-	// Fingerprint is of what it was made from.
+	// Fingerprint identifies its config.
 	Fingerprint string
 	// Told: by a daemon before this one.
 	Told bool
@@ -146,7 +146,7 @@ func newPending(wanted *configs.Instance, since time.Time) *Instance {
 	return &Instance{Name: wanted.Name, State: Pending, Since: since, Desired: wanted}
 }
 
-// Kind is what an event tells.
+// Kind is the kind of an event.
 type Kind string
 
 // The kinds of events.
