@@ -27,7 +27,7 @@ const (
 	allSignals    = ^uint64(0)
 	sigsetSize    = 8
 	archSetFS     = 0x1002
-	stopSignals   = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGINT-1) | 1<<(stopSignal-1)
+	stopSignals   = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGINT-1) | 1<<(powerSignal-1)
 )
 
 // It is the program's entry point that calls it, in bare_amd64.s.
@@ -286,7 +286,7 @@ func bareWatch(h *listHead, pid uintptr, began *moment, buf *[lineSize]byte) int
 		if stop := bareSignal(stopSignals, &[2]int64{}); stop != 0 {
 			sig = stop
 		}
-		if sig = r.ask(sig); sig != 0 {
+		if sig = r.ask(sig, unix.Signal(h.stopSignal)); sig != 0 {
 			deadline = now().mono + h.killTimeout
 			call(unix.SYS_KILL, pid, uintptr(sig), 0, 0)
 		}

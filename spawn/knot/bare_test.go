@@ -126,7 +126,7 @@ func TestBareKnowsEachFieldOfTheSpec(t *testing.T) {
 		"Env": inStart, "PIDVars": inStart, "Workdir": inStart, "UserID": inBoth, "GroupID": inStart,
 		"FilenoLimit": inStart, "StdioLog": inBuild, "StdoutStderrFile": general, "Interactive": general,
 		"Sockets": inStart, "Command": inBuild, "RestartProcessOnly": general, "RestartTimeout": general,
-		"KillTimeout": inBuild, "NormalExitCodes": inBuild, "CgroupFDs": inStart, "CgroupV2": inStart,
+		"KillTimeout": inBuild, "StopSignal": "record", "NormalExitCodes": inBuild, "CgroupFDs": inStart, "CgroupV2": inStart,
 		"AddCapabilities": inStart, "NewPrivileges": inBoth, "Seccomp": inStart,
 		"WritableProcSys": inBuild, "UnmaskKernelFiles": inBuild, "Terminal": general,
 		"HostUser": general, "HostGroup": general, // for stdout-stderr-file

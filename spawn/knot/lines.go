@@ -75,7 +75,12 @@ func killingLine(b []byte, at time.Time, process, killing []byte, r *run) []byte
 }
 
 func killingText(spec *wire.Spec) string {
-	return "did not respond to SIGTERM in " + spec.KillTimeout.String()
+	sig := stopSignalOf(spec)
+	name := unix.SignalName(sig)
+	if name == "" {
+		name = "signal " + strconv.Itoa(int(sig))
+	}
+	return "did not respond to " + name + " in " + spec.KillTimeout.String()
 }
 
 func appendProcess(b []byte, spec *wire.Spec) []byte {

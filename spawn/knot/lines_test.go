@@ -39,6 +39,12 @@ func TestLogLines(t *testing.T) {
 			}
 		})
 	}
+	for sig, name := range map[uint32]string{0: "SIGTERM", 3: "SIGQUIT", 37: "signal 37"} {
+		spec.StopSignal = sig
+		if got, want := killingText(spec), "did not respond to "+name+" in 1.5s"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 	if got := string(startingLine(nil, at, spec)); strings.Count(got, "\n") != 1 {
 		t.Errorf("an argument makes a line of its own: %q", got)
 	}

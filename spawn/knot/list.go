@@ -20,7 +20,7 @@ const listBase = 64 << 30
 const (
 	// listMagic ends with a number that changes with every change of the list's
 	// layout: a supervisor may start a lithos_knot that was installed after it.
-	listMagic = 'L' | 'K'<<8 | 'Q'<<16 | 2<<24
+	listMagic = 'L' | 'K'<<8 | 'Q'<<16 | 3<<24
 	pageSize  = 4096 // bytes of the list that are kept while the program runs
 	registers = 64
 	lineSize  = 2048 // more than a line of the record or a log, bytes
@@ -48,6 +48,7 @@ type listHead struct {
 	standby uint64 // descriptor to wait at before the program is started, 0 = none
 
 	killTimeout int64 // ns
+	stopSignal  uint64
 	normal      exitCodes
 
 	// Texts of the lines in StdioLog; the last two are in the first page.

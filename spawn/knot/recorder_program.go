@@ -16,7 +16,7 @@ import (
 func (c *recorder) record() bool {
 	h, spec := &c.head, c.spec
 	h.magic, h.log, h.sockets = listMagic, uint64(firstFreeFD(spec)), uint64(len(spec.Sockets))
-	h.killTimeout, h.normal = int64(spec.KillTimeout), normalCodes(spec)
+	h.killTimeout, h.normal, h.stopSignal = int64(spec.KillTimeout), normalCodes(spec), uint64(stopSignalOf(spec))
 	if spec.Standby {
 		h.standby = uint64(standbyFD(spec))
 	}

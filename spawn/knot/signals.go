@@ -10,7 +10,7 @@ import (
 
 // signals are what PID 1 reacts to.
 type signals struct {
-	// term (TERM and stopSignal) and intr get a signal that asks to stop,
+	// term (TERM and powerSignal) and intr get a signal that asks to stop,
 	// and keep the first until it is read.
 	term, intr chan os.Signal
 	// child says that there may be something to reap.
@@ -22,13 +22,13 @@ type signals struct {
 // program gets its defaults back, see newStart.
 func catchSignals() *signals {
 	s := &signals{term: make(chan os.Signal, 1), intr: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
-	signal.Notify(s.term, syscall.SIGTERM, stopSignal)
+	signal.Notify(s.term, syscall.SIGTERM, powerSignal)
 	signal.Notify(s.intr, syscall.SIGINT)
 	signal.Notify(s.child, syscall.SIGCHLD)
 	others := make([]os.Signal, 0, lastSignal)
 	for n := syscall.Signal(1); n <= lastSignal; n++ {
 		switch n {
-		case syscall.SIGTERM, stopSignal, syscall.SIGINT, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP:
+		case syscall.SIGTERM, powerSignal, syscall.SIGINT, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGKILL, syscall.SIGSTOP:
 			// URG is the Go scheduler's own.
 		default:
 			others = append(others, n)
@@ -39,8 +39,8 @@ func catchSignals() *signals {
 }
 
 const (
-	lastSignal = 64
-	stopSignal = syscall.Signal(wire.StopSignal)
+	lastSignal  = 64
+	powerSignal = syscall.Signal(wire.StopSignal)
 )
 
 // stop tells whether a signal that asks to stop has come.

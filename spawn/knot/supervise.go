@@ -81,7 +81,7 @@ func (k *knot) watch(r *run) bool {
 
 // forward asks the program to stop, the first time.
 func (k *knot) forward(r *run, sig syscall.Signal, timeout *<-chan time.Time) {
-	if sig = r.ask(sig); sig != 0 {
+	if sig = r.ask(sig, stopSignalOf(k.spec)); sig != 0 {
 		// It can't be somebody else's pid: nobody else reaps.
 		_ = unix.Kill(r.pid, sig)
 		*timeout = time.After(k.spec.KillTimeout)

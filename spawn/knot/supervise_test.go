@@ -77,6 +77,30 @@ func TestTermIsForwarded(t *testing.T) {
 	}
 }
 
+// Covers: N5
+func TestStopSignalIsForwardedForTerm(t *testing.T) {
+	const realtime = unix.Signal(37) // RTMIN+3
+	for _, tt := range []struct{ stop, sig, forwarded unix.Signal }{
+		{unix.SIGQUIT, unix.SIGTERM, unix.SIGQUIT},
+		{unix.SIGQUIT, stopSignal, unix.SIGQUIT},
+		{unix.SIGQUIT, unix.SIGINT, unix.SIGINT},
+		{realtime, stopSignal, realtime},
+	} {
+		b := newBox(t, fmt.Sprintf("on:%d=exit:33", tt.forwarded), "touch:/out/up", "forever")
+		b.spec.StopSignal = uint32(tt.stop)
+		b.start()
+		b.awaitFile("up")
+		b.signal(tt.sig)
+		if code := b.exit(); code != wire.ExitNormal {
+			t.Errorf("%v for %v: exit code %d", tt.sig, tt.stop, code)
+		}
+		events := b.events()
+		if e := events[len(events)-1].Exited; e == nil || !e.Asked || e.Code != 33 {
+			t.Errorf("%v for %v: last event %+v", tt.sig, tt.stop, events[len(events)-1])
+		}
+	}
+}
+
 // The program is told once, and the timeout counts from then.
 //
 // Covers: N5

@@ -19,13 +19,21 @@ type run struct {
 	usage  syscall.Rusage
 }
 
+// stopSignalOf is the program's stop-signal.
+func stopSignalOf(spec *wire.Spec) syscall.Signal {
+	if spec.StopSignal == 0 {
+		return syscall.SIGTERM
+	}
+	return syscall.Signal(spec.StopSignal)
+}
+
 // ask gives the signal to forward to the program when PID 1 gets sig; 0 = none.
-// A second request is not forwarded and does not lengthen the kill-timeout
-// (requirement N5).
-func (r *run) ask(sig syscall.Signal) syscall.Signal {
+// For TERM it is the program's stop-signal. A second request is not forwarded
+// and does not lengthen the kill-timeout (requirement N5).
+func (r *run) ask(sig, stop syscall.Signal) syscall.Signal {
 	switch sig {
-	case syscall.SIGTERM, stopSignal:
-		sig = syscall.SIGTERM
+	case syscall.SIGTERM, powerSignal:
+		sig = stop
 	case syscall.SIGINT:
 	default:
 		return 0

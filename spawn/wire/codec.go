@@ -5,10 +5,14 @@ import (
 	"time"
 )
 
-// version is the first word of an encoded [Spec]: "LSP" and a number that
-// changes with every change of the layout, because a supervisor may start a
-// lithos_knot that was installed after it.
-const version = 'L' | 'S'<<8 | 'P'<<16 | 3<<24
+// The first word of an encoded [Spec] is "LSP" and a number that changes with
+// every change of the layout, because a supervisor may start a lithos_knot of
+// another release. A Spec without newer fields is written as the version that
+// the releases before them read.
+const (
+	version      = 'L' | 'S'<<8 | 'P'<<16 | 3<<24
+	newerVersion = 'L' | 'S'<<8 | 'P'<<16 | 4<<24
+)
 
 // MaxSpec is the largest encoded Spec, bytes. The kernel's own limit of
 // arguments and environment together is 6 MiB.
@@ -37,8 +41,14 @@ func Encode(s *Spec) []byte {
 	// as possible are to be made.
 	c := &coder{buf: make([]byte, 0, room)}
 	v := uint32(version)
+	if hasNewer(s) {
+		v = newerVersion
+	}
 	c.u32(&v)
 	spec(c, s)
+	if v == newerVersion {
+		newer(c, s)
+	}
 	return c.buf
 }
 
@@ -51,18 +61,29 @@ func Decode(data []byte) (*Spec, error) {
 	if c.bad {
 		return nil, ErrCorrupt
 	}
-	if v != version {
+	if v != version && v != newerVersion {
 		return nil, ErrVersion
 	}
 	s := new(Spec)
 	spec(c, s)
+	if v == newerVersion {
+		newer(c, s)
+		c.bad = c.bad || !hasNewer(s)
+	}
 	if c.bad || len(c.buf) != 0 {
 		return nil, ErrCorrupt
 	}
 	return s, nil
 }
 
-// spec goes through all fields, in both directions.
+// newer goes through the fields of newerVersion, in both directions.
+func newer(c *coder, s *Spec) {
+	c.u32(&s.StopSignal)
+}
+
+func hasNewer(s *Spec) bool { return s.StopSignal != 0 }
+
+// spec goes through all other fields, in both directions.
 func spec(c *coder, s *Spec) {
 	c.str(&s.Name)
 

@@ -98,6 +98,26 @@ func TestEveryFieldSurvivesAlone(t *testing.T) {
 	}
 }
 
+// A lithos_knot of an earlier release reads a Spec that asks for nothing newer.
+func TestNewerVersionOnlyForNewerFields(t *testing.T) {
+	s := full(t)
+	newer := Encode(s)
+	s.StopSignal = 0
+	older := Encode(s)
+	if older[3] != 3 || newer[3] != 4 || !bytes.HasPrefix(newer[4:], older[4:]) {
+		t.Errorf("versions %d and %d", older[3], newer[3])
+	}
+	if got, err := Decode(older); err != nil || !reflect.DeepEqual(got, s) {
+		t.Errorf("%v, %+v", err, got)
+	}
+	// There is one way to encode it.
+	newer = append(bytes.Clone(older), 0, 0, 0, 0)
+	newer[3] = 4
+	if _, err := Decode(newer); err != ErrCorrupt {
+		t.Errorf("the newer version of nothing newer: %v", err)
+	}
+}
+
 func TestDecode_Errors(t *testing.T) {
 	data := Encode(full(t))
 	for n := range len(data) {

@@ -41,6 +41,7 @@ type Spec struct {
 	RestartTimeout     time.Duration
 	KillTimeout        time.Duration
 	NormalExitCodes    []int
+	StopSignal         uint32 // passed to the program for TERM; 0 = TERM
 
 	// Exceptions of the sandbox from the hardening (requirement K10), and its
 	// seccomp profile.
