@@ -17,7 +17,7 @@ import (
 
 // dockerImage makes the tar of a `docker save` with the test binary in it: a
 // layer with more than there should be, and one that takes it away.
-func dockerImage(t *testing.T, config map[string]any) string {
+func dockerImage(t *testing.T, config map[string]any, more ...[]byte) string {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
@@ -30,9 +30,12 @@ func dockerImage(t *testing.T, config map[string]any) string {
 	}
 	lower := tarFile(t, members, "usr/bin/old", "root:x:0:0::/:/\nweb:x:33:44::/www:/\n", "etc/passwd")
 	upper := tarFile(t, nil, "usr/bin/.wh.old", "", "")
-	var ids []string
-	for _, layer := range [][]byte{lower, upper} {
+	var ids, files []string
+	archived := map[string][]byte{}
+	for i, layer := range append([][]byte{lower, upper}, more...) {
 		ids = append(ids, fmt.Sprintf("sha256:%x", sha256.Sum256(layer)))
+		files = append(files, fmt.Sprintf("%d/layer.tar", i))
+		archived[files[i]] = layer
 	}
 	text, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux", "config": config,
@@ -40,12 +43,11 @@ func dockerImage(t *testing.T, config map[string]any) string {
 	})
 	must(t, err)
 	name := fmt.Sprintf("%x.json", sha256.Sum256(text))
-	manifest, err := json.Marshal([]any{map[string]any{"Config": name, "RepoTags": []string{"e2e:1"}, "Layers": []string{"a/layer.tar", "b/layer.tar"}}})
+	manifest, err := json.Marshal([]any{map[string]any{"Config": name, "RepoTags": []string{"e2e:1"}, "Layers": files}})
 	must(t, err)
+	archived[name], archived["manifest.json"] = text, manifest
 	path := filepath.Join(t.TempDir(), "image.tar")
-	must(t, os.WriteFile(path, tarFile(t, map[string][]byte{
-		"a/layer.tar": lower, "b/layer.tar": upper, name: text, "manifest.json": manifest,
-	}, "", "", ""), 0o644))
+	must(t, os.WriteFile(path, tarFile(t, archived, "", "", ""), 0o644))
 	return path
 }
 
@@ -108,5 +110,48 @@ func TestImportedImageRuns(t *testing.T) {
 	}
 	if _, err := os.Stat(h.path("images", imported.Image, "usr/bin/old")); !os.IsNotExist(err) {
 		t.Errorf("what the upper layer took away is there: %v", err)
+	}
+}
+
+// An image whose resolv.conf is a dangling link, without /run, for a user that it
+// does not know: the program sees a resolv.conf, is in the group 0, and has the
+// mounts of the made config, also the one that stands in it as a comment.
+func TestImportedImageSeesWhatItExpects(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	var link bytes.Buffer
+	w := tar.NewWriter(&link)
+	must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "etc/resolv.conf", Linkname: "../run/systemd/resolve/stub-resolv.conf"}))
+	must(t, w.Close())
+	source := dockerImage(t, map[string]any{
+		"Entrypoint": []string{"/usr/bin/e2e", "e2e-program"}, "Cmd": []string{"report", "/data/seen"}, "User": "1001", "Volumes": map[string]any{"/data": map[string]any{}},
+	}, link.Bytes())
+	if out, err := exec.Command(filepath.Join(binDir, "lithos_import"), "--name", "app.v1", "--image-dir", h.path("images"), source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	config := h.path("images", "app.v1", "config", "image.yaml")
+	text, err := os.ReadFile(config)
+	must(t, err)
+	must(t, os.WriteFile(config, bytes.ReplaceAll(text, []byte("# /run: !Tmpfs"), []byte("/run: !Tmpfs")), 0o644))
+	must(t, os.WriteFile(h.path("resolv.conf"), []byte("nameserver 192.0.2.53\n"), 0o644))
+	h.sandbox("box", "resolv-conf: "+h.path("resolv.conf")+"\nwritable-paths: {/volumes: "+h.path("data")+"}\nallow-users: [1001]\nallow-groups: [0]\n",
+		"app: {image: app.v1, config: /config/image.yaml}\n")
+	if r := h.check(); r.code != 0 {
+		t.Errorf("lithos_check: %d %s%s", r.code, r.stdout, r.stderr)
+	}
+	h.start()
+	h.running("box/app.0")
+	var s seen
+	eventually(t, "its report", 10*time.Second, func() error {
+		return json.Unmarshal([]byte(h.read("data", "data", "seen")), &s)
+	})
+	if s.UID != 1001 || s.GID != 0 || s.Resolv != "nameserver 192.0.2.53\n" {
+		t.Errorf("as %d:%d, resolv.conf is %q", s.UID, s.GID, s.Resolv)
+	}
+	mounts := s.mounts()
+	for _, point := range []string{"/run", "/dev/shm", "/data", "/etc/resolv.conf"} {
+		if _, ok := mounts[point]; !ok {
+			t.Errorf("nothing is mounted at %s", point)
+		}
 	}
 }
