@@ -57,7 +57,7 @@ func (a *archived) digest() string {
 	return digest
 }
 
-// pickArchived finds the one that is meant.
+// pickArchived chooses one by a name or a digest.
 func pickArchived(s source, list []archived, reference string) (*archived, error) {
 	if len(list) == 0 {
 		return nil, errors.New("there is no image in it")

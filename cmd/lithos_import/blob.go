@@ -60,7 +60,7 @@ func (r *layerReader) Read(b []byte) (int, error) {
 // which some writers make large ones.
 const maxTail = 64 << 20
 
-// verify reads what is behind the end of the tar and compares the digests.
+// verify reads the rest of the file behind the tar and compares the digests.
 func (r *layerReader) verify() error {
 	if n, err := io.Copy(io.Discard, io.LimitReader(r, maxTail+1)); err != nil {
 		return fmt.Errorf("%s: %w", printable(r.l.file), err)

@@ -27,8 +27,8 @@ func saying(value string) map[string]any {
 
 func program(t *testing.T) []byte { return archive(t, entry{name: "x", mode: 0o755}) }
 
-// archiveOf is what docker load reads, of images with one layer. Names of configs
-// are made by name.
+// archiveOf makes an archive for docker load, of images with one layer each. name
+// gives the file names of their configs.
 func archiveOf(t *testing.T, name func(digits string) string, tags ...[]string) []byte {
 	t.Helper()
 	layer := program(t)

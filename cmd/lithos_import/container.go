@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// made is what was made of an image's own config.
+// made is the container config that an image's own config becomes.
 type made struct {
 	text     string
 	id       identity
@@ -116,7 +116,7 @@ func (m *made) writeProgram(w *yamlWriter, root int, img *image) {
 	}
 }
 
-// writePID1 tells of a program that has to be process 1, which is lithos_knot.
+// writePID1 warns of a program that has to be process 1: lithos_knot is that.
 func (m *made) writePID1(w *yamlWriter, root int) {
 	system := wantsPID1(root, m.program)
 	if system == "" {
@@ -127,7 +127,7 @@ func (m *made) writePID1(w *yamlWriter, root int) {
 		printable(m.program), system)
 }
 
-// braces warns of what lithos would take for a variable: there is no escape.
+// braces warns of text that lithos would take for a variable: there is no escape.
 func (m *made) braces(what, text string) {
 	if _, after, ok := strings.Cut(text, "@{"); ok && strings.Contains(after, "}") {
 		m.warn("%s of the image has @{…} in it, which is a variable to lithos and has to be declared: %s", what, printable(text))
@@ -154,7 +154,8 @@ func (m *made) writeEnviron(w *yamlWriter, env []string) {
 	}
 }
 
-// writePorts: a program opens its ports itself unless it can take them over.
+// writePorts names the ports in a comment: a program opens them itself unless it
+// can take them over.
 func (m *made) writePorts(w *yamlWriter, ports []string) {
 	if len(ports) == 0 {
 		return

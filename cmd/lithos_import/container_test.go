@@ -32,7 +32,7 @@ func load(t *testing.T, images string, r result) (*configs.Container, configs.Pr
 	return plan.Sandboxes[0].Processes[0].Instances[0].Container, problems
 }
 
-// The container config that is made means to lithos what the image said.
+// The made container config has the meaning of the image's own.
 func TestContainerConfig(t *testing.T) {
 	images := memoryDir(t)
 	r := imported(t, images, layout(t, "gzip", everything, layersOfAll(t)...))
@@ -122,7 +122,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// What is no fault is not told of.
+// These images give no warning.
 func TestNoWarnings(t *testing.T) {
 	for _, config := range []map[string]any{
 		{"StopSignal": "SIGTERM"}, {"StopSignal": "sigterm"}, {"StopSignal": "term"}, {"StopSignal": "15"}, {"StopSignal": ""},
@@ -188,7 +188,7 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
-// What a volume hides of the image is told.
+// Files that a volume hides are counted in a warning.
 func TestFilesBelowVolumes(t *testing.T) {
 	layer := archive(t, entry{name: "srv/app/run", mode: 0o755}, file("srv/www/index.html", ""), file("srv/www/a/b", ""), symlink("var/www", "/srv/www"), dir("empty"))
 	for volume, want := range map[string]string{
@@ -205,7 +205,7 @@ func TestFilesBelowVolumes(t *testing.T) {
 	}
 }
 
-// What the made config has in comments can be used as it is.
+// Commented lines of the made config work once they are uncommented.
 func TestCommentedVolumes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		there []entry
@@ -295,7 +295,7 @@ func TestInits(t *testing.T) {
 	}
 }
 
-// Whatever an image says in its config becomes the same text again, or nothing.
+// Any text of an image's config becomes the same text again, or nothing.
 func FuzzScalar(f *testing.F) {
 	for _, s := range []string{"", "a", "-", "null", "yes", "0x1", "a: b", "a #b", "'", "\"", "\\", "\n", "\t", "é", "\x00", "\x7f", "\u0085", "\u2028", "%", "@", "`", "{", "[", "!x", "&a", "*a", "<<", "a:", ":a", "1e3", "~", "\xff"} {
 		f.Add(s)

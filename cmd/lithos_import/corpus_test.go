@@ -33,7 +33,7 @@ func corpusBase(t *testing.T) []byte {
 		symlink("to-d", "d"), symlink("to-root", "/"), symlink("dangling", "nowhere"), symlink("up", "../../d"), hardlink("hard", "d/one"))
 }
 
-// changes are layers that say with entries what they change.
+// changes are layers of a few entries, each with one trait.
 func changes(t *testing.T) map[string]sample {
 	say := func(entries ...entry) sample { return sample{layers: [][]byte{archive(t, entries...)}} }
 	white := func(name string) entry {
@@ -211,7 +211,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// sameTree compares what umoci made with ours; differs are as in a sample.
+// sameTree compares umoci's tree with ours; differs are as in a sample.
 func sameTree(t *testing.T, want, got map[string]string, differs map[string]string) {
 	t.Helper()
 	for _, ours := range []string{metadataFile, "config/image.yaml"} {

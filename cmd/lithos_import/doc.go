@@ -26,8 +26,8 @@
 //   - A layer of a registry is downloaded to a file first: so it goes on at its
 //     last byte after any interruption, which a stream into the unpacking could
 //     not. The client is oras-go, docs/adr/0004.
-//   - A layer is verified by the digest of what was read, where the format has
-//     one, and by that of what came out of the decompression (diff_ids).
+//   - A layer is verified by the digest of its file, where the format has one,
+//     and by that of the decompressed tar (diff_ids).
 //   - The user root, or none, becomes no user-id: the sandbox's default-user
 //     then counts. Root is to be given on purpose. A group is always written
 //     where the image has one, also 0, which images for any user rely on.
@@ -39,7 +39,7 @@
 //     .lithos_import.json. /etc/hosts and /etc/resolv.conf become files if they
 //     are links, since nothing is mounted through a link.
 //   - The image's health check is taken over, although lithos ends what fails it
-//     and docker only tells: that is what the check is for.
+//     and docker only reports: a check is there to have consequences.
 //   - A small init in front of the program, such as tini, is left out unless it
 //     has options.
 package main

@@ -15,7 +15,7 @@ import (
 // metadataFile is ours in each imported image.
 const metadataFile = ".lithos_import.json"
 
-// metadata tells later runs what a directory was made from.
+// metadata tells later runs which image a directory was made from.
 type metadata struct {
 	Digest    string   `json:"digest"`
 	Reference string   `json:"reference,omitempty"`
@@ -30,7 +30,7 @@ var mountPoints = []string{"/dev", "/proc", "/sys", "/etc"}
 // mountFiles are files that lithos may mount its own over.
 var mountFiles = []string{"/etc/hosts", "/etc/resolv.conf"}
 
-// makeMountPoints makes what is missing; what is there already stays.
+// makeMountPoints makes missing mount points; existing files stay.
 func makeMountPoints(root int, more []string) (warnings []string) {
 	for _, dir := range append(mountPoints, more...) {
 		fd, _, err := inroot.MkdirAll(root, dir, inroot.Owner{Mode: 0o755})
@@ -142,7 +142,7 @@ func readMetadata(dir string) (m metadata, err error) {
 	return m, decode(metadataFile, data, &m)
 }
 
-// checkName: what a process config can say in image.
+// checkName refuses a name that `image` of a process config can't have.
 func checkName(name string) error {
 	for part := range strings.SplitSeq(name, "/") {
 		switch {

@@ -25,8 +25,8 @@ func (s memorySource) open(name string) (io.ReadCloser, int64, error) {
 
 func (s memorySource) close() error { return nil }
 
-// Whatever the documents of a layout or an archive say: an answer comes, an image
-// has only layers that can be verified, and what an error offers is accepted.
+// Any documents of a layout or an archive get an answer, an image has only layers
+// that can be verified, and a name that an error offers is accepted.
 func FuzzFindImage(f *testing.F) {
 	const (
 		indexed = `{"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"@M","size":1,"annotations":{"org.opencontainers.image.ref.name":"a"},"platform":{"os":"linux","architecture":"amd64"}},{"digest":"@I"}]}`
@@ -94,8 +94,8 @@ func FuzzLongName(f *testing.F) {
 	})
 }
 
-// Whatever an image says in its config: the container config is YAML with the
-// keys that are meant, and no others.
+// Any image config becomes a container config in YAML with the intended keys and
+// no others.
 func FuzzContainerConfig(f *testing.F) {
 	f.Add([]byte(`{"config":{"User":"a:b","Env":["A=1","B"],"Cmd":["/x","- y: z"],"Volumes":{"/a: !Tmpfs":{}},"WorkingDir":"w"}}`))
 	f.Add([]byte(`{"created":"x\ny: z","config":{"StopSignal":"SIGQUIT\nkind: Command","ExposedPorts":{"80\nuser-id: 0":{}},"Entrypoint":["tini","--"]}}`))

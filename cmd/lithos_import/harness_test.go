@@ -326,7 +326,7 @@ func tree(t *testing.T, root string) map[string]string {
 	return list
 }
 
-// age is the time of a file that an archive brought; what is made here is new.
+// age is the time of an archived file; a file made here is new.
 func age(at time.Time) string {
 	if at.Year() > when.Year() {
 		return "new"

@@ -53,7 +53,7 @@ type imageConfig struct {
 
 const maxLayers = 1000
 
-// choice says which image of several.
+// choice selects one image of several.
 type choice struct {
 	reference string // "" = the only one
 	platform  platform
@@ -116,8 +116,8 @@ func findIn(s source, want choice) (*image, error) {
 	return findArchived(s, data, want)
 }
 
-// findDir reads what `skopeo copy … dir:` makes: one manifest, the blobs beside
-// it.
+// findDir reads a directory of `skopeo copy … dir:`: one manifest, the blobs
+// beside it.
 func findDir(s source, data []byte, want choice) (*image, error) {
 	m := new(manifest)
 	if err := decode("manifest.json", data, m); err != nil {

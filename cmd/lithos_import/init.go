@@ -24,8 +24,8 @@ var onlyPID1 = map[string]string{
 	"init":          "an init",
 }
 
-// wantsPID1 names the init system that a program of the image is, "" if it runs
-// as any process.
+// wantsPID1 names the init system of a program that only runs as process 1, ""
+// for any other program.
 func wantsPID1(root int, program string) string {
 	if program == "/init" {
 		switch {

@@ -68,7 +68,7 @@ func (d descriptor) name() string {
 	return d.Annotations[refName]
 }
 
-// isArtifact is what is known without reading the manifest.
+// isArtifact judges by the descriptor alone, without the manifest.
 func (d descriptor) isArtifact() bool {
 	return d.Annotations[dockerKind] != "" || d.Platform != nil && d.Platform.unknown()
 }
@@ -138,7 +138,7 @@ func (f *finder) readConfig(m *manifest) (c imageConfig, err error) {
 	return c, decode("the image's config", data, &c)
 }
 
-// candidate is a manifest of an image that may be meant.
+// candidate is a manifest of an image that may be chosen.
 type candidate struct {
 	descriptor
 	platform platform
@@ -168,7 +168,7 @@ func (f *finder) candidates(list []descriptor, deep int) (found []candidate, art
 	return found, artifacts
 }
 
-// candidate gives what one entry of an index is or leads to. The manifest of a
+// candidate resolves one entry of an index. The manifest of a
 // foreign platform is not read, it may be missing.
 func (f *finder) candidate(d descriptor, deep int) (found []candidate, artifacts []string, err error) {
 	if deep == 0 {
@@ -198,7 +198,7 @@ func (f *finder) candidate(d descriptor, deep int) (found []candidate, artifacts
 	return []candidate{c}, nil, err
 }
 
-// find finds the image that is meant below the outermost index.
+// find chooses an image below the outermost index and loads it.
 func (f *finder) find(list []descriptor) (*image, error) {
 	c, err := f.choose(list)
 	if err != nil {
@@ -222,8 +222,8 @@ func (f *finder) choose(list []descriptor) (candidate, error) {
 	return f.best(found)
 }
 
-// named gives the entries that have the name which is wanted: those that have
-// it to the letter, if there are any.
+// named gives the entries of the wanted name. Literal matches come before names
+// that are equal in their long form.
 func (f *finder) named(list []descriptor) (named []descriptor) {
 	exact := false
 	for _, d := range list {
@@ -266,8 +266,7 @@ func (f *finder) best(all []candidate) (candidate, error) {
 	return best[0], best[0].err
 }
 
-// findDigest finds the image whose manifest, index or config has the digest that
-// is wanted.
+// findDigest finds an image by the digest of its manifest, index or config.
 func (f *finder) findDigest(list []descriptor) (candidate, error) {
 	want := f.want.reference[strings.LastIndex(f.want.reference, "@")+1:]
 	if _, err := hexOf(want); err == nil {
@@ -311,7 +310,7 @@ func (f *finder) byDigest(list []descriptor, want string, deep int) (*candidate,
 	return nil, nil
 }
 
-// load reads what there is to know of an image but its layers.
+// load reads the config and lists the layers.
 func (f *finder) load(c candidate) (*image, error) {
 	img := &image{digest: c.manifest.Config.Digest, reference: c.name}
 	var err error

@@ -107,7 +107,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	return o, code, done
 }
 
-// take takes what is no option.
+// take takes the arguments that are no options.
 func (o *options) take(words []string) error {
 	switch len(words) {
 	case 0:
@@ -161,7 +161,7 @@ type ownConfig struct {
 
 const maxConfig = 1 << 20 // as configs takes it
 
-// ownConfig reads the file; options are what makes the outcome another one.
+// ownConfig reads the file. opts describe all that changes the outcome.
 func (o *options) ownConfig() (own ownConfig, opts string, err error) {
 	if o.keepSetuid {
 		opts = "keep-setuid"

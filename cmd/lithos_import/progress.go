@@ -37,8 +37,7 @@ func (p *progress) start(img *image) {
 // say is a line that stays, told everywhere.
 func (p *progress) say(text string) { fmt.Fprintf(p.w, "lithos_import: %s\n", text) }
 
-// begin is the next layer, from 0, and what is done with it; the result is told
-// of bytes.
+// begin starts the line of layer i, from 0. The result counts its bytes.
 func (p *progress) begin(i int, done string) func(int64) {
 	p.read = 0
 	return func(n int64) {

@@ -27,7 +27,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
-// registrySource is an image in a registry, seen as the files of a layout.
+// registrySource shows an image in a registry as the files of a layout.
 type registrySource struct {
 	repository *remote.Repository
 	index      []byte            // index.json, with the one entry that was asked for
@@ -41,9 +41,9 @@ var registryForm = form{
 	func(digits string) string { return "blobs/" + digits },
 }
 
-// remoteName tells the name of an image in a registry from that of a file, and
-// gives its long form. docker:// in front says it, otherwise it is something that
-// begins with a registry and is not there as a file.
+// remoteName recognises the name of an image in a registry and gives its long
+// form. It begins with docker://, or it begins with a registry and no file has
+// that path.
 func remoteName(source string) (string, bool) {
 	if name, ok := strings.CutPrefix(source, "docker://"); ok {
 		return longName(name), true
@@ -55,7 +55,7 @@ func remoteName(source string) (string, bool) {
 	return longName(source), true
 }
 
-// openRegistry finds the manifest that a name stands for.
+// openRegistry resolves the name of an image to its manifest.
 func openRegistry(name string, plainHTTP bool) (*registrySource, error) {
 	ref, err := registry.ParseReference(name)
 	if err != nil {
@@ -106,8 +106,8 @@ func wantsLogin(err error) bool {
 	return errors.Is(err, auth.ErrBasicCredentialNotFound) || ok && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
 }
 
-// newClient has the credentials that docker login keeps. A token server on this
-// machine is only asked for a registry that is here, too.
+// newClient uses the credentials that docker login keeps. It accepts a token
+// server on this machine only for a registry on this machine.
 func newClient(local bool) (*auth.Client, error) {
 	client := &auth.Client{Client: retry.DefaultClient, Cache: auth.NewCache()}
 	client.SetUserAgent("lithos_import/" + version)
@@ -125,7 +125,7 @@ func newClient(local bool) (*auth.Client, error) {
 	return client, nil
 }
 
-// isLoopback tells a registry on this machine, which is asked without TLS.
+// isLoopback recognises a registry on this machine, which is asked without TLS.
 func isLoopback(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -187,8 +187,8 @@ const (
 	maxFailures = 5           // in a row, without a byte
 )
 
-// download fetches a layer into a file, and goes on behind what is in it. The
-// registry is asked again when the connection breaks.
+// download fetches a layer into a file and resumes behind the bytes that are in
+// it, also when the connection breaks.
 func (r *registrySource) download(l layer, to *os.File, progress func(int64)) error {
 	have, err := to.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -218,16 +218,16 @@ func (r *registrySource) download(l layer, to *os.File, progress func(int64)) er
 	return to.Truncate(l.size)
 }
 
-// passing tells an error that another connection may not have: none of the file,
-// none that the registry means.
+// passing tells whether another connection may succeed: not after an error of
+// the file, nor after a refusal by the registry.
 func passing(err error) bool {
 	_, ofFile := errors.AsType[*fs.PathError](err)
 	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
 	return !ofFile && !errors.Is(err, errdef.ErrNotFound) && (!ok || answer.StatusCode >= 500)
 }
 
-// fetchFrom appends to the file what comes in one connection. A registry that
-// can't begin in the middle begins anew: at says where it did.
+// fetchFrom appends the bytes of one connection to the file. A registry without
+// Range requests starts over: at is the offset where it did.
 func (r *registrySource) fetchFrom(l layer, have int64, to *os.File, progress func(int64)) (at, n int64, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

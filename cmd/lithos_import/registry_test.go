@@ -217,8 +217,8 @@ func TestPullGoesOn(t *testing.T) {
 		t.Fatalf("%v, %d parts, waited %d times", err, ranges.Load(), waited)
 	}
 
-	// A registry that breaks off before the first byte is given up, what came of
-	// it before is kept.
+	// The download gives up when the registry breaks off before the first byte.
+	// The bytes that came earlier are kept.
 	images = memoryDir(t)
 	ranges.Store(0)
 	dead := proxied(t, host, func(r *http.Response) error {
@@ -251,7 +251,7 @@ func TestPullGoesOn(t *testing.T) {
 	}
 }
 
-// A registry that does not send what the digests say is not believed.
+// Content with another digest is refused.
 func TestPullVerifies(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	host := startRegistry(t, "")

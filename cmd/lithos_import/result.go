@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// result is what there is to tell, and the document of --json.
+// result is the report, and the document of --json.
 type result struct {
 	Name      string        `json:"image"` // as in a process config
 	ImageDir  string        `json:"image_dir"`
@@ -56,7 +56,7 @@ func (r *result) compare(options string) error {
 	return nil
 }
 
-// finish makes what lithos needs in the image and takes notes.
+// finish makes the files that lithos needs in the image and fills the report.
 func (r *result) finish(w *work, img *image, o *options, own ownConfig) {
 	for i := range r.Layers {
 		r.Layers[i].Kept = i < len(w.State.Applied)-w.totals.layers

@@ -193,7 +193,7 @@ func compression(head []byte) string {
 	return ""
 }
 
-// maxWindow bounds what decompression may take of memory.
+// maxWindow bounds the memory of a decompression.
 const maxWindow = 256 << 20
 
 // decompress looks at how the data begins, whatever somebody says it is.
@@ -228,7 +228,7 @@ func readAll(s source, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, maxJSON))
 }
 
-// printable is visible text of a bounded length.
+// printable is [visible] text of a bounded length.
 func printable(s string) string {
 	const most = 300
 	if s = visible(s); len(s) > most {

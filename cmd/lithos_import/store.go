@@ -15,7 +15,7 @@ import (
 	"lithos/sysx/untar"
 )
 
-// workPrefix begins the names of what is not finished, in the image-dir. Hidden
+// workPrefix begins the names of unfinished images in the image-dir. Hidden
 // directories are no images to lithos_clean.
 const workPrefix = ".lithos_import-"
 
@@ -29,7 +29,7 @@ type work struct {
 	path string
 	lock *os.File
 	root int // descriptor of root
-	// State is what the next run goes on with.
+	// State is kept for the next run.
 	State struct {
 		Digest  string   `json:"digest"`
 		Options string   `json:"options"` // other options that affect the result
@@ -47,8 +47,8 @@ type totals struct {
 	devices                            []string
 }
 
-// openWork makes the directory, or takes what an earlier run left of the same
-// image. It is locked until the program ends.
+// openWork makes the directory, or opens the one that an earlier run left of the
+// same image. It is locked until the program ends.
 // waiting is called once if another program has it; errGone says that it has
 // finished the image meanwhile.
 func openWork(imageDir, digits, options string, fresh bool, waiting func()) (*work, error) {
@@ -131,7 +131,7 @@ func (w *work) save() error {
 	return os.Rename(w.statePath()+".new", w.statePath())
 }
 
-// errAnew: what an interrupted run left can't be gone on with.
+// errAnew: the leftovers of an interrupted run can't be continued.
 var errAnew = errors.New("has to begin anew")
 
 // apply unpacks the layers that are not there yet.
@@ -183,9 +183,9 @@ func (w *work) applyRest(s source, img *image, o untar.Options, show *progress) 
 	return nil
 }
 
-// layer unpacks and verifies one. When it was not what it should be, nothing of
-// the directory may be used again. When it could not be opened, the layers below
-// it are kept for a source that is complete.
+// layer unpacks and verifies one. A wrong digest makes the whole directory
+// unusable. When the layer can't be opened, those below it are kept for a
+// complete source.
 func (w *work) layer(s source, l layer, i int, o untar.Options, show *progress) (untar.Result, error) {
 	if remote, ok := s.(*registrySource); ok {
 		there, err := w.fetch(remote, l, o.MaxBytes, show.begin(i, "fetched"))

@@ -84,7 +84,7 @@ func number(fields []string, i int) uint32 {
 	return uint32(n)
 }
 
-// account finds the line of a name or a number, nil if there is none.
+// account finds the line with a name or a number, nil if there is none.
 func account(root int, file, want string) []string {
 	for fields := range accounts(root, file) {
 		if fields[0] == want || len(fields) > 2 && fields[2] == want {

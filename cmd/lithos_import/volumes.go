@@ -18,7 +18,8 @@ import (
 // with the program's user as the owner.
 const volumesDir = "/volumes"
 
-// writeVolumes: the root is read-only, so what is written needs a place.
+// writeVolumes gives each path that the program writes a volume: the root is
+// read-only.
 func (m *made) writeVolumes(w *yamlWriter, root int, img *image) {
 	seen := map[string]bool{}
 	for v := range img.config.Config.Volumes {
@@ -51,7 +52,7 @@ func (m *made) writeVolumes(w *yamlWriter, root int, img *image) {
 	}
 }
 
-// hidden tells of the image's files that a volume is mounted over.
+// hidden warns of image files below a volume.
 func (m *made) hidden(root int, volume string) {
 	n := filesBelow(root, volume)
 	if n == 0 {
@@ -65,7 +66,7 @@ func (m *made) hidden(root int, volume string) {
 		printable(volume), n, program, printable(volumesDir+volume))
 }
 
-// filesBelow counts what is no directory.
+// filesBelow counts all files but directories.
 func filesBelow(root int, dir string) (n int) {
 	fd, err := inroot.Open(root, dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {

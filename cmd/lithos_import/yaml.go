@@ -8,7 +8,7 @@ import (
 )
 
 // yamlWriter writes a container config. It is written by hand and not by a
-// library, because most of what a reader needs are its comments.
+// library, because a reader needs its comments most.
 type yamlWriter struct{ strings.Builder }
 
 func (w *yamlWriter) line(s string) { w.WriteString(s + "\n") }

@@ -2,7 +2,7 @@
 // layer of a container image over the layers before it.
 //
 // Scope: entries to files. Out of scope: where the archive comes
-// from, compression, digests, and what an image is.
+// from, compression, digests, and the notion of an image.
 //
 // # What an archive can't do
 //

@@ -56,7 +56,7 @@ func imply(dir int, name string) error {
 	return unix.Fchmod(fd, implied)
 }
 
-// vacate removes what has the name.
+// vacate removes the file of that name.
 func (u *unpacker) vacate(dir int, name string) error {
 	err := inroot.RemoveAt(dir, path.Base(name))
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options bound what an archive may do.
+// Options bound an archive.
 type Options struct {
 	MaxBytes   int64 // of all files of this archive together
 	MaxEntries int
 	Privileged bool // keep set-user-id, set-group-id and file capabilities
 }
 
-// Result is what was done, and what was left out.
+// Result counts what was unpacked and what was left out.
 type Result struct {
 	Entries    int
 	Bytes      int64 // of all files, holes included
@@ -169,7 +169,7 @@ func clean(name string) (string, error) {
 	return name, nil
 }
 
-// put makes what the header says at that name.
+// put makes the file of a header at that name.
 func (u *unpacker) put(name string, h *tar.Header, body io.Reader) error {
 	if name == "." {
 		if h.Typeflag != tar.TypeDir {

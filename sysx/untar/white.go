@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// white removes what a whiteout says; dir is where it stands.
+// white applies a whiteout that stands in dir.
 func (u *unpacker) white(dir, base string) error {
 	name := base[len(whiteout):]
 	switch {
