@@ -45,7 +45,7 @@ func checkBinaries() configs.Problems {
 	return problems
 }
 
-// checkDirectories looks for what the daemon would not start without: the
+// checkDirectories checks the directories that the daemon needs to start: the
 // devfs-dir (B6), and the parents of the directories that it makes (B17).
 func checkDirectories(m *configs.Master) configs.Problems {
 	var problems configs.Problems
@@ -197,7 +197,7 @@ func made(m *configs.Master, dir string) bool {
 	return err == nil && info.IsDir()
 }
 
-// nameResult is what was found about the host's name.
+// nameResult is the result about the host's name.
 type nameResult struct {
 	told     []string
 	problems configs.Problems

@@ -64,11 +64,11 @@ func run(args []string, stdout, stderr *os.File) int {
 	return exitOK
 }
 
-// result is what was found.
+// result is the result of all checks.
 type result struct {
 	problems configs.Problems
 	plan     *configs.Plan // nil with --check-container, or if there is none
-	summary  string        // of what has no problem
+	summary  string        // of objects without a problem
 	host     []string      // lines of -v about the host
 }
 
@@ -144,7 +144,7 @@ func (r *result) print(o *options, stdout, stderr *os.File) error {
 	return nil
 }
 
-// tellAll is what -v adds: what was looked at.
+// tellAll lists the checked objects, for -v.
 func (r *result) tellAll(out io.Writer) error {
 	for _, line := range r.host {
 		fmt.Fprintln(out, line)

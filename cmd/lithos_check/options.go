@@ -96,7 +96,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	return o, code, done
 }
 
-// take takes what is no option, and looks at all together.
+// take takes the arguments, and checks the combination.
 func (o *options) take(words []string) error {
 	switch {
 	case o.timeline != "" && (len(o.containers) > 0 || len(words) > 0):

@@ -38,7 +38,7 @@ func (c *cleaner) after(step string) {
 	}
 }
 
-// run does what was asked for, and gives the exit code.
+// run carries out the action, and returns the exit code.
 func (c *cleaner) run() int {
 	switch c.o.action {
 	case actionUsed:
@@ -51,12 +51,12 @@ func (c *cleaner) run() int {
 	return c.report.finish()
 }
 
-// view is what is known at one moment.
+// view is the state at one moment.
 type view struct {
 	master *configs.Master
 	survey *images.Survey
 	use    *inUse
-	unseen error // why it can't be told what runs
+	unseen error // why running images are unknown
 }
 
 // errConfig: the problems were told already.
@@ -79,7 +79,7 @@ func (c *cleaner) survey() (*view, error) {
 	return v, nil
 }
 
-// first looks for the first time, and tells what it finds wrong.
+// first makes the first view, and reports its problems.
 func (c *cleaner) first() *view {
 	if c.o.min > 0 && c.o.days == nil {
 		c.report.note("--versions-min does nothing without --history-days: all versions up to --versions-max are kept")
@@ -124,7 +124,7 @@ func (v *view) blind() error {
 	return v.unseen
 }
 
-// clean says whether it is known what is unused in d, and wanted to be removed.
+// clean tells whether the unused images of d are certain, and are to be removed.
 func (v *view) clean(d *images.Dir) bool {
 	return d.AutoClean && len(d.Problems) == 0 && len(v.survey.Problems) == 0
 }
@@ -140,7 +140,7 @@ func (v *view) sameDir(d *images.Dir) *images.Dir {
 	return nil
 }
 
-// showUsed lists what is used, also what does not exist any more.
+// showUsed lists used images, also missing ones.
 func (c *cleaner) showUsed() {
 	v := c.first()
 	if v == nil {
@@ -216,7 +216,7 @@ func (c *cleaner) dirFailure(d *images.Dir, err error) {
 	c.report.failure(err)
 }
 
-// why says what a candidate in d is used by.
+// why lists the users of a candidate in d.
 func (v *view) why(d *images.Dir, k *candidate) []string {
 	if k.left {
 		if name, used := v.owner(d, k.entry.Name); used {

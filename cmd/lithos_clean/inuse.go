@@ -27,7 +27,7 @@ type inUse struct {
 	// images protect themselves, what lies in them (image-dir-levels may
 	// have been less) and what they lie in.
 	images map[string][]string
-	// holds protect themselves and what they lie in.
+	// holds protect themselves and their parents.
 	holds map[string][]string
 	// ids protect the directories that are these, by whatever name.
 	ids map[shelf.ID][]string
@@ -77,7 +77,7 @@ func (u *inUse) find(path string) images.Place {
 	return place
 }
 
-// why says what a directory is used by; nil is by nothing.
+// why lists the users of a directory; nil is none.
 func (u *inUse) why(path string, id shelf.ID) []string {
 	var why []string
 	collect := func(more []string) {

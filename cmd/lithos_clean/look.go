@@ -50,7 +50,7 @@ type silentError struct {
 
 func silent(path string, limit time.Duration) error { return &silentError{path, limit} }
 
-// Error says what is the matter, and what may be done.
+// Error explains the problem, and the remedy.
 func (e *silentError) Error() string {
 	return fmt.Sprintf("the file system of %q does not answer (not within %s); is its server gone?", e.path, e.limit)
 }

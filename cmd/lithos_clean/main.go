@@ -14,7 +14,7 @@ var version = "dev"
 // Exit codes (requirement S8).
 const (
 	exitOK     = 0
-	exitConfig = 1 // the configs don't say what is used
+	exitConfig = 1 // the used images are uncertain
 	exitScan   = 2 // something could not be read or removed; also: wrong use
 )
 

@@ -10,7 +10,7 @@ import (
 	"lithos/configs/images"
 )
 
-// action is what to do with what was found.
+// action is the action on the images.
 type action string
 
 const (

@@ -18,8 +18,8 @@ import (
 // finds it either whole or not at all:
 //
 //	lock the image-dir against another lithos_clean
-//	   │  what an interrupted run set aside and is used: gets its name back
-//	   │  find what is unused and not recent (may take long)
+//	   │  restore used images that an interrupted run set aside
+//	   │  find unused images that are not recent (may take long)
 //	lock the processes-dir: no lithos_switch is between its check and its change
 //	   │  read everything again
 //	set aside: rename to a hidden name beside it; nobody finds it from here on
@@ -187,7 +187,7 @@ func (c *cleaner) used(v *view, k *candidate) []string {
 	return v.why(now, k)
 }
 
-// recheck gives what was set aside and is still unused.
+// recheck returns the images that are set aside and still unused.
 func (c *cleaner) recheck(aside []*candidate) []*candidate {
 	if len(aside) == 0 {
 		return nil
@@ -222,7 +222,7 @@ func (c *cleaner) rename(k *candidate, to string) (shelf.Entry, error) {
 	return e, nil
 }
 
-// remove removes what nobody finds any more.
+// remove removes images that are set aside.
 func (c *cleaner) remove(doomed []*candidate) {
 	for _, k := range doomed {
 		c.report.deleting("", k.path())

@@ -54,7 +54,7 @@ type problemItem struct {
 	Config   bool   `json:"config"`
 }
 
-// report writes what is found and done, and remembers the exit code.
+// report writes findings and results, and keeps the exit code.
 type report struct {
 	o              *options
 	stdout, stderr io.Writer
@@ -161,7 +161,7 @@ func (r *report) keep(path string, s state, why []string) {
 		word = "Would keep"
 	}
 	if r.o.action == actionUnused {
-		// Standard output is the list of what is unused.
+		// Standard output is the list of unused images.
 		r.note("keeping %q: %s", path, reasons(why))
 		return
 	}

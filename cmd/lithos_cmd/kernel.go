@@ -19,7 +19,7 @@ import (
 	"lithos/sysx/proc"
 )
 
-// newKernel is the real one, with what a command needs of it.
+// newKernel is the real one, as far as a command needs it.
 func newKernel(knot string, m *configs.Master, log zerolog.Logger) (*actors.Kernel, error) {
 	config := spawn.Config{Knot: knot}
 	if m.CgroupName != "" {

@@ -162,7 +162,7 @@ func letGo() {
 	}
 }
 
-// environment is what a command needs of that which instances share.
+// environment is the part of the shared services that a command needs.
 func environment(knot string, m *configs.Master, sb *configs.Sandbox, kernel *actors.Kernel, log zerolog.Logger) *process.Env {
 	return &process.Env{Kernel: kernel, Log: log, Paths: process.Paths{
 		Knot:       knot,

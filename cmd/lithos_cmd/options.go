@@ -70,7 +70,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	return o, code, done
 }
 
-// take takes what is no option.
+// take takes the arguments.
 func (o *options) take(words []string) error {
 	if o.logLevel != "" {
 		if _, err := logs.ParseLevel(o.logLevel); err != nil {

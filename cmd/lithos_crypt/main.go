@@ -19,7 +19,7 @@ const (
 	exitUsage  = 2
 )
 
-// command is one of what this program does.
+// command is one subcommand.
 type command struct {
 	help    string
 	options []string // the names of its options

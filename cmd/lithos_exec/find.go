@@ -22,7 +22,7 @@ import (
 // patience is how long the daemon may take to say why something does not run.
 const patience = 3 * time.Second
 
-// containerName is what may follow the directory of records.
+// containerName is the form of a path below the directory of records.
 var containerName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*/[0-9A-Za-z_.-]+$`)
 
 // find gives the container that a name means. The error says which there are.
@@ -109,7 +109,7 @@ func suggest(name string, names []string) string {
 	return document.Suggest(name, slices.Compact(candidates))
 }
 
-// ask asks the daemon for what is configured; nothing if none answers.
+// ask asks the daemon for the configured instances; none if it does not answer.
 func ask(m *configs.Master) []api.Instance {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -139,7 +139,7 @@ func start(o *options, c *enter.Container) (int, error) {
 	}
 }
 
-// startPatience is what a start gets when a signal asks to end.
+// startPatience is the time of a start after a signal to end.
 const startPatience = 5 * time.Second
 
 // begin starts it. A container may stop a process that is about to enter it: a

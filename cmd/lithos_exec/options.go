@@ -23,7 +23,7 @@ type options struct {
 
 type identity struct{ uid, gid uint32 }
 
-// shell is what runs if no program is named.
+// shell is the default program.
 const shell = "/bin/sh"
 
 const help = `Usage: lithos_exec [OPTIONS] NAME [--] [PROGRAM [ARGUMENTS...]]
@@ -86,7 +86,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	return o, code, done
 }
 
-// take reads what is no option.
+// take takes the arguments.
 func (o *options) take(words []string) error {
 	if len(words) == 0 || words[0] == "" {
 		return errors.New("the name of a container is needed, such as web/app.0; lithos_ps lists them")

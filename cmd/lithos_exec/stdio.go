@@ -16,7 +16,7 @@ import (
 type stdio struct {
 	terminal *terminal.Terminal // nil = none
 	inside   [3]*os.File        // for the program
-	own      []*os.File         // of those, what is closed here when it runs
+	own      []*os.File         // of those, the ones closed here when it runs
 	in       *os.File           // the destination of standard input, nil = none
 	outs     []*output
 }
@@ -111,7 +111,7 @@ func (s *stdio) start() {
 	}
 }
 
-// letGo leaves to the program alone what it was given as it is.
+// letGo leaves the inherited descriptors to the program: here they become /dev/null.
 func letGo(given [3]*os.File) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -125,7 +125,7 @@ func letGo(given [3]*os.File) {
 	}
 }
 
-// finish passes on what the program has written, to the end.
+// finish copies the output of the program to the end.
 func (s *stdio) finish() {
 	for _, o := range s.outs {
 		_ = o.from.SetReadDeadline(time.Now())

@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr *os.File) int {
 	return exitOK
 }
 
-// show writes what was asked for.
+// show writes the output.
 func show(o *options, master *configs.Master, stdout *os.File) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -37,7 +37,7 @@ type monitor struct {
 	err           error
 }
 
-// orders are the keys and what they sort by; the largest first, but for names.
+// orders are the keys and their sort orders; the largest first, but for names.
 var orders = map[byte]func(m *monitor, a, b *row) int{
 	'n': func(_ *monitor, a, b *row) int { return 0 }, // as they are
 	'p': func(_ *monitor, a, b *row) int { return cmp.Compare(b.PID, a.PID) },
@@ -97,7 +97,7 @@ func runMonitor(o *options, master *configs.Master, stdout *os.File) error {
 	}
 }
 
-// readKeys gives what is typed; it is closed when the terminal is gone.
+// readKeys returns the typed keys; it is closed when the terminal is gone.
 func readKeys() <-chan byte {
 	keys := make(chan byte)
 	go func() {

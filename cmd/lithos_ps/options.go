@@ -95,7 +95,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 // instanceName is SANDBOX/PROCESS.INDEX; it becomes part of a path.
 var instanceName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*/[0-9A-Za-z_.-]+\.[0-9]+$`)
 
-// take takes what is no option, and looks at all together.
+// take takes the arguments, and checks the combination.
 func (o *options) take(words []string) error {
 	o.filters = words
 	switch {

@@ -42,7 +42,7 @@ type snapshot struct {
 	Problems  []api.Problem `json:"problems,omitempty"`
 	Objects   []api.Object  `json:"objects,omitempty"`
 	Instances []*row        `json:"instances"`
-	// Trees is what the original writes: what runs, by supervisor.
+	// Trees is the format of the original: running containers, by supervisor.
 	Trees []tree `json:"trees"`
 
 	config    string // the master config
@@ -84,7 +84,7 @@ func fromFiles(m *configs.Master) (*snapshot, error) {
 			rows[name] = r
 		}
 	}
-	// A config that is broken hides what is wanted, not what runs.
+	// A broken config hides wanted instances, not running ones.
 	plan, _ := reader.Load(configs.Options{MasterFile: m.File})
 	for name, in := range wanted(plan) {
 		r := rows[name]

@@ -27,7 +27,7 @@ type verdict struct {
 	Skipped     string                `json:"skipped,omitempty"`
 }
 
-// verify compares what runs with what its config asks for.
+// verify compares running containers with their configs.
 func verify(o *options, master *configs.Master, s *snapshot, stdout *os.File) error {
 	plan, _ := reader.Load(configs.Options{MasterFile: master.File})
 	supervisor := os.Getpid()
@@ -85,7 +85,7 @@ func verdictOf(host *readback.Host, r *row, in *configs.Instance) verdict {
 	return v
 }
 
-// verdicts is the text for people: what is not as it should be, and the sums.
+// verdicts is the text for people: the differences, and the sums.
 func (v *view) verdicts(list []verdict) string {
 	var b strings.Builder
 	good, bad, skipped := 0, 0, 0

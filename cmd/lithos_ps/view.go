@@ -175,7 +175,7 @@ func note(s *snapshot, r *row) string {
 	return clean(strings.Join(parts, "; "))
 }
 
-// checks say what was wrong at the last check.
+// checks describes the last failed probe.
 func checks(r *row) []string {
 	switch {
 	case r.Ready != nil && !r.Ready.Ready && r.Ready.Why != "":
@@ -249,7 +249,7 @@ func (v *view) table(b *strings.Builder, lines []line) {
 	}
 }
 
-// cell is what has a colour: the state.
+// cell is the coloured state.
 func cell(l line) string {
 	if len(l.cells) == 0 {
 		return ""

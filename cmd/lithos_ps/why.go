@@ -93,7 +93,7 @@ func similar(s *snapshot, name string) (names []string) {
 	return names
 }
 
-// asks is what a container is asked to be, in short.
+// asks summarises the config of a container.
 func asks(c *configs.Container) []string {
 	list := []string{
 		"image " + c.Image + ", config " + c.ConfigFile,
@@ -139,7 +139,7 @@ func asks(c *configs.Container) []string {
 	return list
 }
 
-// waits says what has to happen for the next step.
+// waits names the event of the next step.
 func waits(s *snapshot, r *row) string {
 	switch {
 	case r == nil:
@@ -221,7 +221,7 @@ func (v *view) story(name string, t *story) string {
 	return b.String()
 }
 
-// deaths tells them, with what was written last before each.
+// deaths lists them, with the last output before each.
 func (v *view) deaths(b *strings.Builder, t *story) {
 	if len(t.Deaths) == 0 {
 		b.WriteString("deaths    none is known\n")

@@ -57,7 +57,7 @@ func signalDaemon(path string) (int, error) {
 	if err != nil || pid <= 1 {
 		return 0, &notRunning{"there is no pid in " + path}
 	}
-	// Opened first, so that what is looked at is what gets the signal.
+	// Opened first, so that the inspected process gets the signal.
 	process, err := proc.OpenPIDFD(pid)
 	if errors.Is(err, proc.ErrGone) {
 		return 0, &notRunning{fmt.Sprintf("the pid %d of %s does not exist", pid, path)}

@@ -60,7 +60,7 @@ const (
 	statusSwitched  = "switched"
 )
 
-// switcher is one run, and what it found and did.
+// switcher is one run, with its findings and results.
 type switcher struct {
 	*options
 	stdout, stderr *os.File
@@ -193,7 +193,7 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// say tells what is done, with -v and to who looks at it.
+// say prints a step, with -v and on a terminal.
 func (s *switcher) say(format string, args ...any) {
 	if !s.json && (s.verbose || report.For(s.stdout).Width > 0) {
 		fmt.Fprintf(s.stdout, format+"\n", args...)

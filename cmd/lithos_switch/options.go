@@ -89,7 +89,7 @@ func parseOptions(args []string, stdout, stderr io.Writer) (o *options, code int
 	return o, code, done
 }
 
-// take takes what is no option, and looks at all together; the times are in seconds.
+// take takes the arguments, and checks the combination; the times are in seconds.
 func (o *options) take(words []string, timeout, stable float64) error {
 	const day = 24 * 3600
 	switch {

@@ -87,7 +87,7 @@ func printGroup(b *strings.Builder, word string, group []configs.Step) {
 	}
 }
 
-// value is what an option is set to; it may come from an image.
+// value is the value of an option; it may come from an image.
 func value(s string) string {
 	if s == "" {
 		return "(none)"

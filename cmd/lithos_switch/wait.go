@@ -247,7 +247,7 @@ func (w *watch) endLine() {
 	}
 }
 
-// summarise is the end: an error names what is not up, and why.
+// summarise is the end: an error names instances that are not up, and why.
 func (w *watch) summarise(err error) error {
 	w.endLine()
 	var down []string

@@ -186,7 +186,7 @@ func (k *kernel) awaitHelper(ctx context.Context, pidfd *os.File, ended <-chan s
 	}
 }
 
-// verdictOf is what the end of lithos_exec means.
+// verdictOf interprets the exit of lithos_exec.
 func verdictOf(status syscall.WaitStatus, timeout time.Duration, said string) error {
 	if said != "" {
 		said = ": " + said

@@ -64,7 +64,7 @@ type memory struct {
 	left    amounts     // when memory was last given back
 }
 
-// amounts are the bytes allocated since the start, and what the heap takes now.
+// amounts are the bytes allocated since the start, and the present size of the heap.
 type amounts struct {
 	at              time.Time
 	allocated, heap uint64

@@ -21,7 +21,7 @@ const keepAgain = 5 * time.Second
 // containers' environment is in it.
 func keptFile(m *configs.Master) string { return filepath.Join(m.RuntimeDir, "plan.json") }
 
-// keptPlan reads what the daemon before this one kept, nil if there is nothing.
+// keptPlan reads the plan kept by the earlier daemon, nil if there is none.
 func keptPlan(m *configs.Master, log zerolog.Logger) *configs.Plan {
 	plan, err := readKeptPlan(m)
 	if err != nil {

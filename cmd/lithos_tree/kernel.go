@@ -35,7 +35,7 @@ type kernel struct {
 	helpers  *helpers
 	images   *reader.Reader
 	memory   *memory
-	spare    *spare.Files // for what must not be lost for want of one
+	spare    *spare.Files // reserved for exit codes
 	programs programs
 }
 
@@ -73,7 +73,7 @@ func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logge
 }
 
 // close removes the groups that hold the containers', if it made them, and
-// releases what is held back.
+// releases the reserve.
 func (k *kernel) close() {
 	k.spare.Close()
 	if k.cgroups != nil {

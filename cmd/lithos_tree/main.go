@@ -65,7 +65,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// daemon is what this program is for. One that has taken over from another and
+// daemon runs the daemon. One that has taken over from another and
 // can't start hands back to it.
 func (o *options) daemon(knot string, stderr io.Writer, left *handover) (err error) {
 	if left == nil {

@@ -143,7 +143,7 @@ func (o *observers) close() {
 	o.records.Close()
 }
 
-// self is what this process uses, for the metrics.
+// self is the usage of this process, for the metrics.
 func self() metrics.Self {
 	used, err := proc.Self()
 	if err != nil {

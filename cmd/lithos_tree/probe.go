@@ -26,7 +26,7 @@ type program struct {
 	began     time.Time
 }
 
-// maxKnown bounds what is left of containers that are gone.
+// maxKnown bounds the entries of dead containers.
 const maxKnown = 10_000
 
 func (p *programs) get(name string) program {
@@ -44,7 +44,7 @@ func (p *programs) set(name string, found program) {
 	p.known[name] = found
 }
 
-// probe looks at containers for somebody who asks on the control socket.
+// probe inspects containers for a request on the control socket.
 func (k *kernel) probe(of []control.Probed) []control.Probe {
 	found := make([]program, len(of))
 	for i, c := range of {

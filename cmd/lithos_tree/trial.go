@@ -82,7 +82,7 @@ func tail(r io.Reader, most int) (text []byte) {
 	}
 }
 
-// judge makes a sentence of what a new release said.
+// judge turns the output of a new release into a sentence.
 func judge(said string, status syscall.WaitStatus) error {
 	fine := status.Exited() && status.ExitStatus() == 0
 	const most = 2000

@@ -234,7 +234,7 @@ func PutAside(outer string) error {
 	return Remove(outer)
 }
 
-// asideName is what the kernel makes a name of, with the first number that is free.
+// asideName is a pattern: the kernel fills in the first free number.
 const asideName = "liold%d"
 
 // Inside runs do on a thread in the network namespace ns.

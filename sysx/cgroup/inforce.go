@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// InForce is what the kernel holds a process to, as its groups show it. A limit of a
+// InForce has the effective limits of a process, by its groups. A limit of a
 // group above them is not looked at.
 type InForce struct {
 	// Limits has devices by number, "8:0". CPUs is the effective set, not the

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is what this package does to the file system, so that a test can
+// kernel has this package's calls of the file system, so that a test can
 // pretend another host.
 type kernel struct {
 	mkdir func(dir string) error

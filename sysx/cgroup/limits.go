@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// Limits are what a group is held to.
+// Limits are the limits of a group.
 type Limits struct {
 	// Memory with swap, bytes; 0 = no limit. The kernel counts pages.
 	Memory int64
@@ -37,7 +37,7 @@ func (l *Limits) Equal(o *Limits) bool {
 		l.CPUs == o.CPUs && l.PIDs == o.PIDs && slices.Equal(l.IO, o.IO)
 }
 
-// DefaultCPUShares is what the kernel gives a new group of version 1.
+// DefaultCPUShares are the shares of a new group of version 1.
 const DefaultCPUShares = 1024
 
 // SetLimits sets the limits of the group, which must exist, and reads them

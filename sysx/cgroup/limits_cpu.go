@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// period is what a quota is counted over, microseconds: the kernel's default.
+// period is the period of a quota, microseconds: the kernel's default.
 const period = 100_000
 
 // setQuota sets the most of CPU time.

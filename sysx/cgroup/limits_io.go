@@ -123,7 +123,7 @@ func (g Group) setDeviceV2(file, number string, l *DeviceLimit) error {
 	return nil
 }
 
-// deviceLine is what a file with a line a device says of one.
+// deviceLine returns the line of a device in a file with a line for each.
 func deviceLine(text, number string) string {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), number+" "); ok {

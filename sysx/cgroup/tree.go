@@ -36,7 +36,7 @@ type Config struct {
 // Tree is where groups are made. Its methods can be used from any goroutine.
 type Tree struct {
 	k kernel
-	o *opening // for what is opened on demand
+	o *opening // of controllers on demand
 
 	mu          sync.Mutex // of what follows
 	branches    []branch   // replaced as a whole, never changed

@@ -11,7 +11,7 @@ import (
 // Unknown is a number of a [Usage] that this kernel does not tell.
 const Unknown = -1
 
-// Usage is what a group uses, and has used since it was made.
+// Usage is the usage of a group, now and since it was made.
 type Usage struct {
 	Memory      int64 // bytes, with the page cache
 	MemoryPeak  int64 // bytes, the most of Memory; version 2 from Linux 5.19 on
@@ -186,7 +186,7 @@ func positive(text string) int64 {
 	return int64(min(n, math.MaxInt64))
 }
 
-// Spent is what a group has counted since it was made.
+// Spent are the counters of a group since it was made.
 type Spent struct {
 	OOMKills int64 // processes that the kernel killed for want of memory
 	// MemoryPeak is the most memory, bytes, since it was asked for last: on

@@ -24,7 +24,7 @@ func Of(caps ...int) Set {
 // Has tells whether one capability is in the set.
 func (s Set) Has(c int) bool { return s&(1<<c) != 0 }
 
-// Identity is what a program runs as.
+// Identity is the identity of a program.
 type Identity struct {
 	UID, GID uint32
 	// Bounding is the most that the program or anything it executes can ever

@@ -71,7 +71,7 @@ func Make(dir string) error {
 	return errors.Join(all...)
 }
 
-// check compares what is there.
+// check compares an existing entry.
 func (n *node) check(dir int) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(dir, n.name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {

@@ -46,7 +46,7 @@ func retryOpen(open func() (int, error)) (int, error) {
 	}
 }
 
-// Owner is what a new directory gets.
+// Owner is the owner of new directories.
 type Owner struct {
 	UID, GID uint32
 	Mode     uint32 // permission bits, sticky bit included; no umask is applied

@@ -107,7 +107,7 @@ func removeEntry(parent int, name string, step func()) error {
 	return rmdir(parent, name)
 }
 
-// unlink removes what is no directory, or an empty one.
+// unlink removes a file, or an empty directory.
 func unlink(dir int, name string) (done bool, err error) {
 	err = unix.Unlinkat(dir, name, 0)
 	if err == unix.EISDIR || err == unix.EPERM {

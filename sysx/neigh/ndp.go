@@ -53,7 +53,7 @@ func (ndp) question(_ [6]byte, address []byte) []byte {
 	return finish(p)
 }
 
-// announcement is an unsolicited advertisement that overrides what is known.
+// announcement is an unsolicited advertisement that overrides known addresses.
 func (ndp) announcement(mac [6]byte, address []byte) []byte {
 	p := make([]byte, ndpOptions+8)
 	copy(p[ip6Source:], address)

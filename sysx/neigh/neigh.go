@@ -84,7 +84,7 @@ type Message struct {
 	Data []byte
 }
 
-// Question asks who has an address.
+// Question asks for the owner of an address.
 func (l Link) Question(address []byte) Message {
 	p := protocolOf(address)
 	return l.message(p, p.askTo(address), p.question(l.MAC, address))
@@ -135,7 +135,7 @@ func protocolOf(address []byte) protocol {
 
 func swap(n uint16) uint16 { return n<<8 | n>>8 }
 
-// listen waits for somebody who has the address.
+// listen waits for an owner of the address.
 func listen(fd int, until time.Time) error {
 	for {
 		left := time.Until(until)

@@ -40,7 +40,7 @@ type round[K comparable, V any] struct {
 	ok      []bool
 }
 
-// work does what is left. It is for worker number n.
+// work does the remaining items. It is for worker number n.
 func (r *round[K, V]) work(n int) {
 	for {
 		i, goOn := r.take()

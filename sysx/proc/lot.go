@@ -51,7 +51,7 @@ type member struct {
 	pidfd *os.File
 }
 
-// lot is what was found of it.
+// lot has the processes found so far.
 type lot struct {
 	leader int
 	known  map[int]member // by pid

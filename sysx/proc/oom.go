@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelLog is read for what the kernel tells nowhere else.
+// kernelLog is the only source of this information.
 const kernelLog = "/dev/kmsg"
 
 const (

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Used is what a process uses itself.
+// Used is the usage of a process.
 type Used struct {
 	CPU    time.Duration // of all its threads, without children
 	Memory int64         // resident, bytes
 	Files  int           // open descriptors
 }
 
-// Self tells what the calling process uses.
+// Self is the usage of the calling process.
 func Self() (Used, error) {
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {

@@ -18,7 +18,7 @@
 //	marked ─── the mark is there: take BLOCKS out of the file
 //	  │        the mark is not there: they were taken out
 //	  │          note: START is smaller by that, BASE larger
-//	hole ───── make something harmless of what is left before START, fsync
+//	hole ───── overwrite the rest before START with filler, fsync
 //	  │          note: done
 //	whole
 //

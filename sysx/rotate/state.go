@@ -25,7 +25,7 @@ const (
 	hole   phase = "hole"
 )
 
-// state is what has to be known of a file.
+// state is the state of a file.
 type state struct {
 	phase  phase
 	id     string // of the file as long as nobody else empties it; "" = never rotated

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// proceed does what is left to do, by what is on the disk.
+// proceed does the remaining steps, by the state on the disk.
 func (f *File) proceed() error {
 	for {
 		size, err := f.size()
@@ -23,7 +23,7 @@ func (f *File) proceed() error {
 		}
 		switch {
 		case f.emptied(size) || published > size:
-			// The parts belong to what is gone.
+			// The parts belong to the removed content.
 			err = f.note(state{phase: whole, id: random(), base: s.base})
 		case published > s.start:
 			s.phase, s.start = dead, published
@@ -112,7 +112,7 @@ func (f *File) hasMark() (bool, error) {
 	return string(head) == f.state.mark, err
 }
 
-// fromHole makes something harmless of what is left before START.
+// fromHole overwrites the rest before START with filler.
 func (f *File) fromHole() error {
 	s := f.state
 	var err error

@@ -35,7 +35,7 @@ type Rule struct {
 	Else Action
 }
 
-// Filter is what a program is made from.
+// Filter is the source of a program.
 type Filter struct {
 	Arch    uint32 // AUDIT_ARCH_…, or 0 for that of this program
 	BadArch Action

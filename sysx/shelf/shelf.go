@@ -21,7 +21,7 @@ var ErrChanged = errors.New("it is not the same directory any more")
 // ErrLocked is a directory that another process has locked.
 var ErrLocked = errors.New("it is locked by another process")
 
-// ID is what makes a directory the same, whatever its name.
+// ID identifies a directory, under any name.
 type ID struct{ Dev, Ino uint64 }
 
 // Identify gives the ID of what a path leads to, symbolic links followed. The file
@@ -89,7 +89,7 @@ func (d *Dir) Lock() error {
 // List gives the directories that lie exactly levels deep, sorted within each
 // directory. Symbolic links are neither listed nor followed. want chooses by
 // the name of each, and of those on the way to it, for which last is false.
-// With an error, which may be several, there is still what was found.
+// With an error, which may be several, the entries found are returned, too.
 func (d *Dir) List(levels int, want func(base string, last bool) bool) ([]Entry, error) {
 	l := lister{want: want, step: d.step}
 	l.read(d.fd, "", d.path, levels)

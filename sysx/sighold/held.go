@@ -59,7 +59,7 @@ func (h *Held) Await(limit time.Duration) error {
 	return nil
 }
 
-// Files are what has to stay open over an exec, for [GoOn] of the next program.
+// Files have to stay open over an exec, for [GoOn] of the next program.
 // The end of ask ends the hold.
 func (h *Held) Files() (ask, answer *os.File) { return h.ask, h.answer }
 

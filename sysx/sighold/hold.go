@@ -40,7 +40,7 @@ const (
 
 // Hold keeps the signals of the list from a process, as [Start] asked for it:
 // in and out are of the one that started this. It ends this process when the
-// hold is over, and sends what was held. It returns only if it can't begin.
+// hold is over, and sends the held signals. It returns only if it can't begin.
 func Hold(pid int, list []syscall.Signal, limit time.Duration, in io.Reader, out io.Writer) error {
 	runtime.LockOSThread() // the thread is the tracer
 	say := func(what byte) error { _, err := out.Write([]byte{what}); return err }
@@ -205,7 +205,7 @@ func ptrace(request, tid int, addr, data uintptr) (uintptr, error) {
 	return r, nil
 }
 
-// release sends what was held, and ends this process: with it all threads are
+// release sends the held signals, and ends this process: with it all threads are
 // free. A thread that is just being stopped by a signal gets it, as long as
 // nobody has waited for that stop: so it is for the tracer to do, which has let
 // continue all that it has waited for.

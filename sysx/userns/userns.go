@@ -37,7 +37,7 @@ func (n *Namespaces) Close() {
 	}
 }
 
-// Make makes what the options ask for.
+// Make makes the namespaces of the options.
 //
 // Preconditions: CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID, and a /proc of the
 // caller's pid namespace.

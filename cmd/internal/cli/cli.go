@@ -15,7 +15,7 @@ import (
 // DefaultMaster is the master config where none is named.
 const DefaultMaster = "/etc/lithos/master.yaml"
 
-// Program is what the common options say.
+// Program has the texts of the common options.
 type Program struct {
 	Name    string
 	Version string

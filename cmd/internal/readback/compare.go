@@ -169,7 +169,7 @@ func words(line string) (ids []uint32) {
 	return ids
 }
 
-// inside is what the container calls an id of the host.
+// inside maps an id of the host to that of the container.
 func inside(ids []configs.IDMap, host uint32) (id uint32, ok bool) {
 	if len(ids) == 0 {
 		return host, true

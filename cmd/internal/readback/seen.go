@@ -25,7 +25,7 @@ import (
 	"lithos/sysx/proc"
 )
 
-// Seen is what the kernel shows of a program.
+// Seen is the kernel's view of a program.
 type Seen struct {
 	status     map[string]string // the lines of /proc/PID/status
 	files      uint64            // hard limit of open files; ^0 = none

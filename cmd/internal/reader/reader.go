@@ -314,7 +314,7 @@ func (r *Reader) listen(h *helper, from io.ReadCloser) {
 	}
 }
 
-// deliver hands an answer to who waits for it, or notes that an image answers
+// deliver hands an answer to its caller, or notes that an image answers
 // again.
 func (r *Reader) deliver(h *helper, a answer) {
 	r.mu.Lock()

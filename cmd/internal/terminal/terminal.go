@@ -124,7 +124,7 @@ func (t *Terminal) Start(knot int) {
 	}()
 }
 
-// Finish passes on what is still there and gives the caller's terminal back. With
+// Finish copies the remaining output and restores the caller's terminal. With
 // the end of the session's leader the terminal is gone for all others.
 func (t *Terminal) Finish() {
 	if t.started {
@@ -168,7 +168,7 @@ func (t *Terminal) resize() {
 	}
 }
 
-// input passes on what is typed until the terminal is gone.
+// input copies the typed text until the terminal is gone.
 func (t *Terminal) input() {
 	buf := make([]byte, 4096)
 	for {
@@ -176,7 +176,7 @@ func (t *Terminal) input() {
 		if err != nil {
 			return
 		}
-		// The signal about a new size may come later than what was typed after.
+		// The signal about a new size may come later than text typed after it.
 		t.resize()
 		if _, err := t.outside.Write(buf[:n]); err != nil {
 			return
