@@ -98,7 +98,7 @@ func (p *Process) answer(ctx actor.Context, message any) {
 	}
 }
 
-// store takes over what a message brings.
+// store takes over the content of a message.
 func (p *Process) store(ctx actor.Context, message any) {
 	switch m := message.(type) {
 	case *listener.SocketsLeased:
@@ -135,7 +135,7 @@ func (p *Process) run(ctx actor.Context, m *RunInstance) {
 	p.handle(ctx, Event{Kind: Run})
 }
 
-// update takes over what does not matter to the running container.
+// update takes over options that do not affect the running container.
 func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
 	was, paths := p.desired, p.env.Paths
 	p.desired, p.env = m.Instance, m.Env
@@ -154,7 +154,7 @@ func (p *Process) update(ctx actor.Context, m *UpdateInstance) {
 	p.handle(ctx, append(events, p.turn(ctx).now(ServingDue))...)
 }
 
-// handle has events dealt with, and shows what has become of the instance.
+// handle runs events through the table, and updates the board.
 func (p *Process) handle(ctx actor.Context, events ...Event) {
 	p.step(ctx, events...)
 	p.publish()
@@ -189,7 +189,7 @@ var eventOnPanic = map[Effect]Kind{
 	OpenSockets: LeaseRefused, Fork: ForkRefused, Clean: Cleaned, CleanAll: Cleaned, ArmRestart: RestartElapsed, AskBudget: RestartAllowed,
 }
 
-// do runs one effect; err is what its event has brought.
+// do runs one effect; err is the error of its event.
 func (p *Process) do(t turn, effect Effect, err error) {
 	defer actors.Recover(p.env.Log, "process "+p.name, func(fault error) {
 		if kind, ok := eventOnPanic[effect]; ok {

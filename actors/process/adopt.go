@@ -14,7 +14,7 @@ import (
 	"lithos/spawn/records"
 )
 
-// adopt takes over what is known of a container that runs, or of its death.
+// adopt takes over the record of a running container, or of its death.
 func (p *Process) adopt(ctx actor.Context, m *AdoptInstance) {
 	a := m.Adopted
 	p.env, p.desired, p.serving.wanted = m.Env, m.Instance, m.ReportServing

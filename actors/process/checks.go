@@ -23,7 +23,7 @@ const firstReadyCheck = 100 * time.Millisecond
 // that is no answer to wait an interval for.
 const noProgramCheck = 500 * time.Millisecond
 
-// checking is what is known from the checks of the container that runs.
+// checking is the state of the running container's probes.
 type checking struct {
 	since    time.Time // when it was started, adopted, or given other checks
 	ready    time.Time // zero = not yet
@@ -59,7 +59,7 @@ const (
 	isUnhealthy
 )
 
-// judge is what the result of a check means.
+// judge interprets the result of a probe.
 func judge(c checking, err error, options *configs.Container, now time.Time) (checking, verdict) {
 	waiting := options.Ready != nil && c.ready.IsZero()
 	c.why = ""

@@ -46,7 +46,7 @@ func (o *obituary) count(env *Env, name string) {
 	}
 }
 
-// spend is what was spent since it was called last.
+// spend returns the usage since its last call.
 func (o *obituary) spend(env *Env, name string) cgroup.Spent {
 	now, before := env.Kernel.Spent(name), o.spent
 	o.spent = now

@@ -13,9 +13,9 @@
 //   - standby: the next container, built in advance;
 //   - health: ready, healthcheck, watchdog, the limit of the set-up; the judgement
 //     on a result is a value, checking;
-//   - reports: what the program says of itself;
+//   - reports: messages of the program;
 //   - serving: the report to the sandbox that it does;
-//   - ending and obituary: how it is ended, how it died and what is noted of that.
+//   - ending and obituary: how it is ended, how it died, and the notes of that.
 //
 // Choices of ours, where the manual is silent. A container with a changed config
 // starts as soon as the old one is dead, without restart-timeout. PID 1 enforces

@@ -13,7 +13,7 @@ import (
 	"lithos/actors/services/status"
 )
 
-// Env is what the instances of one sandbox share. It is never changed: a
+// Env is shared by the instances of one sandbox. It is never changed: a
 // reload brings a new one.
 type Env struct {
 	Kernel   *actors.Kernel

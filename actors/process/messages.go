@@ -13,7 +13,7 @@ import (
 )
 
 // RunInstance asks that this instance, and nothing else, runs: it is started,
-// or takes the place of what runs.
+// or replaces the running container.
 type RunInstance struct {
 	Instance *configs.Instance
 	Env      *Env
@@ -21,7 +21,7 @@ type RunInstance struct {
 	ReportServing bool
 }
 
-// UpdateInstance brings what does not matter to the running container: the
+// UpdateInstance brings options that do not affect the running container: the
 // Fingerprint is the same. It is used at the next start.
 type UpdateInstance struct {
 	Instance *configs.Instance
@@ -49,7 +49,7 @@ type Adopted struct {
 	Name        string
 	Child       *spawn.Child
 	StartTime   uint64 // of its PID 1
-	Fingerprint string // of what it was made from
+	Fingerprint string // of its config
 	Image       string
 	KillTimeout time.Duration // that its PID 1 works with
 	Created     time.Time     // when its start was begun

@@ -23,7 +23,7 @@ type report struct {
 	trigger         bool      // WATCHDOG=trigger
 }
 
-// words is what is shown of it.
+// words is its text for people.
 func (r report) words() string {
 	if r.stopping && r.status == "" {
 		return "stopping"
@@ -81,7 +81,7 @@ const (
 	ackPatience = 10 * time.Second
 )
 
-// reports are what the program of one container says of itself.
+// reports are the messages of one container's program.
 type reports struct {
 	reading bool // by a goroutine, as long as the file is open
 	last    report
@@ -157,7 +157,7 @@ func (h *reportReader) run() error {
 	}
 }
 
-// takeReport acts on what was read.
+// takeReport acts on messages that were read.
 func (p *Process) takeReport() {
 	r := p.reports.last
 	if r.ready {

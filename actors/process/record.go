@@ -156,7 +156,7 @@ var sent = map[syscall.Signal]bool{
 	syscall.SIGQUIT: true, syscall.SIGUSR1: true, syscall.SIGUSR2: true, syscall.SIGPWR: true,
 }
 
-// newDeath begins a record of the death of what was made from inst.
+// newDeath begins a record of the death of a container of inst.
 func (p *Process) newDeath(inst *configs.Instance) *api.Death {
 	d := &api.Death{
 		Name: p.name, Restart: max(p.restart.starts-1, 0), OutputFile: p.env.StdioLog, OutputShared: p.env.Shared,
@@ -203,7 +203,7 @@ func known(n int64) *int64 {
 	return &n
 }
 
-// memoryInWords says what is worth to know about memory, for the log.
+// memoryInWords summarises the use of memory, for the log.
 func memoryInWords(d *api.Death) string {
 	if d.OOMKills == nil || *d.OOMKills == 0 {
 		return ""

@@ -32,7 +32,7 @@ func (p *Process) judgeSetup(t turn) {
 		notSetUp, setupPatience))
 }
 
-// noteStuck says what a PID 1 waits for that not even SIGKILL ends.
+// noteStuck logs why a PID 1 does not end even by SIGKILL.
 func (p *Process) noteStuck() {
 	p.env.Log.Error().Str("event", "stuck").Str("container", p.name).Int("pid", p.child.PID).
 		Msgf("PID 1 of container %q (pid %d) is still there %s after SIGKILL: the kernel has it wait, most likely for a file system that does not answer (see /proc/%[2]d/stack). It is left alone, and the next start follows when it is gone",

@@ -158,7 +158,7 @@ func (s *standby) used(taken bool) string {
 	return ", without the one that waited: it was of another config, or its PID 1 was dead"
 }
 
-// words is what others see of it.
+// words is its state for readers.
 func (s *standby) words() string {
 	switch {
 	case s.next == nil:

@@ -50,7 +50,7 @@ func (p Place) String() string {
 	return p.Step.String() + goalNames[p.Goal]
 }
 
-// Kind is what has happened.
+// Kind is the kind of an event.
 type Kind uint8
 
 // The kinds of events.
@@ -183,7 +183,7 @@ type Event struct {
 	Err  error
 }
 
-// Rule is what an event does in a step, for one goal or for several.
+// Rule is the reaction to an event in a step, for one goal or for several.
 type Rule struct {
 	From    Step
 	Goals   goals
@@ -206,7 +206,7 @@ const (
 
 //go:generate go test . -run Diagram -update
 
-// Rules are the whole behaviour; what is not in them is ignored.
+// Rules are the whole behaviour; other events are ignored.
 var Rules = []Rule{
 	{Absent, keep, Run, Opening, same, []Effect{OpenSockets}},
 	{Absent, keep, Adopt, Running, same, []Effect{NoteAdopt, StartChecks, ArmStandby}},
@@ -304,7 +304,7 @@ var Rules = []Rule{
 	{Opening, keep, StandbyOutdated, Opening, same, []Effect{DropStandby}},
 }
 
-// cell is what an event does in a place.
+// cell is the reaction to an event in a place.
 type cell struct {
 	to      Place
 	effects []Effect

@@ -9,7 +9,7 @@ import (
 	"lithos/actors"
 )
 
-// turn is what a part of the actor acts through while one message is handled.
+// turn has the means of the actor's parts while one message is handled.
 type turn struct {
 	ctx  actor.Context
 	env  *Env

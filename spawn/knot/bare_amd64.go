@@ -142,7 +142,7 @@ func bareLoad() *listHead {
 //
 //go:nocheckptr
 func bareForget() {
-	const size = 1024 // of bareG; what is needed later is in the first lineSize/2 bytes
+	const size = 1024 // of bareG; its fields in use are in the first lineSize/2 bytes
 	g := uint64(listBase + pageSize - size)
 	for at := g - 8; at < listBase+pageSize; at += 8 {
 		*(*uint64)(bareAt(at)) = 0

@@ -233,7 +233,7 @@ func (x *executor) mapIDs(tree handle, userns int) {
 	x.do(func() error { return mount.MapIDs(tree.fd(), userns) })
 }
 
-// move says in words what the kernel says by EINVAL.
+// move explains an EINVAL of the kernel.
 func (x *executor) move(tree, target handle) {
 	x.do(func() error {
 		err := mount.Move(tree.fd(), target.fd())

@@ -61,7 +61,7 @@ const (
 	progTypeInterp = 3
 )
 
-// interpreter finds what a script or a dynamically linked program needs to run,
+// interpreter finds the interpreter or loader of a script or dynamic program,
 // in its first bytes; "" if it can't be told.
 func interpreter(head []byte) string {
 	if len(head) > 2 && head[0] == '#' && head[1] == '!' {

@@ -8,7 +8,7 @@ import (
 	"lithos/spawn/wire"
 )
 
-// localhostLine is what the option localhost adds, requirement I6.
+// localhostLine is the line of the option localhost, requirement I6.
 const localhostLine = "127.0.0.1 localhost.localdomain localhost\n"
 
 // appendHosts appends the lines that are not copied.
@@ -59,7 +59,7 @@ func publicAddress(name string) string {
 // maxHosts is how much of /etc/hosts is searched, bytes.
 const maxHosts = 256 << 10
 
-// readHead reads the beginning of a file; what can't be read is empty.
+// readHead reads the beginning of a file; an unreadable one is empty.
 func readHead(path string, limit int) []byte {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"lithos/sysx/mount"
 )
 
-// internal is what somebody reads who runs the program by hand.
+// internal is the answer to a user who runs the program by hand.
 const internal = "lithos_knot is internal: lithos_tree and lithos_cmd start it as the first process of a container.\n" +
 	"It can't be run by hand; for a program in a container use lithos_cmd, see lithos_knot --help.\n"
 
@@ -20,7 +20,7 @@ const programUmask = 0o022
 //
 // Preconditions: the descriptors and the signal mask are as package wire says.
 func Main() int {
-	// First of all: what comes before has no handler.
+	// First of all: an earlier signal has no handler.
 	sig := catchSignals()
 	spec, err := readSpec()
 	if err == errNoSpec {
@@ -107,7 +107,7 @@ func fail(err error) int {
 // appendRecord writes one event. There is nobody to tell if it fails.
 func appendRecord(line []byte) { _ = writeAll(wire.FDRecord, line) }
 
-// errNoSpec is that descriptor 3 isn't what a supervisor gives.
+// errNoSpec means that descriptor 3 is not from a supervisor.
 var errNoSpec = wire.Error("there is no spec")
 
 // readSpec reads the sealed memfd: sealed, so that what is read is what was

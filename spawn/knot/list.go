@@ -165,7 +165,7 @@ func array[T any](m *memory, list []T) arg {
 	return m.bytes(unsafe.Slice((*byte)(unsafe.Pointer(&list[0])), uintptr(len(list))*unsafe.Sizeof(list[0])))
 }
 
-// align gives the address of what is put into the memory next.
+// align returns the address of the next object in the memory.
 func (m *memory) align() uint64 {
 	for len(m.data)%8 != 0 {
 		m.data = append(m.data, 0)

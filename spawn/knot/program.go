@@ -75,7 +75,7 @@ func newStart(spec *wire.Spec, log int, spaces spaces, fresh bool) (*start, erro
 	return s, nil
 }
 
-// descriptors is the list of what the program has open.
+// descriptors is the list of the program's descriptors.
 func (s *start) descriptors(spec *wire.Spec, output int) []int {
 	fds := []int{s.stdio[0], s.stdio[1], s.stdio[2]}
 	if s.ownLogs {
@@ -117,7 +117,7 @@ func (k *knot) startProgram() (int, error) {
 	return pid, nil
 }
 
-// explainStart says what is wrong with the program, by looking.
+// explainStart inspects the program to explain the error.
 func (k *knot) explainStart(err error) error {
 	e, ok := err.(*forkexec.Error)
 	if !ok {

@@ -60,7 +60,7 @@ type operations interface {
 	// operations up to until are left out then.
 	may(errnos []unix.Errno) (mark int)
 	until(mark int) // nothing for noMark
-	// closeFrom closes what was opened since the call of opened.
+	// closeFrom closes the descriptors opened since the call of opened.
 	opened() (mark int)
 	closeFrom(mark int)
 
@@ -98,7 +98,7 @@ type recipe struct {
 	spec   *wire.Spec
 	userns int // descriptor of the program's user namespace, -1 = none
 
-	// sentence says what the present step does, for its error.
+	// sentence describes the present step, for its error.
 	sentence [8]string
 
 	root, state         handle // the image, mounted, and the state dir
@@ -109,7 +109,7 @@ type recipe struct {
 const dirFlags = unix.O_PATH | unix.O_DIRECTORY
 
 // container makes the whole of it. It leaves the process in the container's
-// root: what is needed of the host must be open by then.
+// root: files of the host must be open by then.
 func (r *recipe) container() error {
 	r.hardenSelf()
 	if r.spec.StdioLog != "" {
@@ -183,7 +183,7 @@ const devAttr = mount.ReadOnly | mount.NoSuid | mount.NoExec
 // imageAttr are those of the image's.
 func imageAttr(spec *wire.Spec) mount.Attr {
 	if spec.NewPrivileges {
-		return mount.ReadOnly | mount.NoDev // suid files are what there is to gain them by
+		return mount.ReadOnly | mount.NoDev // privileges are gained by suid files
 	}
 	return mount.ReadOnly | mount.NoSuid | mount.NoDev
 }
@@ -209,7 +209,7 @@ func (r *recipe) mountImage() {
 	r.move(r.root, dir)
 }
 
-// inImage says who has to make a directory to mount on.
+// inImage says that a mount point has to be in the image.
 const inImage = "the image must have it"
 
 func (r *recipe) mountDev() {

@@ -37,7 +37,7 @@ func (k *knot) supervise() (code int, err error) {
 // begin starts the program.
 func (k *knot) begin() (*run, error) {
 	r := &run{began: k.now()}
-	// Before it: what the program writes comes after it.
+	// Before it, so that output of the program follows.
 	if !k.announced {
 		k.logLine(startingLine(nil, r.began, k.spec))
 	}
@@ -52,7 +52,7 @@ func (k *knot) begin() (*run, error) {
 	return r, nil
 }
 
-// watch reaps, and forwards what asks to stop, until the program has ended;
+// watch reaps, and forwards requests to stop, until the program has ended;
 // false if it didn't within its kill-timeout.
 func (k *knot) watch(r *run) bool {
 	var timeout <-chan time.Time

@@ -45,7 +45,7 @@ func (r *run) ask(sig, stop syscall.Signal) syscall.Signal {
 	return sig
 }
 
-// exited is what the record says of its end.
+// exited is its end for the record.
 func exited(r *run, at time.Time, uptime time.Duration) wire.ProgramExited {
 	e := wire.ProgramExited{
 		Code:     r.status.ExitStatus(), // -1 if it didn't exit

@@ -40,7 +40,7 @@ func (r *recipe) mountVolumes(trees []handle) {
 	}
 }
 
-// volumeName is what a volume is called in an error.
+// volumeName is the name of a volume in an error.
 func volumeName(v *wire.Volume) string {
 	path := v.Source
 	if v.SubPath != "" {

@@ -17,7 +17,7 @@ import (
 	"unsafe"
 )
 
-// Report is what a program can see of its container.
+// Report is a program's view of its container.
 type Report struct {
 	PID, PPID, SID, PGID int
 	UID, EUID, GID, EGID int
