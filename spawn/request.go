@@ -84,7 +84,17 @@ type Socket struct {
 
 // Listen makes it in a network namespace, nil = the caller's.
 func (s Socket) Listen(network *os.File) (*os.File, error) {
-	return sock.Listen(sock.Options{
+	return sock.Listen(s.options(network))
+}
+
+// Restore brings a socket that Listen made back into that state, see
+// [sock.Restore].
+func (s Socket) Restore(made *os.File, shared bool) (sock.Restored, error) {
+	return sock.Restore(made, s.options(nil), shared)
+}
+
+func (s Socket) options(network *os.File) sock.Options {
+	return sock.Options{
 		Addr:      s.Addr,
 		Backlog:   s.Backlog,
 		ReuseAddr: s.ReuseAddr,
@@ -93,7 +103,7 @@ func (s Socket) Listen(network *os.File) (*os.File, error) {
 		UID:       s.UID,
 		GID:       s.GID,
 		Network:   network,
-	})
+	}
 }
 
 // IDMap is one line of a uid or gid map.
