@@ -15,6 +15,9 @@ type Counters struct {
 	Deaths   atomic.Int64
 	Failures atomic.Int64 // see N9 for what counts
 	Running  atomic.Int64 // gauge
+	// SocketsShutDown counts listening sockets that had been shut down when a
+	// container died.
+	SocketsShutDown atomic.Int64
 	// Causes counts Deaths by their cause, and the starts that failed before
 	// there was a process.
 	Causes [CauseCount]atomic.Int64

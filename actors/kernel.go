@@ -12,6 +12,7 @@ import (
 	"lithos/spawn/readiness"
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
+	"lithos/sysx/sock"
 )
 
 // Kernel is everything that actors need of the world outside: a struct of
@@ -65,6 +66,11 @@ type Kernel struct {
 	// Listen makes a listening socket; Close closes one.
 	Listen func(Socket) (*os.File, error)
 	Close  func(*os.File) error
+	// Accepts tells whether no program has shut a listening socket down. Restore
+	// brings one back into the state in which Listen made it; shared says that
+	// living programs have it, too, see [sock.Restore].
+	Accepts func(*os.File) (bool, error)
+	Restore func(made *os.File, as Socket, shared bool) (sock.Restored, error)
 
 	// Signal sends a signal by pidfd. A process that is dead already is no
 	// error.

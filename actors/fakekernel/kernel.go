@@ -50,6 +50,8 @@ type Behaviour struct {
 	CheckTime time.Duration
 	// SettingUp has it never execute its program.
 	SettingUp bool
+	// ShutsDown has its program call shutdown(2) on its sockets before it ends.
+	ShutsDown bool
 }
 
 // Proc is one process.
@@ -109,6 +111,7 @@ type Kernel struct {
 	byHandle  map[*os.File]*Proc // open pidfds
 	dead      []actors.Exit      // to be reaped
 	sockets   map[*os.File]actors.Socket
+	shutDown  map[actors.Socket]bool
 	starts    map[string]int
 	stateDirs map[string]bool
 	cgroups   map[string]bool
@@ -128,6 +131,7 @@ func New() *Kernel {
 		procs:     make(map[int]*Proc),
 		byHandle:  make(map[*os.File]*Proc),
 		sockets:   make(map[*os.File]actors.Socket),
+		shutDown:  make(map[actors.Socket]bool),
 		starts:    make(map[string]int),
 		stateDirs: make(map[string]bool),
 		cgroups:   make(map[string]bool),
@@ -168,6 +172,8 @@ func (k *Kernel) Actors() *actors.Kernel {
 			return nil, errors.New("fake: there are no pipes")
 		},
 		Listen:      k.listen,
+		Accepts:     k.accepts,
+		Restore:     k.restore,
 		Close:       k.close,
 		Signal:      k.signal,
 		Wait:        k.wait,
@@ -394,6 +400,11 @@ func (k *Kernel) end(p *Proc, status syscall.WaitStatus) {
 	}
 	p.Ended, p.status = time.Now(), status
 	close(p.ended)
+	if p.behave.ShutsDown {
+		for _, s := range p.inherited {
+			k.shutDown[s] = true
+		}
+	}
 	if p.lifetime != nil {
 		p.lifetime.Stop()
 	}

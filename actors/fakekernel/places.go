@@ -12,6 +12,7 @@ import (
 
 	"lithos/actors"
 	"lithos/spawn/records"
+	"lithos/sysx/sock"
 )
 
 func (k *Kernel) remove(name, stateDir, record string, all bool) error {
@@ -76,7 +77,30 @@ func (k *Kernel) listen(s actors.Socket) (*os.File, error) {
 	}
 	file := new(os.File)
 	k.sockets[file] = s
+	delete(k.shutDown, s)
 	return file, nil
+}
+
+func (k *Kernel) accepts(file *os.File) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, ok := k.sockets[file]
+	if !ok {
+		return false, os.ErrClosed
+	}
+	return !k.shutDown[s], nil
+}
+
+func (k *Kernel) restore(file *os.File, _ actors.Socket, _ bool) (sock.Restored, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, ok := k.sockets[file]
+	if !ok {
+		return sock.Restored{}, os.ErrClosed
+	}
+	revived := k.shutDown[s]
+	delete(k.shutDown, s)
+	return sock.Restored{Revived: revived}, nil
 }
 
 func (k *Kernel) close(file *os.File) error {

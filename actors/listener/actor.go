@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -47,6 +48,8 @@ func (l *Listener) Receive(ctx actor.Context) {
 		l.enter(m)
 	case *ShowSockets:
 		l.show(ctx, m)
+	case *InspectSockets:
+		l.inspect(m.Owner)
 	case *ReturnSockets:
 		l.giveBack(m.Owner)
 	case *LeaveListener:
@@ -82,7 +85,7 @@ func (l *Listener) lease(ctx actor.Context, m *LeaseSockets) {
 	defer func() { l.giveBackAll(kept) }()
 	files := make([]*os.File, 0, len(m.Sockets))
 	for _, want := range m.Sockets {
-		s, err := l.open(want)
+		s, err := l.open(want, m.Owner, kept)
 		if err != nil {
 			l.giveBack(m.Owner)
 			ctx.Send(m.ReplyTo, &LeaseFailed{Gen: m.Gen, Err: err})
@@ -117,12 +120,17 @@ func (l *Listener) enter(m *EnterSockets) {
 	}
 }
 
-// open finds the socket or makes it. The options of one that is found are not
-// looked at: they never change while it is bound (G9).
-func (l *Listener) open(want actors.Socket) (*socket, error) {
+// open finds the socket or makes it. One that is found is restored to the options
+// that it was made with: they never change while it is bound (G9). Kept are those
+// that the owner had: its container is dead, so these are no reason to spare anybody.
+func (l *Listener) open(want actors.Socket, owner string, kept []*socket) (*socket, error) {
 	if !want.ReusePort {
 		if s := l.shared[want.Addr]; s != nil {
-			return s, nil
+			others := s.leases
+			if slices.Contains(kept, s) {
+				others--
+			}
+			return s, l.restore(s, owner, others > 0)
 		}
 	}
 	file, err := l.kernel.Listen(want)
@@ -135,6 +143,38 @@ func (l *Listener) open(want actors.Socket) (*socket, error) {
 	}
 	l.log.Info().Msgf("Listening on %s", want.Addr)
 	return s, nil
+}
+
+// inspect restores the sockets of an owner that is dead.
+func (l *Listener) inspect(owner string) {
+	for _, s := range l.leases[owner] {
+		if err := l.restore(s, owner, s.leases > 1); err != nil {
+			l.log.Error().Str("event", "socket").Str("container", owner).Msgf("After the end of %q: %v", owner, err)
+		}
+	}
+}
+
+// restore undoes what programs have done to a socket. Others are living containers
+// that share it; which program shut it down can't be seen, but most likely the one
+// that has ended.
+func (l *Listener) restore(s *socket, owner string, others bool) error {
+	restored, err := l.kernel.Restore(s.file, s.want, others)
+	if err != nil {
+		return err
+	}
+	if len(restored.Changed) > 0 {
+		l.log.Debug().Msgf("Restored %s of the socket of %s: a program had changed that", strings.Join(restored.Changed, ", "), s.want.Addr)
+	}
+	if !restored.Revived {
+		return nil
+	}
+	line := l.log.Info()
+	if others {
+		line = l.log.Warn()
+	}
+	line.Str("event", "socket").Str("container", owner).Stringer("address", s.want.Addr).
+		Msgf("The socket of %s accepts connections again: a program had called shutdown(2) on it, most likely that of %q", s.want.Addr, owner)
+	return nil
 }
 
 func (l *Listener) giveBack(owner string) {

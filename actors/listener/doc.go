@@ -13,5 +13,10 @@
 // options, the old lease is returned first, so that they apply, unless others
 // hold the socket.
 //
+// A program can call shutdown(2) on a socket that it shares with others, as
+// libraries do that end a server properly, and change its options for all of
+// them. So sockets are restored when a container that has them is dead, and
+// before they are handed on (package sock, Restore).
+//
 // Out of scope: the use of a socket, and its descriptor in the program.
 package listener

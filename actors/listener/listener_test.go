@@ -1,12 +1,14 @@
 package listener
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/sysx/sock"
 )
 
 // stage is a listener with the test as its kernel and its customers.
@@ -24,6 +27,9 @@ type stage struct {
 	open     map[*os.File]actors.Socket
 	made     int
 	refuse   func(actors.Socket) error
+	restored []string // address and whether others share it
+	restore  func(actors.Socket) (sock.Restored, error)
+	log      bytes.Buffer
 	answers  []any
 	left     bool
 }
@@ -42,6 +48,16 @@ func newStage() *stage {
 			s.open[file] = want
 			return file, nil
 		},
+		Restore: func(file *os.File, as actors.Socket, shared bool) (sock.Restored, error) {
+			if s.open[file] != as {
+				return sock.Restored{}, errors.New("not that socket")
+			}
+			s.restored = append(s.restored, fmt.Sprintf("%s %t", as.Addr, shared))
+			if s.restore == nil {
+				return sock.Restored{}, nil
+			}
+			return s.restore(as)
+		},
 		Close: func(file *os.File) error {
 			if _, ok := s.open[file]; !ok {
 				return errors.New("closed twice")
@@ -59,7 +75,7 @@ func newStage() *stage {
 	s.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		switch ctx.Message().(type) {
 		case *actor.Started:
-			s.listener = ctx.Spawn(actors.ChildProps("listener", zerolog.Nop(), New(kernel, zerolog.Nop())))
+			s.listener = ctx.Spawn(actors.ChildProps("listener", zerolog.Nop(), New(kernel, zerolog.New(&s.log))))
 		case *ListenerLeft:
 			s.left = true
 		}
@@ -161,6 +177,66 @@ func TestFailedListenLeasesNothing(t *testing.T) {
 		s.tell(&ReturnSockets{Owner: "b"})
 		if len(s.open) != 0 {
 			t.Errorf("%d are open", len(s.open))
+		}
+	})
+}
+
+// Who shares a socket is not to be hurt; a container that is dead is nobody.
+func TestASocketIsRestoredBeforeItIsHandedOnAndWhenOneDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		own := at(82)
+		own.ReusePort = true
+		for _, step := range []struct {
+			do   func()
+			want string
+		}{
+			{func() { s.lease("a", at(80), own) }, ""},
+			{func() { s.tell(&InspectSockets{Owner: "a"}) }, "0.0.0.0:80 false, 0.0.0.0:82 false"},
+			{func() { s.lease("a", at(80), own) }, "0.0.0.0:80 false"},
+			{func() { s.lease("b", at(80)) }, "0.0.0.0:80 true"},
+			{func() { s.tell(&InspectSockets{Owner: "a"}) }, "0.0.0.0:80 true, 0.0.0.0:82 false"},
+			{func() { s.lease("a", at(80)) }, "0.0.0.0:80 true"},
+			{func() { s.tell(&ReturnSockets{Owner: "a"}) }, ""},
+			{func() { s.lease("b", at(80)) }, "0.0.0.0:80 false"},
+			{func() { s.tell(&InspectSockets{Owner: "nobody"}) }, ""},
+		} {
+			s.restored = nil
+			step.do()
+			if got := strings.Join(s.restored, ", "); got != step.want {
+				t.Errorf("restored %q, want %q", got, step.want)
+			}
+		}
+	})
+}
+
+func TestAShutDownSocketIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.lease("web/a.0", at(80))
+		s.lease("web/a.1", at(80))
+		s.restore = func(actors.Socket) (sock.Restored, error) { return sock.Restored{Revived: true}, nil }
+		s.tell(&InspectSockets{Owner: "web/a.1"})
+		if text := s.log.String(); !strings.Contains(text, `"level":"warn","event":"socket","container":"web/a.1","address":"0.0.0.0:80"`) {
+			t.Errorf("the log is %s", text)
+		}
+	})
+}
+
+func TestASocketThatCannotBeRestoredIsNotHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		s.lease("a", at(80))
+		s.restore = func(actors.Socket) (sock.Restored, error) { return sock.Restored{}, errors.New("another listens") }
+		if failed, ok := s.lease("a", at(80)).(*LeaseFailed); !ok || failed.Err.Error() != "another listens" {
+			t.Errorf("got %+v", failed)
+		}
+		if len(s.open) != 0 {
+			t.Errorf("%d are open", len(s.open))
+		}
+		// Nobody has it: it is made anew.
+		if _, ok := s.lease("a", at(80)).(*SocketsLeased); !ok || s.made != 2 {
+			t.Errorf("%d were made", s.made)
 		}
 	})
 }

@@ -42,6 +42,11 @@ type SocketsShown struct {
 	Files []*os.File
 }
 
+// InspectSockets restores the sockets of an owner whose container is dead: its
+// program may have shut them down for all who share them. It comes before the
+// owner's next [LeaseSockets] or [ReturnSockets].
+type InspectSockets struct{ Owner string }
+
 // ReturnSockets returns the leases of an owner, if it has any.
 type ReturnSockets struct{ Owner string }
 

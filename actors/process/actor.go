@@ -203,12 +203,13 @@ func (p *Process) do(t turn, effect Effect, err error) {
 
 // actions are how the effects are done.
 var actions = [effectCount]func(p *Process, t turn, err error){
-	OpenSockets:   func(p *Process, t turn, _ error) { p.openSockets(t) },
-	ReturnSockets: func(p *Process, t turn, _ error) { p.returnSockets(t) },
-	Fork:          func(p *Process, t turn, _ error) { p.fork(t) },
-	CancelFork:    func(p *Process, _ turn, _ error) { p.cancelled.Store(true) },
-	SendTerm:      func(p *Process, _ turn, _ error) { p.sendTerm() },
-	SendKill:      func(p *Process, t turn, _ error) { p.sendKill(t) },
+	OpenSockets:    func(p *Process, t turn, _ error) { p.openSockets(t) },
+	InspectSockets: func(p *Process, t turn, _ error) { p.inspectSockets(t) },
+	ReturnSockets:  func(p *Process, t turn, _ error) { p.returnSockets(t) },
+	Fork:           func(p *Process, t turn, _ error) { p.fork(t) },
+	CancelFork:     func(p *Process, _ turn, _ error) { p.cancelled.Store(true) },
+	SendTerm:       func(p *Process, _ turn, _ error) { p.sendTerm() },
+	SendKill:       func(p *Process, t turn, _ error) { p.sendKill(t) },
 	ArmKill: func(p *Process, t turn, _ error) {
 		p.ending.kill.start(t, p.current.Container.KillTimeout+killGrace, KillElapsed)
 	},
@@ -219,7 +220,7 @@ var actions = [effectCount]func(p *Process, t turn, err error){
 	Clean:            func(p *Process, t turn, _ error) { p.clean(t, false) },
 	CleanAll:         func(p *Process, t turn, _ error) { p.clean(t, true) },
 	NoteStart:        func(p *Process, _ turn, _ error) { p.noteStart() },
-	NoteAdopt:        func(p *Process, _ turn, _ error) { p.noteAdopt() },
+	NoteAdopt:        func(p *Process, t turn, _ error) { p.noteAdopt(t) },
 	NoteDeath:        func(p *Process, t turn, _ error) { p.noteDeath(t) },
 	NoteLeaseFailed:  func(p *Process, t turn, err error) { p.noteFailedStart(t, p.desired, err) },
 	NoteForkFailed:   func(p *Process, t turn, err error) { p.noteForkFailed(t, err) },

@@ -68,7 +68,10 @@ func madeFrom(wanted *configs.Instance, a *Adopted) *configs.Instance {
 }
 
 // noteAdopt logs an adoption; its start was counted by another daemon.
-func (p *Process) noteAdopt() {
+func (p *Process) noteAdopt(t turn) {
+	if p.lease.held && !p.desired.Container.Standby { // which asks in time
+		p.lease.show(t, Sockets(p.desired.Container))
+	}
 	p.counters.Running.Add(1)
 	p.obituary.count(p.env, p.name)
 	if p.child.PIDFD == nil {

@@ -121,6 +121,7 @@ func (p *Process) noteDeath(t turn) {
 	o := &p.obituary
 	o.exit = learnt(o.exit, record, p.current.Container.NormalExitCodes)
 	exit, death := p.examine(child, record)
+	p.noteSockets(death)
 	told, found := o.told, o.found
 	o.told, o.found = nil, false
 	if told != nil {
@@ -135,7 +136,7 @@ func (p *Process) noteDeath(t turn) {
 		p.noteEnd(p.current)
 		return
 	}
-	logDeath(p.env.Log, p.name, exit, found, memoryInWords(death))
+	logDeath(p.env.Log, p.name, exit, found, memoryInWords(death)+socketsInWords(death))
 	kept := p.keep(t, exit, death)
 	if lacksDeathLine(o.exit, record) {
 		p.writeDeathLine(exit)

@@ -12,6 +12,7 @@ type lease struct {
 	files    []*os.File // nil = none, or not known here
 	held     bool       // they were asked for, and not returned
 	deferred bool       // they are returned when a discarded standby is gone
+	shutDown []string   // addresses of those that a program had shut down by the last death
 }
 
 // open asks for other sockets in the place of those that are held.

@@ -109,6 +109,7 @@ type Effect uint8
 // The effects. Some of them cause an event, and say so.
 const (
 	OpenSockets      Effect = iota // → Leased or LeaseRefused
+	InspectSockets                 // of a container that is dead
 	ReturnSockets                  //
 	Fork                           // → Forked or ForkRefused
 	CancelFork                     // if it is not begun yet
@@ -154,7 +155,7 @@ const (
 )
 
 var effectNames = [effectCount]string{
-	"OpenSockets", "ReturnSockets", "Fork", "CancelFork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
+	"OpenSockets", "InspectSockets", "ReturnSockets", "Fork", "CancelFork", "SendTerm", "SendKill", "ArmKill", "CancelKill", "ArmRestart",
 	"CancelRestart", "AskBudget", "Clean", "CleanAll", "NoteStart", "NoteAdopt", "NoteDeath", "NoteLeaseFailed", "NoteForkFailed",
 	"NoteStopped", "NoteStuck", "StartChecks", "StopChecks", "Ask", "Judge", "JudgeReady", "JudgeSetup", "JudgeWatchdog",
 	"TakeReport", "TakeLastReport", "NoteUnhealthy", "ReportServing", "ArmStandby", "RetryStandby", "Survey", "ForkStandby",
@@ -241,7 +242,7 @@ var Rules = []Rule{
 
 	// The state dir goes while the death is being described; the record is
 	// read before a clean-up that removes it.
-	{Running, keep, Exited, Cleaning, same, []Effect{StopChecks, KeepStandby, Clean, NoteDeath}},
+	{Running, keep, Exited, Cleaning, same, []Effect{InspectSockets, StopChecks, KeepStandby, Clean, NoteDeath}},
 	{Running, keep, Run, Ending, ToReplace, []Effect{StopChecks, DropStandby, SendTerm, ArmKill}},
 	{Running, keep, Retire, Ending, ToRetire, []Effect{StopChecks, DropStandby, SendTerm, ArmKill}},
 	{Running, keep, Unhealthy, Ending, same, []Effect{StopChecks, NoteUnhealthy, SendTerm, ArmKill}},
@@ -260,9 +261,9 @@ var Rules = []Rule{
 	// To keep, the restart follows as after a death of its own: restart-timeout
 	// counts. To replace, the sockets stay leased until the successor has leased
 	// its own: on a port that both have, nobody is refused in between (G12).
-	{Ending, keep, Exited, Cleaning, same, []Effect{CancelKill, KeepStandby, Clean, NoteDeath}},
-	{Ending, replace, Exited, Cleaning, same, []Effect{CancelKill, Clean, NoteDeath}},
-	{Ending, retire, Exited, Removing, same, []Effect{CancelKill, ReturnSockets, NoteDeath, CleanAll}},
+	{Ending, keep, Exited, Cleaning, same, []Effect{InspectSockets, CancelKill, KeepStandby, Clean, NoteDeath}},
+	{Ending, replace, Exited, Cleaning, same, []Effect{InspectSockets, CancelKill, Clean, NoteDeath}},
+	{Ending, retire, Exited, Removing, same, []Effect{InspectSockets, CancelKill, ReturnSockets, NoteDeath, CleanAll}},
 	{Ending, anyGoal, KillElapsed, Ending, same, []Effect{SendKill}},
 	{Ending, anyGoal, KillIgnored, Ending, same, []Effect{NoteStuck}},
 	{Ending, anyGoal, Stopped, Ending, same, []Effect{NoteStopped}},

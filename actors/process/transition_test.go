@@ -57,7 +57,7 @@ var grid = map[string]map[Kind]string{
 	"Running": {
 		Run:             "EndingToReplace: StopChecks DropStandby SendTerm ArmKill",
 		Retire:          "EndingToRetire: StopChecks DropStandby SendTerm ArmKill",
-		Exited:          "Cleaning: StopChecks KeepStandby Clean NoteDeath",
+		Exited:          "Cleaning: InspectSockets StopChecks KeepStandby Clean NoteDeath",
 		Stopped:         "Running: NoteStopped",
 		CheckDue:        "Running: Ask",
 		Checked:         "Running: Judge",
@@ -80,7 +80,7 @@ var grid = map[string]map[Kind]string{
 	"Ending": {
 		Run:             "EndingToReplace: DropStandby",
 		Retire:          "EndingToRetire: DropStandby",
-		Exited:          "Cleaning: CancelKill KeepStandby Clean NoteDeath",
+		Exited:          "Cleaning: InspectSockets CancelKill KeepStandby Clean NoteDeath",
 		Stopped:         "Ending: NoteStopped",
 		KillElapsed:     "Ending: SendKill",
 		KillIgnored:     "Ending: NoteStuck",
@@ -93,7 +93,7 @@ var grid = map[string]map[Kind]string{
 	"EndingToReplace": {
 		Retire:      "EndingToRetire: DropStandby",
 		Terminate:   "EndingToReplace: SendTerm",
-		Exited:      "CleaningToReplace: CancelKill Clean NoteDeath",
+		Exited:      "CleaningToReplace: InspectSockets CancelKill Clean NoteDeath",
 		Stopped:     "EndingToReplace: NoteStopped",
 		KillElapsed: "EndingToReplace: SendKill",
 		KillIgnored: "EndingToReplace: NoteStuck",
@@ -101,7 +101,7 @@ var grid = map[string]map[Kind]string{
 	"EndingToRetire": {
 		Run:         "EndingToReplace: DropStandby",
 		Terminate:   "EndingToRetire: SendTerm",
-		Exited:      "Removing: CancelKill ReturnSockets NoteDeath CleanAll",
+		Exited:      "Removing: InspectSockets CancelKill ReturnSockets NoteDeath CleanAll",
 		Stopped:     "EndingToRetire: NoteStopped",
 		KillElapsed: "EndingToRetire: SendKill",
 		KillIgnored: "EndingToRetire: NoteStuck",

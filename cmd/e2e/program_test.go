@@ -45,6 +45,7 @@ var programs = map[string]func(args []string){
 	"shout":    shout,
 	"dies":     dies,
 	"becomes":  becomes,
+	"shuts":    shuts,
 }
 
 // init runs the program before anything of the testing package sees its

@@ -81,6 +81,12 @@ func verdictOf(host *readback.Host, r *row, in *configs.Instance) verdict {
 		return v
 	}
 	v.Differences = host.Compare(in.Container, seen)
+	sockets, err := readback.CompareSockets(r.PID, in.Container)
+	if err != nil {
+		v.Skipped = err.Error()
+		return v
+	}
+	v.Differences = append(v.Differences, sockets...)
 	v.OK = len(v.Differences) == 0
 	return v
 }

@@ -244,6 +244,9 @@ func (v *view) deaths(b *strings.Builder, t *story) {
 		if text := spentBy(&d); text != "" {
 			b.WriteString("    " + text + "\n")
 		}
+		if len(d.SocketsShutDown) > 0 {
+			fmt.Fprintf(b, "    the listening socket of %s was shut down, by it most likely; it has been restored\n", clean(strings.Join(d.SocketsShutDown, " and ")))
+		}
 		if d.Version != nil {
 			fmt.Fprintf(b, "    it was image %s, config %s, version %s\n", clean(d.Version.Image), clean(d.Version.Config), clean(d.Version.Fingerprint))
 		}

@@ -2,11 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -67,39 +64,13 @@ func awaitGoingOn(pid int, startTime uint64, told func(actors.Exit)) {
 // takeSockets looks at every socket of a process for those that listen on the
 // addresses that are wanted: what a container was made from may be different.
 func (k *kernel) takeSockets(pid int, pidfd *os.File, wanted []actors.Socket) []*os.File {
-	files := make([]*os.File, len(wanted))
 	addrs := make([]netip.AddrPort, len(wanted))
 	for i, want := range wanted {
 		addrs[i] = want.Addr
 	}
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		k.log.Error().Msgf("Cannot look for the sockets of pid %d: %v", pid, err)
-	}
-	for _, entry := range entries {
-		link, err := os.Readlink(dir + "/" + entry.Name())
-		if err != nil || !strings.HasPrefix(link, "socket:") {
-			continue
-		}
-		number, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		fd, err := proc.TakeFD(pidfd, number)
-		if err != nil {
-			k.log.Error().Msgf("Cannot look at socket %d of pid %d: %v", number, pid, err)
-			continue
-		}
-		// An error says that it is another kind of socket, or another's.
-		file, which, err := sock.FromFD(fd, addrs...)
-		switch {
-		case err != nil:
-		case files[which] == nil:
-			files[which] = file
-		default:
-			_ = file.Close()
-		}
+	files, errs := sock.TakeFrom(pid, pidfd, addrs...)
+	for _, err := range errs {
+		k.log.Error().Msgf("Cannot look at all sockets of pid %d: %v", pid, err)
 	}
 	return files
 }

@@ -20,6 +20,7 @@ import (
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
+	"lithos/sysx/sock"
 	"lithos/sysx/spare"
 	"lithos/sysx/thread"
 )
@@ -105,6 +106,8 @@ func (k *kernel) functions() *actors.Kernel {
 		AppendLine:  appendLine,
 		NoteEnd:     k.noteEnd,
 		Listen:      listen,
+		Accepts:     sock.Accepts,
+		Restore:     restore,
 		Close:       (*os.File).Close,
 		Signal:      signalProcess,
 		Wait:        k.wait,
@@ -187,6 +190,10 @@ func appendLine(path, line string) error {
 
 func listen(s actors.Socket) (*os.File, error) {
 	return s.Listen(nil)
+}
+
+func restore(made *os.File, as actors.Socket, shared bool) (sock.Restored, error) {
+	return as.Restore(made, shared)
 }
 
 func signalProcess(pidfd *os.File, sig syscall.Signal) error {

@@ -60,7 +60,9 @@ var ports = []Option{
 	{Name: "listen-backlog", Type: number("0 and more", 0, 2147483647), Default: "128", Manual: "5.2", Text: "How many connections wait; the kernel caps it by `net.core.somaxconn`."},
 	{Name: "reuse-addr", Type: boolean, Default: "true", Manual: "5.2", Text: "`SO_REUSEADDR`."},
 	{Name: "reuse-port", Type: boolean, Default: "false", Manual: "5.2", Text: "A socket of its own for each start of the program, by `SO_REUSEPORT`."},
-	{Name: "set-non-block", Type: boolean, Default: "false", Manual: "5.2", Text: "Make the socket non-blocking, for programs that forget it, such as nginx."},
+	{Name: "set-non-block", Type: boolean, Default: "false", Manual: "5.2", Text: "Make the socket non-blocking, for programs that forget it, such as nginx. " +
+		"The flag is the same for all who share the socket, so a program can change it for the others. `true` is restored at each start. `false` is restored only if no other container has the socket: an event loop that set the flag itself would block. " +
+		"So let either all or none of the processes that share a port expect a non-blocking socket; uvicorn, unicorn, pgbouncer and lighttpd do."},
 	{Name: "external", Type: boolean, Default: "false", Manual: "5.2", Text: "Listen in the host's network although the container has its own."},
 }
 

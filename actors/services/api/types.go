@@ -238,6 +238,9 @@ type Death struct {
 
 	Version  *Version `json:"version,omitempty"`
 	Degraded []string `json:"degraded,omitempty"`
+	// SocketsShutDown are the addresses of its listening sockets on which a program
+	// had called shutdown(2) by then, most likely its own.
+	SocketsShutDown []string `json:"sockets_shut_down,omitempty"`
 
 	// Output are the last lines in the log of its sandbox, from its start on.
 	// OutputShared: others write into that log too, so that some may be theirs.

@@ -296,6 +296,7 @@ var offDashboard = []string{
 	"lithos_container_last_exit_signal", "lithos_container_last_exit_time_seconds", "lithos_container_memory_peak_bytes",
 	"lithos_container_oom_kills_total", "lithos_container_outdated", "lithos_container_processes", "lithos_container_start_time_seconds",
 	"lithos_container_starts_total", "lithos_process_deaths_total", "lithos_process_failures_total", "lithos_process_running",
+	"lithos_process_sockets_shut_down_total",
 	"lithos_restart_budget_burst", "lithos_restarts_total", "lithos_sandboxes", "lithos_start_time_seconds", "lithos_unknown_children",
 }
 

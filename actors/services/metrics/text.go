@@ -143,6 +143,8 @@ func (e *Exporter) processText(t *text, view status.View) {
 		{"lithos_process_starts_total", counter, "Starts of containers of the process.", func(c *actors.Counters) int64 { return c.Started.Load() }},
 		{"lithos_process_deaths_total", counter, "Deaths of containers of the process, for any reason.", func(c *actors.Counters) int64 { return c.Deaths.Load() }},
 		{"lithos_process_failures_total", counter, "Deaths that are failures, as the manual defines them.", func(c *actors.Counters) int64 { return c.Failures.Load() }},
+		{"lithos_process_sockets_shut_down_total", counter, "Listening sockets that a program had shut down by the time it ended, since lithos_tree started; they are restored.",
+			func(c *actors.Counters) int64 { return c.SocketsShutDown.Load() }},
 		{"lithos_process_running", gauge, "Containers of the process that run.", func(c *actors.Counters) int64 { return c.Running.Load() }},
 	} {
 		t.family(f.name, f.kind, f.help)

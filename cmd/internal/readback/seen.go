@@ -1,6 +1,6 @@
 // Package readback compares the config of a running container with the kernel's
-// view of it: limits, ids, capabilities, namespaces and mounts. It is a second
-// opinion: the daemon itself reports each limit that it could not set
+// view of it: limits, ids, capabilities, namespaces, mounts and listening
+// sockets. It is a second opinion: the daemon itself reports each limit that it could not set
 // (requirement M3).
 //
 // A restriction that a program put on itself is not a difference: a lower limit
