@@ -16,6 +16,7 @@ var optionInProse = regexp.MustCompile("`([a-z]+(?:-[a-z]+)+)(?:: [^`]*)?`")
 var notOptions = map[string]string{
 	"sysrq-trigger": "a file of /proc",
 	"check-key":     "a command of lithos_crypt",
+	"dumb-init":     "a program of images",
 }
 
 // Each option that a page names exists.
