@@ -21,7 +21,6 @@ import (
 	"lithos/sysx/cgroup"
 	"lithos/sysx/proc"
 	"lithos/sysx/sock"
-	"lithos/sysx/spare"
 	"lithos/sysx/thread"
 )
 
@@ -36,7 +35,7 @@ type kernel struct {
 	helpers  *helpers
 	images   *reader.Reader
 	memory   *memory
-	spare    *spare.Files // reserved for exit codes
+	reserve  *reserve // descriptors reserved for exit codes
 	programs programs
 }
 
@@ -68,7 +67,7 @@ func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logge
 	thread.Keep(spareThreads)
 	return &kernel{
 		master: m, spawner: spawn.NewSpawner(config), cgroups: config.Cgroups, log: log,
-		watcher: sync.OnceValues(proc.NewWatcher), knot: knot, spare: spare.Hold(spareFiles),
+		watcher: sync.OnceValues(proc.NewWatcher), knot: knot, reserve: newReserve(spareFiles),
 		helpers: &images.helpers, images: &images.Reader, memory: newMemory(),
 	}, nil
 }
@@ -76,7 +75,7 @@ func newKernel(knot string, m *configs.Master, images *images, log zerolog.Logge
 // close removes the groups that hold the containers', if it made them, and
 // releases the reserve.
 func (k *kernel) close() {
-	k.spare.Close()
+	k.reserve.close()
 	if k.cgroups != nil {
 		k.cgroups.Close()
 	}
@@ -130,7 +129,7 @@ func (k *kernel) functions() *actors.Kernel {
 // readRecord has the exit code of a program, which is not to be lost because
 // others have all descriptors.
 func (k *kernel) readRecord(path string) (record *records.Record, err error) {
-	err = k.spare.Do(func() error {
+	err = k.reserve.do(func() error {
 		record, err = records.ReadEnd(path)
 		return err
 	})
@@ -160,7 +159,7 @@ func (k *kernel) settingUp(path string) (bool, error) {
 	}
 	for _, pid := range children {
 		// A fork of PID 1 that could not execute the program yet is one still.
-		program, err := proc.Patiently(pid, func() (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)) })
+		program, err := proc.WithDeadline(pid, func() (string, error) { return os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)) })
 		if err != nil || program != own {
 			return false, nil
 		}
@@ -170,12 +169,12 @@ func (k *kernel) settingUp(path string) (bool, error) {
 
 // noteEnd has to be known to the next daemon, likewise.
 func (k *kernel) noteEnd(record string, counts records.Tally) error {
-	return k.spare.Do(func() error { return records.NoteEnd(record, counts) })
+	return k.reserve.do(func() error { return records.NoteEnd(record, counts) })
 }
 
 // remove needs one for each directory inside of another.
 func (k *kernel) remove(name, stateDir, record string, all bool) error {
-	return k.spare.Do(func() error { return k.spawner.Remove(name, stateDir, record, all) })
+	return k.reserve.do(func() error { return k.spawner.Remove(name, stateDir, record, all) })
 }
 
 // appendLine writes at once, so that the line stays whole between others.

@@ -14,10 +14,17 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be lithos_tree.
+// TestMain lets the test binary be lithos_tree, or a process without descriptors.
 func TestMain(m *testing.M) {
-	if os.Getenv("BE_LITHOS_TREE") != "" {
+	switch {
+	case os.Getenv("BE_LITHOS_TREE") != "":
 		main()
+	case os.Getenv("BE_EXHAUSTED") != "":
+		if err := exhausted(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	if os.Geteuid() != 0 {
 		fmt.Println("these tests run lithos_tree: run them as root")
