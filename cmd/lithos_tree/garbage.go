@@ -9,7 +9,6 @@ import (
 
 	"lithos/cmd/internal/reader"
 	"lithos/configs"
-	"lithos/sysx/resident"
 )
 
 // gcPercent keeps the heap small. The daemon makes little garbage and has all
@@ -170,7 +169,7 @@ func giveBack() {
 	debug.FreeOSMemory()
 	collectAsUsual()
 	// It has a little more memory than it needs, if that fails.
-	_ = resident.DropProgram()
+	_ = dropProgram()
 }
 
 // collectAsUsual is how garbage is collected while no configs are read.

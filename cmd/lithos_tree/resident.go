@@ -1,5 +1,4 @@
-// Package resident is about what of this process is in memory.
-package resident
+package main
 
 import (
 	"fmt"
@@ -11,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DropProgram drops the read-only pages of the program's file, code and
+// dropProgram drops the read-only pages of the program's file, code and
 // constants, from this process. Pages in use come back from the page cache, 16 at
 // a time. The start of a program maps nearly all of them that way, which counts
 // as the process's memory although most are not needed again.
-func DropProgram() error {
+func dropProgram() error {
 	text, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return err
 	}
-	for _, r := range readOnly(string(text), address()) {
+	for _, r := range readOnlyExtents(string(text), codeAddress()) {
 		// Nothing is lost: nobody has written there (but a debugger, which
 		// would have to set its breakpoints again).
 		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, r.begin, r.end-r.begin, unix.MADV_DONTNEED); errno != 0 {
@@ -30,17 +29,17 @@ func DropProgram() error {
 	return nil
 }
 
-// address is one in the program's code.
-func address() uintptr {
+// codeAddress is one in the program's code.
+func codeAddress() uintptr {
 	pc, _, _, _ := runtime.Caller(0)
 	return pc
 }
 
 type extent struct{ begin, end uintptr }
 
-// readOnly lists the parts that can't be written to of the file that has a place in the
+// readOnlyExtents lists the parts that can't be written to of the file that has a place in the
 // code, in a text as /proc/PID/maps has it.
-func readOnly(maps string, code uintptr) []extent {
+func readOnlyExtents(maps string, code uintptr) []extent {
 	parts := map[string][]extent{} // by device and inode
 	program := ""
 	for line := range strings.Lines(maps) {

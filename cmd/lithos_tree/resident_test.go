@@ -1,4 +1,4 @@
-package resident
+package main
 
 import (
 	"os"
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestOnlyWhatIsReadOfTheProgram(t *testing.T) {
+func TestDropsOnlyReadOnlyPagesOfTheProgram(t *testing.T) {
 	const maps = `00400000-00a90000 r-xp 00000000 08:01 1234   /usr/bin/program
 00a90000-011a2000 r--p 00690000 08:01 1234   /usr/bin/program
 011a2000-0120f000 rw-p 00da2000 08:01 1234   /usr/bin/program
@@ -25,7 +25,7 @@ func TestOnlyWhatIsReadOfTheProgram(t *testing.T) {
 		0xf000000:      nil,
 		0x3000:         nil,
 	} {
-		if got := readOnly(maps, code); !reflect.DeepEqual(got, want) {
+		if got := readOnlyExtents(maps, code); !reflect.DeepEqual(got, want) {
 			t.Errorf("%#x: %#x, want %#x", code, got, want)
 		}
 	}
@@ -34,7 +34,7 @@ func TestOnlyWhatIsReadOfTheProgram(t *testing.T) {
 // The code around a test is hundreds of pages; a call needs next to none of them.
 func TestTheProgramLeavesMemory(t *testing.T) {
 	before := filePages(t)
-	if err := DropProgram(); err != nil {
+	if err := dropProgram(); err != nil {
 		t.Fatal(err)
 	}
 	if after := filePages(t); after > before*3/4 {
