@@ -16,8 +16,8 @@ import (
 
 	"lithos/actors/root"
 	"lithos/actors/services/status"
+	"lithos/cmd/lithos_tree/sigdefer"
 	"lithos/configs"
-	"lithos/sysx/sighold"
 )
 
 const (
@@ -192,10 +192,10 @@ func (u *upgrader) upgrade() (os.Signal, error) {
 // hold has the signals that come from here on kept for the next one. Where that
 // can't be done, one that comes in the next few milliseconds ends the daemon, and
 // no container.
-func (u *upgrader) hold() (held *sighold.Held) {
+func (u *upgrader) hold() (held *sigdefer.Held) {
 	_, _, err := u.helpers.start(func() (int, error) {
 		var err error
-		if held, err = sighold.Start("/proc/self/exe", []string{"lithos_tree", holdSignals}); err != nil {
+		if held, err = sigdefer.Start("/proc/self/exe", []string{"lithos_tree", holdSignals}); err != nil {
 			return 0, err
 		}
 		return held.PID, nil
@@ -225,7 +225,7 @@ func heldSignals() (list []syscall.Signal) {
 func holdForParent(stdin io.Reader, stdout, stderr io.Writer) int {
 	// A signal to the daemon by its name must not end this process.
 	signal.Ignore(root.Signals...)
-	if err := sighold.Hold(os.Getppid(), heldSignals(), holdPatience, stdin, stdout); err != nil {
+	if err := sigdefer.Hold(os.Getppid(), heldSignals(), holdPatience, stdin, stdout); err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitFatal
 	}
@@ -234,7 +234,7 @@ func holdForParent(stdin io.Reader, stdout, stderr io.Writer) int {
 
 // execute becomes a program that continues with these files. It returns only if
 // that fails.
-func (h *handover) execute(held *sighold.Held, path string, args []string, files map[string]*os.File) error {
+func (h *handover) execute(held *sigdefer.Held, path string, args []string, files map[string]*os.File) error {
 	if held != nil {
 		h.Holder = held.PID
 		files[fileHold], files[fileHoldMask] = held.Files()
@@ -251,7 +251,7 @@ func (h *handover) execute(held *sighold.Held, path string, args []string, files
 
 // become hands over when nothing is under way any more. If that fails, this very
 // program takes over from itself: it has to start over all the same.
-func (u *upgrader) become(held *sighold.Held) {
+func (u *upgrader) become(held *sigdefer.Held) {
 	if err := tellReloading(); err != nil {
 		u.log.Error().Msgf("Cannot tell systemd that another lithos_tree takes over: %v", err)
 	}
@@ -277,9 +277,9 @@ func (h *handover) handBack(reason error) error {
 		return err
 	}
 	next := &handover{Path: h.Path, Generation: h.Generation, Refused: reason.Error(), Readers: h.Readers}
-	var held *sighold.Held
+	var held *sigdefer.Held
 	if ask := h.take(fileHold); ask != nil {
-		held = sighold.GoOn(h.Holder, ask, h.take(fileHoldMask))
+		held = sigdefer.GoOn(h.Holder, ask, h.take(fileHoldMask))
 	}
 	return next.execute(held, descriptorPath(fd), h.Args, make(map[string]*os.File))
 }

@@ -25,7 +25,7 @@ check_inputs() {
 # The packages whose tests run inside, by their folders: all that call the kernel, then the suite.
 list_packages() {
 	local -a patterns
-	read -r -a patterns <<<"${PACKAGES:-./sysx/... ./spawn ./spawn/knot ./cmd/e2e ./cmd/e2e/attack}"
+	read -r -a patterns <<<"${PACKAGES:-./sysx/... ./spawn ./spawn/knot ./cmd/lithos_tree/sigdefer ./cmd/e2e ./cmd/e2e/attack}"
 	go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' "${patterns[@]}" | sed "s,^$repo/,," |
 		grep -vxF "$(elsewhere package)"
 }

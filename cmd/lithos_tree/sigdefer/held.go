@@ -1,4 +1,4 @@
-package sighold
+package sigdefer
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package sighold
+package sigdefer
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ import (
 // that holds its signals meanwhile.
 func TestMain(m *testing.M) {
 	var err error
-	switch os.Getenv("SIGHOLD_TEST") {
+	switch os.Getenv("SIGDEFER_TEST") {
 	case "":
 		os.Exit(m.Run())
 	case "hold":
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func before() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
-	os.Setenv("SIGHOLD_TEST", "hold")
+	os.Setenv("SIGDEFER_TEST", "hold")
 	held, err := Start("/proc/self/exe", os.Args)
 	if err == nil {
 		err = held.Await(time.Minute)
@@ -64,7 +64,7 @@ func before() error {
 	if err != nil {
 		return err
 	}
-	return held.Exec("/proc/self/exe", os.Args, []string{"SIGHOLD_TEST=after", "GORACE=" + os.Getenv("GORACE"), "FD=" + strconv.Itoa(fd)})
+	return held.Exec("/proc/self/exe", os.Args, []string{"SIGDEFER_TEST=after", "GORACE=" + os.Getenv("GORACE"), "FD=" + strconv.Itoa(fd)})
 }
 
 func after() error {
@@ -90,7 +90,7 @@ func after() error {
 func TestHeldSignalReachesTheNextProgram(t *testing.T) {
 	for n := range 60 {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = []string{"SIGHOLD_TEST=before", "GORACE=atexit_sleep_ms=0"} // else each ends a second later
+		cmd.Env = []string{"SIGDEFER_TEST=before", "GORACE=atexit_sleep_ms=0"} // else each ends a second later
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
