@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"lithos/cmd/internal/reader"
+	"lithos/cmd/lithos_clean/imagedir"
 	"lithos/configs"
 	"lithos/configs/images"
-	"lithos/sysx/shelf"
 )
 
 // cleaner is one run.
@@ -179,9 +179,9 @@ func wanted(base string, last bool) bool {
 // candidate is a directory that seems to be unused.
 type candidate struct {
 	dir   *images.Dir
-	shelf *shelf.Dir
-	entry shelf.Entry // under its present name
-	name  string      // below the image-dir; its own, before it was set aside
+	open  *imagedir.Dir
+	entry imagedir.Entry // under its present name
+	name  string         // below the image-dir; its own, before it was set aside
 	// aside says that it was set aside, left that an earlier run did that.
 	aside, left bool
 }
@@ -190,7 +190,7 @@ type candidate struct {
 func (k *candidate) path() string { return filepath.Join(k.dir.Path, k.name) }
 
 // open opens an image-dir; nil if there is nothing to do in it.
-func (c *cleaner) open(v *view, d *images.Dir) *shelf.Dir {
+func (c *cleaner) open(v *view, d *images.Dir) *imagedir.Dir {
 	if !v.clean(d) {
 		return nil
 	}
@@ -198,7 +198,7 @@ func (c *cleaner) open(v *view, d *images.Dir) *shelf.Dir {
 		c.report.note("the image-dir %q does not exist", d.Path)
 		return nil
 	}
-	s, err := inDir(&c.look.dirs, nil, d.Path, func() (*shelf.Dir, error) { return shelf.Open(d.Path) })
+	s, err := inDir(&c.look.dirs, nil, d.Path, func() (*imagedir.Dir, error) { return imagedir.Open(d.Path) })
 	if err != nil {
 		c.dirFailure(d, err)
 		return nil
@@ -230,7 +230,7 @@ func (v *view) why(d *images.Dir, k *candidate) []string {
 		return why
 	}
 	// A newer one that has its name by now is the one that is used.
-	there, err := inDir(&v.use.look.dirs, k.shelf, d.Path, func() (bool, error) { return k.shelf.Exists(k.name) })
+	there, err := inDir(&v.use.look.dirs, k.open, d.Path, func() (bool, error) { return k.open.Exists(k.name) })
 	if err == nil && there {
 		if k.left {
 			k.name = k.entry.Name
@@ -242,15 +242,15 @@ func (v *view) why(d *images.Dir, k *candidate) []string {
 
 // unused finds the directories of an image-dir that nothing uses and that were
 // not changed lately.
-func (c *cleaner) unused(v *view, d *images.Dir, s *shelf.Dir) []*candidate {
-	entries, err := inDir(&c.look.dirs, s, d.Path, func() ([]shelf.Entry, error) { return s.List(d.Levels, wanted) })
+func (c *cleaner) unused(v *view, d *images.Dir, s *imagedir.Dir) []*candidate {
+	entries, err := inDir(&c.look.dirs, s, d.Path, func() ([]imagedir.Entry, error) { return s.List(d.Levels, wanted) })
 	if err != nil {
 		c.dirFailure(d, err)
 	}
 	var list []*candidate
 	for _, e := range entries {
 		left := strings.HasPrefix(filepath.Base(e.Name), prefix)
-		k := &candidate{dir: d, shelf: s, entry: e, name: e.Name, aside: left, left: left}
+		k := &candidate{dir: d, open: s, entry: e, name: e.Name, aside: left, left: left}
 		if why := v.why(d, k); len(why) > 0 {
 			c.report.keep(k.path(), stateUsed, why)
 			continue
@@ -272,8 +272,8 @@ func (c *cleaner) recent(k *candidate) bool {
 	if c.o.keep == 0 || k.left {
 		return false
 	}
-	changed, err := inDir(&c.look.dirs, k.shelf, k.dir.Path, func() (bool, error) {
-		return k.shelf.ChangedSince(k.entry, time.Now().Add(-c.o.keep), depth, k.aside)
+	changed, err := inDir(&c.look.dirs, k.open, k.dir.Path, func() (bool, error) {
+		return k.open.ChangedSince(k.entry, time.Now().Add(-c.o.keep), depth, k.aside)
 	})
 	if err != nil {
 		c.dirFailure(k.dir, err)

@@ -13,12 +13,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/cmd/lithos_clean/imagedir"
 	"lithos/configs"
 	"lithos/configs/images"
 	"lithos/spawn/records"
 	"lithos/sysx/mountinfo"
 	"lithos/sysx/proc"
-	"lithos/sysx/shelf"
 )
 
 // inUse is everything that must not be removed, and why. Paths are without
@@ -30,7 +30,7 @@ type inUse struct {
 	// holds protect themselves and their parents.
 	holds map[string][]string
 	// ids protect the directories that are these, by whatever name.
-	ids map[shelf.ID][]string
+	ids map[imagedir.ID][]string
 
 	imagePaths, holdPaths []string // sorted, set by sort
 	// running are the images among them that containers run from: paths as
@@ -55,7 +55,7 @@ func (u *inUse) addImage(path, why string) {
 	place := u.find(path)
 	add(u.images, place.Real, why)
 	if place.Ino != 0 {
-		add(u.ids, shelf.ID{Dev: place.Dev, Ino: place.Ino}, why)
+		add(u.ids, imagedir.ID{Dev: place.Dev, Ino: place.Ino}, why)
 	}
 }
 
@@ -78,7 +78,7 @@ func (u *inUse) find(path string) images.Place {
 }
 
 // why lists the users of a directory; nil is none.
-func (u *inUse) why(path string, id shelf.ID) []string {
+func (u *inUse) why(path string, id imagedir.ID) []string {
 	var why []string
 	collect := func(more []string) {
 		for _, w := range more {
@@ -137,7 +137,7 @@ func gather(m *configs.Master, s *images.Survey, look *looker) (*inUse, error) {
 	u := &inUse{
 		look: look, dirs: s.Dirs,
 		images: map[string][]string{}, holds: map[string][]string{},
-		ids: map[shelf.ID][]string{}, running: map[string][]string{},
+		ids: map[imagedir.ID][]string{}, running: map[string][]string{},
 	}
 	for _, d := range s.Dirs {
 		for name, by := range d.Used {
@@ -146,7 +146,7 @@ func gather(m *configs.Master, s *images.Survey, look *looker) (*inUse, error) {
 			}
 		}
 		if place := look.find(d.Path); place.Ino != 0 { // told if it is silent
-			add(u.ids, shelf.ID{Dev: place.Dev, Ino: place.Ino}, "image-dir of "+d.Sandboxes[0])
+			add(u.ids, imagedir.ID{Dev: place.Dev, Ino: place.Ino}, "image-dir of "+d.Sandboxes[0])
 		}
 	}
 	for path, what := range s.Paths {
@@ -230,7 +230,7 @@ func (u *inUse) processes(m *configs.Master, s *images.Survey) error {
 	if err != nil {
 		return fmt.Errorf("cannot list processes: %w", err)
 	}
-	ours, err := shelf.Identify("/")
+	ours, err := imagedir.Identify("/")
 	if err != nil {
 		return fmt.Errorf("cannot list processes: %w", err)
 	}

@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"lithos/cmd/lithos_clean/imagedir"
 	"lithos/configs/images"
 	"lithos/sysx/patient"
 	"lithos/sysx/proc"
-	"lithos/sysx/shelf"
 )
 
 // looker looks at what may be on a file system that does not answer: for a limited
@@ -58,7 +58,7 @@ func (e *silentError) Error() string {
 // inDir works in an image-dir, or returns a silentError. An abandoned call may
 // still be carried out as long as this process lives: code that removes or
 // renames compares the directory's identity first.
-func inDir[V any](calls *patient.Calls[string], s *shelf.Dir, dir string, f func() (V, error)) (V, error) {
+func inDir[V any](calls *patient.Calls[string], s *imagedir.Dir, dir string, f func() (V, error)) (V, error) {
 	type result struct {
 		v   V
 		err error
@@ -77,8 +77,8 @@ func inDir[V any](calls *patient.Calls[string], s *shelf.Dir, dir string, f func
 }
 
 // rootOf is the root directory of a process.
-func rootOf(pid int) (shelf.ID, error) {
-	return proc.Patiently(pid, func() (shelf.ID, error) { return shelf.Identify("/proc/" + strconv.Itoa(pid) + "/root") })
+func rootOf(pid int) (imagedir.ID, error) {
+	return proc.Patiently(pid, func() (imagedir.ID, error) { return imagedir.Identify("/proc/" + strconv.Itoa(pid) + "/root") })
 }
 
 // harmless reports whether a process that cannot be inspected has the root

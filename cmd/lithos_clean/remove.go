@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"lithos/cmd/lithos_clean/imagedir"
 	"lithos/configs/images"
 	"lithos/sysx/lockfile"
-	"lithos/sysx/shelf"
 )
 
 // An unused image is removed in these steps. A container that starts meanwhile
@@ -75,7 +75,7 @@ func (c *cleaner) delete() {
 }
 
 func lockText(err error) string {
-	if errors.Is(err, shelf.ErrLocked) {
+	if errors.Is(err, imagedir.ErrLocked) {
 		return "another lithos_clean is at work there"
 	}
 	return fmt.Sprintf("cannot lock it: %v", err)
@@ -116,13 +116,13 @@ func (v *view) owner(d *images.Dir, name string) (string, bool) {
 
 // recover gives images that an interrupted run set aside, and that turn out to
 // be used, their names back.
-func (c *cleaner) recover(v *view, d *images.Dir, s *shelf.Dir) {
-	entries, _ := inDir(&c.look.dirs, s, d.Path, func() ([]shelf.Entry, error) { return s.List(d.Levels, wanted) }) // errors come again with the next list
+func (c *cleaner) recover(v *view, d *images.Dir, s *imagedir.Dir) {
+	entries, _ := inDir(&c.look.dirs, s, d.Path, func() ([]imagedir.Entry, error) { return s.List(d.Levels, wanted) }) // errors come again with the next list
 	for _, e := range entries {
 		if !strings.HasPrefix(filepath.Base(e.Name), prefix) {
 			continue
 		}
-		k := &candidate{dir: d, shelf: s, entry: e, name: e.Name, aside: true, left: true}
+		k := &candidate{dir: d, open: s, entry: e, name: e.Name, aside: true, left: true}
 		if why := v.why(d, k); len(why) > 0 && k.name != e.Name {
 			c.restore(k, why)
 		}
@@ -214,8 +214,8 @@ func (c *cleaner) recheck(aside []*candidate) []*candidate {
 	return doomed
 }
 
-func (c *cleaner) rename(k *candidate, to string) (shelf.Entry, error) {
-	e, err := inDir(&c.look.dirs, k.shelf, k.dir.Path, func() (shelf.Entry, error) { return k.shelf.Rename(k.entry, to) })
+func (c *cleaner) rename(k *candidate, to string) (imagedir.Entry, error) {
+	e, err := inDir(&c.look.dirs, k.open, k.dir.Path, func() (imagedir.Entry, error) { return k.open.Rename(k.entry, to) })
 	if err != nil {
 		return k.entry, err
 	}
@@ -226,7 +226,7 @@ func (c *cleaner) rename(k *candidate, to string) (shelf.Entry, error) {
 func (c *cleaner) remove(doomed []*candidate) {
 	for _, k := range doomed {
 		c.report.deleting("", k.path())
-		_, err := inDir(&c.look.removals, k.shelf, k.dir.Path, func() (struct{}, error) { return struct{}{}, k.shelf.Remove(k.entry) })
+		_, err := inDir(&c.look.removals, k.open, k.dir.Path, func() (struct{}, error) { return struct{}{}, k.open.Remove(k.entry) })
 		if err != nil {
 			c.failed(k, fmt.Errorf("cannot remove the image %q, the rest of it is in %q: %w",
 				k.path(), filepath.Join(k.dir.Path, k.entry.Name), err))

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"lithos/cmd/lithos_clean/imagedir"
 	"lithos/configs/images"
 	"lithos/sysx/lockfile"
-	"lithos/sysx/shelf"
 )
 
 // An image that others begin to use between two steps of a removal is there,
@@ -163,7 +163,7 @@ func TestCleanWaitsForASwitch(t *testing.T) {
 
 func TestTwoAtTheSameTime(t *testing.T) {
 	h := web(t, []string{"v1"}, "v0")
-	s, err := shelf.Open(h.path("images"))
+	s, err := imagedir.Open(h.path("images"))
 	must(t, err)
 	must(t, s.Lock())
 	if r := h.clean("--delete-unused"); r.code != 2 || !strings.Contains(r.stderr, "another lithos_clean is at work there") {

@@ -1,4 +1,4 @@
-package shelf
+package imagedir
 
 import (
 	"errors"
@@ -46,13 +46,13 @@ func look(dir int, name string, flags int) (id ID, mode uint16, err error) {
 
 func idOf(st *unix.Stat_t) ID { return ID{uint64(st.Dev), st.Ino} }
 
-// Entry is one directory on the shelf.
+// Entry is one image.
 type Entry struct {
-	Name string // path below the shelf
+	Name string // path below the directory
 	ID   ID
 }
 
-// Dir is an open shelf.
+// Dir is an open image directory.
 type Dir struct {
 	// Step is called for each entry that is looked at, and while one is removed: so
 	// that it is known whether it continues. Nil is not at all.
@@ -113,7 +113,7 @@ func (l *lister) fail(op, path string, err error) {
 	l.errs = append(l.errs, &fs.PathError{Op: op, Path: path, Err: err})
 }
 
-// read lists one directory; at is its path below the shelf.
+// read lists one directory; at is its path below the directory.
 func (l *lister) read(dir int, at, full string, levels int) {
 	names, err := readNames(dir, full)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be gone by now

@@ -1,4 +1,4 @@
-package shelf
+package imagedir
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 )
 
 // tree makes directories (with a trailing slash), files, and links (FROM>TO)
-// in a new shelf, and opens it.
+// in a new directory, and opens it.
 func tree(t *testing.T, names ...string) (string, *Dir) {
 	t.Helper()
 	dir := t.TempDir()
@@ -106,11 +106,11 @@ func TestListTellsWhatItCannotRead(t *testing.T) {
 	dir, s := tree(t, "a/1/", "b/1/")
 	closed := &Dir{fd: -1, path: dir}
 	if _, err := closed.List(1, everything); !errors.Is(err, unix.EBADF) {
-		t.Errorf("a shelf that can't be read: %v", err)
+		t.Errorf("a directory that can't be read: %v", err)
 	}
 	must(t, os.RemoveAll(dir))
 	if entries, err := s.List(2, everything); err != nil || len(entries) > 0 {
-		t.Errorf("a shelf that was removed: %v, %v", entries, err)
+		t.Errorf("a directory that was removed: %v, %v", entries, err)
 	}
 	if _, err := Open(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("opened a directory that is missing: %v", err)
