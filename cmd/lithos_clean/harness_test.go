@@ -18,8 +18,12 @@ import (
 )
 
 // TestMain lets the test binary be a process of a container: one that has
-// another root directory, or one that is called lithos_knot.
+// another root directory, or one that is called lithos_knot; and a command that
+// does its work in a child.
 func TestMain(m *testing.M) {
+	if os.Getenv("BE_COMMAND") != "" {
+		beCommand()
+	}
 	if root := os.Getenv("BE_CONTAINED"); root != "" {
 		if err := syscall.Chroot(root); err != nil {
 			fmt.Println(err)

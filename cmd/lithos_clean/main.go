@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 
-	"lithos/cmd/internal/apart"
 	"lithos/cmd/internal/reader"
 )
 
@@ -20,7 +19,7 @@ const (
 
 func main() {
 	reader.Main()
-	apart.Run("lithos_clean", func() int { return run(os.Args[1:], os.Stdout, os.Stderr) })
+	runInChild(func() int { return run(os.Args[1:], os.Stdout, os.Stderr) })
 }
 
 // run is the whole program; it returns the exit code.

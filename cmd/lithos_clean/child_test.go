@@ -1,4 +1,4 @@
-package apart
+package main
 
 import (
 	"fmt"
@@ -11,12 +11,9 @@ import (
 	"time"
 )
 
-// TestMain is also a command that works apart: `test COMMAND`.
-func TestMain(m *testing.M) {
-	if os.Getenv("BE_COMMAND") == "" {
-		os.Exit(m.Run())
-	}
-	Run("test", func() int {
+// beCommand is a command that does its work in a child.
+func beCommand() {
+	runInChild(func() int {
 		fmt.Println("argument", os.Args[1])
 		switch os.Args[1] {
 		case "fails":
@@ -40,7 +37,7 @@ func command(argument string) *exec.Cmd {
 	return cmd
 }
 
-func TestTheExitCodeAndTheOutputAreTheChilds(t *testing.T) {
+func TestExitCodeAndOutputAreTheChilds(t *testing.T) {
 	for argument, code := range map[string]int{"works": 0, "fails": 3, "dies": 128 + 15, "panics": 2} {
 		cmd := command(argument)
 		var out, errs strings.Builder
@@ -55,8 +52,8 @@ func TestTheExitCodeAndTheOutputAreTheChilds(t *testing.T) {
 	}
 }
 
-// The child goes with its parent: who reads its output sees the end.
-func TestTheChildEndsWithItsParent(t *testing.T) {
+// A reader of the output sees its end.
+func TestChildEndsWithItsParent(t *testing.T) {
 	cmd := command("waits")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

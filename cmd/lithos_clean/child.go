@@ -1,8 +1,4 @@
-// Package apart runs the work of a command in a child process. A thread that
-// waits for a hanging file system cannot be abandoned, and its process cannot
-// exit. The command would hang, and the shell that waits for it. So the child is
-// left behind instead.
-package apart
+package main
 
 import (
 	"io"
@@ -14,19 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// argument makes a program the child, as its name; nobody else calls it so.
-const argument = " (at work)"
+// childName is the command line of the child; nobody else calls a program so.
+const childName = "lithos_clean (at work)"
 
 // resultFD is where the child writes its exit code.
 const resultFD = 3
 
-// Run is the whole of a main function: it does work in a child, and ends with its
-// exit code. It does so itself if there can be no child.
-func Run(name string, work func() (code int)) {
-	if os.Args[0] == name+argument {
+// runInChild is the whole of the main function: it does the work in a child, and
+// ends with its exit code. It does the work itself if there can be no child.
+//
+// A thread that waits for a file system that does not answer can't be ended, and
+// its process exists until the file system answers. The shell that waits for the
+// command would wait as long: so the child is abandoned instead.
+func runInChild(work func() (code int)) {
+	if os.Args[0] == childName {
 		child(work)
 	}
-	if code, ok := parent(name); ok {
+	if code, ok := startChild(); ok {
 		os.Exit(code)
 	}
 	os.Exit(work())
@@ -42,8 +42,8 @@ func child(work func() int) {
 	os.Exit(code)
 }
 
-// parent starts the child and waits for its exit code; ok is false if there is none.
-func parent(name string) (code int, ok bool) {
+// startChild starts the child and waits for its exit code; ok is false if there is none.
+func startChild() (code int, ok bool) {
 	result, theirs, err := os.Pipe()
 	if err != nil {
 		return 0, false
@@ -52,7 +52,7 @@ func parent(name string) (code int, ok bool) {
 	// The child ends when this thread does.
 	runtime.LockOSThread()
 	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: append([]string{name + argument}, os.Args[1:]...),
+		Path: "/proc/self/exe", Args: append([]string{childName}, os.Args[1:]...),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, ExtraFiles: []*os.File{theirs},
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	}
