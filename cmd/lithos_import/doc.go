@@ -16,7 +16,7 @@
 //	container.go, user.go, init.go, health.go, volumes.go, yaml.go
 //	            the container config
 //
-// Unpacking itself is lithos/sysx/untar.
+// Unpacking itself is lithos/cmd/lithos_import/untar.
 //
 // Choices:
 //   - An image has the name sha256-DIGEST, where DIGEST is that of the image's

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"lithos/sysx/untar"
+	"lithos/cmd/lithos_import/untar"
 )
 
 var version = "dev"

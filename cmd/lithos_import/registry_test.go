@@ -21,7 +21,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"lithos/sysx/untar"
+	"lithos/cmd/lithos_import/untar"
 )
 
 // startRegistry runs Debian's docker-registry and gives its host and port.

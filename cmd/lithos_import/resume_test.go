@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"lithos/cmd/lithos_import/untar"
 	"lithos/sysx/inroot"
-	"lithos/sysx/untar"
 )
 
 // cutSource fails after some bytes of all files, as a full disk or a kill would

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/cmd/lithos_import/untar"
 	"lithos/sysx/inroot"
 	"lithos/sysx/lockfile"
-	"lithos/sysx/untar"
 )
 
 // workPrefix begins the names of unfinished images in the image-dir. Hidden
@@ -170,7 +170,7 @@ func (w *work) applyRest(s source, img *image, o untar.Options, show *progress) 
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
 		if resumed && done.Once > 0 {
-			return errAnew // see sysx/untar
+			return errAnew // see package untar
 		}
 		o.MaxBytes -= done.Bytes
 		o.MaxEntries -= done.Entries
