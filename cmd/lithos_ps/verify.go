@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"lithos/actors/services/api"
-	"lithos/cmd/internal/readback"
 	"lithos/cmd/internal/reader"
+	"lithos/cmd/lithos_ps/readback"
 	"lithos/configs"
 	"lithos/configs/report"
 )
