@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lithos/sysx/mapped"
+	"lithos/sysx/mmap"
 )
 
 // Value is one number of the cantal protocol.
@@ -41,7 +41,7 @@ func (v Value) line() []byte {
 type cantal struct {
 	path   string
 	meta   []byte // content of the meta file
-	values *mapped.File
+	values *mmap.File
 }
 
 // update brings the files up to date.
@@ -68,7 +68,7 @@ func (c *cantal) replace(meta []byte, values []Value) error {
 	if err := removeAll(temporary, c.path+".meta"); err != nil {
 		return err
 	}
-	file, err := mapped.Create(temporary, len(values))
+	file, err := mmap.Create(temporary, len(values))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
-// Package mapped makes files of numbers that others read while they are
+// Package mmap makes files of numbers that others read while they are
 // written: mapped into memory, each number stored in one step.
-package mapped
+package mmap
 
 import (
 	"errors"
