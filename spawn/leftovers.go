@@ -241,7 +241,7 @@ func (f *finder) holder(record string) (pid int, startTime uint64) {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		has, err := proc.Patiently(pid, func() (bool, error) {
+		has, err := proc.WithDeadline(pid, func() (bool, error) {
 			path, err := os.Readlink("/proc/" + e.Name() + "/fd/" + strconv.Itoa(wire.FDRecord))
 			return err == nil && strings.HasSuffix(path, name) && proc.Has(pid, wire.FDRecord, want), err
 		})

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lithos/spawn/records"
+	"lithos/sysx/deadline"
 	"lithos/sysx/inroot"
-	"lithos/sysx/patient"
 )
 
 // Standby is the next container of a name, built beside the one that runs: its
@@ -63,32 +63,36 @@ type stamp struct {
 }
 
 // looks are those at file systems, any of which may not answer.
-var looks = patient.Calls[string]{Limit: 5 * time.Second, Next: 100 * time.Millisecond}
+var looks = deadline.Calls[string]{Limit: 5 * time.Second, Next: 100 * time.Millisecond}
 
 // stampOf makes the stamp of a path; one that is not there is one, too.
-func stampOf(path string, content bool) (stamp, bool) {
-	return patient.Call(&looks, path, func() stamp {
+func stampOf(path string, content bool) (stamp, error) {
+	found, err := deadline.Call(&looks, path, func() (stamp, error) {
 		s := stamp{path: path}
 		var st unix.Stat_t
 		if unix.Stat(path, &st) != nil {
-			return s
+			return s, nil
 		}
 		s.dev, s.ino = st.Dev, st.Ino
 		if content {
 			s.changed = st.Ctim
 		}
-		return s
+		return s, nil
 	})
+	if err != nil {
+		return found, fmt.Errorf("%s does not answer", path)
+	}
+	return found, nil
 }
 
 // Survey notes what a container is made from, before it is. It may take its time,
 // and is for any goroutine.
 func (h *Standby) Survey(spec *Spec) error {
 	var list []stamp
-	note := func(path string, content bool) (ok bool) {
-		s, ok := stampOf(path, content)
+	note := func(path string, content bool) error {
+		s, err := stampOf(path, content)
 		list = append(list, s)
-		return ok
+		return err
 	}
 	mounted := []string{spec.Image, spec.DevfsDir, spec.StdioLog}
 	for i := range spec.Volumes {
@@ -100,13 +104,19 @@ func (h *Standby) Survey(spec *Spec) error {
 		}
 	}
 	for _, path := range mounted {
-		if path != "" && !note(path, false) {
-			return fmt.Errorf("%s does not answer", path)
+		if path == "" {
+			continue
+		}
+		if err := note(path, false); err != nil {
+			return err
 		}
 	}
 	for _, path := range []string{spec.ResolvConf.Source, spec.Hosts.Source} {
-		if path != "" && !note(path, true) {
-			return fmt.Errorf("%s does not answer", path)
+		if path == "" {
+			continue
+		}
+		if err := note(path, true); err != nil {
+			return err
 		}
 	}
 	h.mu.Lock()

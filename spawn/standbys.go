@@ -21,15 +21,14 @@ func (s *Spawner) Inspect(h *Standby) error {
 	stamps := h.stamps
 	h.mu.Unlock()
 	for _, before := range stamps {
-		now, ok := stampOf(before.path, before.changed != unix.Timespec{})
-		if ok && now == before {
-			continue
+		now, err := stampOf(before.path, before.changed != unix.Timespec{})
+		if err == nil && now != before {
+			err = fmt.Errorf("%s is another by now", before.path)
 		}
-		s.Discard(h)
-		if !ok {
-			return fmt.Errorf("%s does not answer", before.path)
+		if err != nil {
+			s.Discard(h)
+			return err
 		}
-		return fmt.Errorf("%s is another by now", before.path)
 	}
 	return nil
 }

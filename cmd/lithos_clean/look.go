@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,31 +10,31 @@ import (
 
 	"lithos/cmd/lithos_clean/imagedir"
 	"lithos/configs/images"
-	"lithos/sysx/patient"
+	"lithos/sysx/deadline"
 	"lithos/sysx/proc"
 )
 
 // looker looks at what may be on a file system that does not answer: for a limited
 // time, and once if it hangs.
 type looker struct {
-	paths    patient.Calls[string]
-	dirs     patient.Calls[string] // image-dirs
-	removals patient.Calls[string] // in them
+	paths    deadline.Calls[string]
+	dirs     deadline.Calls[string] // image-dirs
+	removals deadline.Calls[string] // in them
 }
 
 func newLooker() *looker {
 	return &looker{
-		paths: patient.Calls[string]{Limit: 5 * time.Second, Next: 100 * time.Millisecond},
+		paths: deadline.Calls[string]{Limit: 5 * time.Second, Next: 100 * time.Millisecond},
 		// Each entry that is looked at or removed.
-		dirs:     patient.Calls[string]{Limit: 10 * time.Second},
-		removals: patient.Calls[string]{Limit: 2 * time.Minute}, // a large file takes long
+		dirs:     deadline.Calls[string]{Limit: 10 * time.Second},
+		removals: deadline.Calls[string]{Limit: 2 * time.Minute}, // a large file takes long
 	}
 }
 
 // find is [images.Find].
 func (l *looker) find(path string) images.Place {
-	place, ok := patient.Call(&l.paths, path, func() images.Place { return images.Find(path) })
-	if !ok {
+	place, err := deadline.Call(&l.paths, path, func() (images.Place, error) { return images.Find(path), nil })
+	if err != nil {
 		return images.Place{Real: filepath.Clean(path), Err: silent(path, l.paths.Limit)}
 	}
 	return place
@@ -58,27 +59,22 @@ func (e *silentError) Error() string {
 // inDir works in an image-dir, or returns a silentError. An abandoned call may
 // still be carried out as long as this process lives: code that removes or
 // renames compares the directory's identity first.
-func inDir[V any](calls *patient.Calls[string], s *imagedir.Dir, dir string, f func() (V, error)) (V, error) {
-	type result struct {
-		v   V
-		err error
-	}
-	r, ok := patient.Walk(calls, dir, func(step func()) result {
+func inDir[V any](calls *deadline.Calls[string], s *imagedir.Dir, dir string, f func() (V, error)) (V, error) {
+	v, err := deadline.Walk(calls, dir, func(step func()) (V, error) {
 		if s != nil {
 			s.Step = step
 		}
-		v, err := f()
-		return result{v, err}
+		return f()
 	})
-	if !ok {
-		return r.v, silent(dir, calls.Limit)
+	if errors.Is(err, deadline.ErrExceeded) {
+		err = silent(dir, calls.Limit)
 	}
-	return r.v, r.err
+	return v, err
 }
 
 // rootOf is the root directory of a process.
 func rootOf(pid int) (imagedir.ID, error) {
-	return proc.Patiently(pid, func() (imagedir.ID, error) { return imagedir.Identify("/proc/" + strconv.Itoa(pid) + "/root") })
+	return proc.WithDeadline(pid, func() (imagedir.ID, error) { return imagedir.Identify("/proc/" + strconv.Itoa(pid) + "/root") })
 }
 
 // harmless reports whether a process that cannot be inspected has the root

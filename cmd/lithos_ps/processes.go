@@ -47,7 +47,7 @@ func scan(dir string) processes {
 	}
 	path := func(pid int) string { return dir + "/" + strconv.Itoa(pid) + "/stat" }
 	all := make(processes, len(pids))
-	found, errs := proc.PatientlyEach(pids, func(pid int) (*process, error) {
+	found, errs := proc.EachWithDeadline(pids, func(pid int) (*process, error) {
 		text, err := proc.ReadFile(path(pid))
 		if err != nil {
 			return nil, err

@@ -94,7 +94,7 @@ func look(programs []program) []sight {
 	for i, p := range programs {
 		pids[i] = p.pid
 	}
-	stats, errs := proc.PatientlyEach(pids, proc.ReadStat)
+	stats, errs := proc.EachWithDeadline(pids, proc.ReadStat)
 	seen := make([]sight, len(programs))
 	for i, p := range programs {
 		switch stat := stats[i]; {

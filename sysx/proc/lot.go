@@ -45,7 +45,7 @@ func KillLot(leader, reaper int) {
 }
 
 // member is a process that was stopped. It is kept open: one that can't be looked
-// at any more, see [Patiently], is killed all the same.
+// at any more, see [WithDeadline], is killed all the same.
 type member struct {
 	start uint64
 	pidfd *os.File

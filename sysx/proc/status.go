@@ -10,7 +10,7 @@ import (
 )
 
 // Status is what /proc/PID/status says. The kernel tells it of any process at any
-// time, see [Patiently], but not when the process started.
+// time, see [WithDeadline], but not when the process started.
 type Status struct {
 	Comm    string
 	State   byte // as in proc(5)

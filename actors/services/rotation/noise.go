@@ -88,7 +88,7 @@ type found struct {
 }
 
 func look(pid int, file fs.FileInfo) (found, error) {
-	return proc.Patiently(pid, func() (found, error) {
+	return proc.WithDeadline(pid, func() (found, error) {
 		if !proc.Prints(pid, file) {
 			return found{}, nil
 		}

@@ -57,7 +57,7 @@ func Look(pid int, paths []string) (*Seen, error) {
 		return nil, err
 	}
 	// Its image or a volume may be on a file system that hangs, too.
-	s, err := proc.Patiently(pid, func() (*Seen, error) { return look(pid, paths) })
+	s, err := proc.WithDeadline(pid, func() (*Seen, error) { return look(pid, paths) })
 	if errors.Is(err, proc.ErrSilent) {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
-package patient
+package deadline
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +14,10 @@ func TestCall(t *testing.T) {
 		call := func(about string, answers time.Duration, ok bool, after time.Duration) {
 			t.Helper()
 			began := time.Now()
-			v, got := Call(c, about, func() int { time.Sleep(answers); return 7 })
-			if took := time.Since(began); got != ok || took != after || ok != (v == 7) {
-				t.Errorf("%s: %d, %v after %s; want %v after %s", about, v, got, took, ok, after)
+			v, err := Call(c, about, func() (int, error) { time.Sleep(answers); return 7, nil })
+			got := err == nil
+			if took := time.Since(began); got != ok || !ok && !errors.Is(err, ErrExceeded) || took != after || ok != (v == 7) {
+				t.Errorf("%s: %d, %v after %s; want %v after %s", about, v, err, took, ok, after)
 			}
 		}
 		call("a", 0, true, 0)
@@ -38,15 +40,15 @@ func TestWalk(t *testing.T) {
 		c := &Calls[string]{Limit: time.Second}
 		// walk takes steps of a time each, the last of which is not told.
 		walk := func(steps int, each time.Duration) (ok bool) {
-			_, ok = Walk(c, "a", func(step func()) bool {
+			_, err := Walk(c, "a", func(step func()) (bool, error) {
 				for range steps {
 					time.Sleep(each)
 					step()
 				}
 				time.Sleep(each)
-				return true
+				return true, nil
 			})
-			return ok
+			return err == nil
 		}
 		if !walk(100, 900*time.Millisecond) {
 			t.Error("given up though it went on all the time")
@@ -67,13 +69,17 @@ func TestEach(t *testing.T) {
 		each := func(about []int, without map[int]bool, after time.Duration) {
 			t.Helper()
 			began := time.Now()
-			values, ok := Each(c, about, func(n int) int { time.Sleep(takes[n]); return 10 * n })
+			values, errs := Each(c, about, func(n int) (int, error) { time.Sleep(takes[n]); return 10 * n, nil })
 			if took := time.Since(began); took > after {
 				t.Errorf("after %s, want %s", took, after)
 			}
 			for i, n := range about {
-				if ok[i] == without[n] || ok[i] && values[i] != 10*n || !ok[i] && values[i] != 0 {
-					t.Errorf("about %d: %d, %v", n, values[i], ok[i])
+				want, wantErr := 10*n, error(nil)
+				if without[n] {
+					want, wantErr = 0, ErrExceeded
+				}
+				if values[i] != want || errs[i] != wantErr {
+					t.Errorf("about %d: %d, %v", n, values[i], errs[i])
 				}
 			}
 		}
@@ -89,17 +95,28 @@ func TestEach(t *testing.T) {
 	})
 }
 
+func TestErrorsArePassedOn(t *testing.T) {
+	failed := errors.New("failed")
+	c := &Calls[int]{Limit: time.Minute}
+	if v, err := Call(c, 1, func() (int, error) { return 3, failed }); v != 3 || err != failed {
+		t.Errorf("%d, %v", v, err)
+	}
+	if values, errs := Each(c, []int{1}, func(int) (int, error) { return 3, failed }); values[0] != 3 || errs[0] != failed {
+		t.Errorf("%v, %v", values, errs)
+	}
+}
+
 func TestEachGivesUpTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Calls[int]{Limit: time.Second}
-		values, ok := Each(c, []int{1, 2}, func(n int) int {
+		values, errs := Each(c, []int{1, 2}, func(n int) (int, error) {
 			if n == 2 {
 				time.Sleep(time.Hour)
 			}
-			return n
+			return n, nil
 		})
-		if values[0] != 1 || !ok[0] || values[1] != 0 || ok[1] {
-			t.Errorf("%v, %v", values, ok)
+		if values[0] != 1 || errs[0] != nil || values[1] != 0 || errs[1] != ErrExceeded {
+			t.Errorf("%v, %v", values, errs)
 		}
 		time.Sleep(time.Hour)
 	})

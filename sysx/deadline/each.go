@@ -1,4 +1,4 @@
-package patient
+package deadline
 
 import (
 	"sync"
@@ -6,12 +6,12 @@ import (
 )
 
 // Each is [Call] for many things, one after the other: f is called about each, and
-// ok[i] is false where Call's would be. One goroutine does them all, as long as none
+// errs has its error, or Call's. One goroutine does them all, as long as none
 // hangs; with one for each of thousands, most of the time went into waking threads.
-func Each[K comparable, V any](c *Calls[K], about []K, f func(K) V) (values []V, ok []bool) {
+func Each[K comparable, V any](c *Calls[K], about []K, f func(K) (V, error)) (values []V, errs []error) {
 	r := &round[K, V]{
 		calls: c, about: about, f: f,
-		values: make([]V, len(about)), ok: make([]bool, len(about)), done: make(chan struct{}),
+		values: make([]V, len(about)), errs: make([]error, len(about)), done: make(chan struct{}),
 	}
 	go r.work(0)
 	timer := time.NewTimer(c.limit())
@@ -19,7 +19,7 @@ func Each[K comparable, V any](c *Calls[K], about []K, f func(K) V) (values []V,
 	for last := -1; ; timer.Reset(c.limit()) {
 		select {
 		case <-r.done:
-			return r.values, r.ok
+			return r.values, r.errs
 		case <-timer.C:
 			last = r.look(last)
 		}
@@ -30,14 +30,14 @@ func Each[K comparable, V any](c *Calls[K], about []K, f func(K) V) (values []V,
 type round[K comparable, V any] struct {
 	calls *Calls[K]
 	about []K
-	f     func(K) V
+	f     func(K) (V, error)
 	done  chan struct{} // closed when all are
 
-	mu      sync.Mutex
-	next    int // the one that is being done
-	workers int // that were given up: who has a lower number is one
-	values  []V
-	ok      []bool
+	mu     sync.Mutex
+	next   int // index of the call under way
+	worker int // number of the goroutine at work; those with a lower one were given up
+	values []V
+	errs   []error
 }
 
 // work does the remaining items. It is for worker number n.
@@ -48,8 +48,8 @@ func (r *round[K, V]) work(n int) {
 			close(r.done)
 			return
 		}
-		v := r.f(r.about[i])
-		if !r.put(n, i, v) {
+		v, err := r.f(r.about[i])
+		if !r.put(n, i, v, err) {
 			r.calls.returned(r.about[i])
 			return
 		}
@@ -60,20 +60,21 @@ func (r *round[K, V]) work(n int) {
 func (r *round[K, V]) take() (i int, goOn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.next < len(r.about) && r.calls.gaveUp(r.about[r.next]) {
+	for r.next < len(r.about) && r.calls.isAbandoned(r.about[r.next]) {
+		r.errs[r.next] = ErrExceeded
 		r.next++
 	}
 	return r.next, r.next < len(r.about)
 }
 
 // put keeps a result, unless it comes too late.
-func (r *round[K, V]) put(n, i int, v V) bool {
+func (r *round[K, V]) put(n, i int, v V, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.workers != n {
+	if r.worker != n {
 		return false
 	}
-	r.values[i], r.ok[i] = v, true
+	r.values[i], r.errs[i] = v, err
 	r.next++
 	return true
 }
@@ -85,9 +86,10 @@ func (r *round[K, V]) look(last int) int {
 	if r.next != last || r.next == len(r.about) {
 		return r.next
 	}
-	r.calls.giveUp(r.about[r.next])
+	r.calls.abandon(r.about[r.next])
+	r.errs[r.next] = ErrExceeded
 	r.next++
-	r.workers++
-	go r.work(r.workers)
+	r.worker++
+	go r.work(r.worker)
 	return -1
 }

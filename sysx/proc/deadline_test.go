@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-func TestPatiently(t *testing.T) {
+func TestWithDeadline(t *testing.T) {
 	answer := make(chan int)
-	look := func(pid int) (int, error) { return Patiently(pid, func() (int, error) { return <-answer, nil }) }
+	look := func(pid int) (int, error) { return WithDeadline(pid, func() (int, error) { return <-answer, nil }) }
 	began := time.Now()
 	if n, err := look(-1); n != 0 || !errors.Is(err, ErrSilent) {
 		t.Errorf("a process that can't be looked at: %d, %v", n, err)
