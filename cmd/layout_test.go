@@ -303,7 +303,7 @@ func programs(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	for _, s := range sources(t) {
-		if name := filepath.Base(s.dir); strings.HasPrefix(s.dir, "cmd/lithos_") && !slices.Contains(names, name) {
+		if name := filepath.Base(s.dir); s.dir == "cmd/"+name && strings.HasPrefix(name, "lithos_") && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
