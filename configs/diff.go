@@ -1,10 +1,8 @@
 package configs
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Action is what a reload does to an instance.
@@ -105,15 +103,6 @@ func unknown(s *Sandbox, process string) bool {
 	return s.Broken || s.ProcessesBroken || slices.ContainsFunc(s.Processes, func(p *Process) bool {
 		return p.Name == process && p.Broken
 	})
-}
-
-// CompareNames puts PROCESS.10 behind PROCESS.9.
-func CompareNames(a, b string) int {
-	i, j := strings.LastIndexByte(a, '.'), strings.LastIndexByte(b, '.')
-	if i < 0 || j < 0 || a[:i] != b[:j] {
-		return cmp.Compare(a, b)
-	}
-	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 // Diff lists the options by which two instances differ, in the order of the

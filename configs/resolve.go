@@ -59,7 +59,7 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 	}
 	list := make([]*Instance, r.cfg.Instances)
 	for i := range list {
-		list[i] = shared.instance(r.sandbox+"/"+r.process+"."+strconv.Itoa(i), i)
+		list[i] = shared.instance(InstanceName{r.sandbox, r.process, i}.String(), i)
 		if i == 0 && !r.checkSize(list[0].Container) {
 			return nil
 		}

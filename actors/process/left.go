@@ -1,14 +1,13 @@
 package process
 
 import (
-	"strings"
-
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
 	"lithos/actors/services/api"
 	"lithos/actors/services/deaths"
 	"lithos/actors/services/status"
+	"lithos/configs"
 )
 
 // TellLeft reports the end of an unwanted container of an earlier daemon, which
@@ -40,9 +39,9 @@ func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, end
 	}
 	told.Code, told.Signal = programStatus(exit, record)
 	logDeath(log, left.Name, told, !ended, "")
-	sandbox, instance, _ := strings.Cut(left.Name, "/")
+	name := configs.ParseInstanceName(left.Name)
 	d := &api.Death{
-		Name: left.Name, Sandbox: sandbox, Process: instance[:max(0, strings.LastIndexByte(instance, '.'))],
+		Name: left.Name, Sandbox: name.Sandbox, Process: name.Process,
 		Exit: *told.Tell(), Started: record.Created.At, Restart: record.Created.Restarts,
 		Version: &api.Version{Image: record.Created.Image, Fingerprint: record.Created.Fingerprint},
 	}

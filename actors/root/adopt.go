@@ -2,7 +2,6 @@ package root
 
 import (
 	"os"
-	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -154,7 +153,7 @@ func (r *Root) findOrphans(ctx actor.Context, adopted []adoptable) {
 		if len(a.files) > 0 {
 			ctx.Send(r.services.Listener, &listener.EnterSockets{Owner: a.left.Name, Sockets: a.sockets, Files: a.files})
 		}
-		name, _, _ := strings.Cut(a.left.Name, "/")
+		name := configs.ParseInstanceName(a.left.Name).Sandbox
 		if r.orphans[name] == nil {
 			r.orphans[name] = make(map[string]*process.Adopted)
 		}

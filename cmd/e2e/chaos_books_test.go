@@ -21,6 +21,7 @@ import (
 
 	"lithos/actors/services/api"
 	"lithos/actors/services/deaths"
+	"lithos/configs"
 )
 
 // books are what was done to containers, to be compared with what the daemon
@@ -133,15 +134,14 @@ func (b *books) balance(visits visits) {
 
 // plausible tells whether the cause is one that there was.
 func (b *books) plausible(l life, cause string) bool {
-	sandbox, process, _ := strings.Cut(l.name, "/")
-	process, _, _ = strings.Cut(process, ".")
+	name := configs.ParseInstanceName(l.name)
 	switch cause {
 	case api.CauseOperator:
 		return b.killed[l] || l.pid == 0
 	case api.CauseReplaced, api.CauseRemoved:
-		return process == "web" && b.switches[sandbox]
+		return name.Process == "web" && b.switches[name.Sandbox]
 	case api.CauseItself:
-		return process == "dies"
+		return name.Process == "dies"
 	}
 	return cause == api.CauseShutdown
 }

@@ -279,7 +279,7 @@ func (u *inUse) hang(pids []int, knots map[int]bool) {
 // addKnot adds the image that a lithos_knot is about to run: that of its
 // sandbox, or, if it belongs to another daemon, of that name wherever it may be.
 func (u *inUse) addKnot(k knot, m *configs.Master, s *images.Survey) {
-	sandbox, _, _ := strings.Cut(k.name, "/")
+	sandbox := configs.ParseInstanceName(k.name).Sandbox
 	own := u.find(k.master).Real == u.find(m.File).Real
 	for _, d := range s.Dirs {
 		if !own || slices.Contains(d.Sandboxes, sandbox) {

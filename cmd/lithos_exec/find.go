@@ -47,7 +47,7 @@ func find(m *configs.Master, name string) (string, *records.Record, error) {
 	}
 	var meant []string
 	for found := range running {
-		if processOf(found) == name {
+		if configs.ParseInstanceName(found).Group() == name {
 			meant = append(meant, found)
 		}
 	}
@@ -60,9 +60,6 @@ func find(m *configs.Master, name string) (string, *records.Record, error) {
 	}
 	return "", nil, missing(m, name, running)
 }
-
-// processOf is SANDBOX/PROCESS of a name with an index.
-func processOf(name string) string { return name[:strings.LastIndexByte(name, '.')] }
 
 // few is a list that is not too long for a sentence.
 func few(names []string) string {
@@ -80,7 +77,7 @@ func missing(m *configs.Master, name string, running map[string]*records.Record)
 		names = append(names, found)
 	}
 	for _, in := range ask(m) {
-		if in.Name == name || processOf(in.Name) == name {
+		if in.Name == name || configs.ParseInstanceName(in.Name).Group() == name {
 			return fmt.Errorf("%s does not run: %s; lithos_ps --why %s tells more", in.Name, in.Words, in.Name)
 		}
 		names = append(names, in.Name)
@@ -103,7 +100,7 @@ func missing(m *configs.Master, name string, running map[string]*records.Record)
 func suggest(name string, names []string) string {
 	candidates := slices.Clone(names)
 	for _, n := range names {
-		candidates = append(candidates, processOf(n))
+		candidates = append(candidates, configs.ParseInstanceName(n).Group())
 	}
 	slices.Sort(candidates)
 	return document.Suggest(name, slices.Compact(candidates))

@@ -204,18 +204,9 @@ func lastExit(record *records.Record) *api.Exit {
 func newRow(name string) *row {
 	r := &row{}
 	r.Name = name
-	r.Sandbox, r.Process, r.Index = split(name)
+	n := configs.ParseInstanceName(name)
+	r.Sandbox, r.Process, r.Index = n.Sandbox, n.Process, n.Index
 	return r
-}
-
-func split(name string) (sandbox, process string, index int) {
-	sandbox, rest, _ := strings.Cut(name, "/")
-	dot := strings.LastIndexByte(rest, '.')
-	if dot < 0 {
-		return sandbox, rest, 0
-	}
-	index, _ = strconv.Atoi(rest[dot+1:])
-	return sandbox, rest[:dot], index
 }
 
 // addCommands adds the containers of lithos_cmd, which the daemon knows nothing

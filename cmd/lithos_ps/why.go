@@ -79,7 +79,7 @@ func readDeaths(ctx context.Context, master *configs.Master, s *snapshot, name s
 
 // similar are the names of the same sandbox and process, or all sandboxes.
 func similar(s *snapshot, name string) (names []string) {
-	sandbox, _, _ := split(name)
+	sandbox := configs.ParseInstanceName(name).Sandbox
 	for _, r := range s.Instances {
 		if r.Sandbox == sandbox && len(names) < 10 {
 			names = append(names, r.Name)

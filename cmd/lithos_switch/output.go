@@ -62,11 +62,7 @@ func groups(steps []configs.Step, action configs.Action) [][]configs.Step {
 }
 
 func alike(a, b configs.Step) bool {
-	return process(a.Name) == process(b.Name) && slices.Equal(a.Changes, b.Changes)
-}
-
-func process(name string) string {
-	return name[:max(0, strings.LastIndexByte(name, '.'))]
+	return configs.ParseInstanceName(a.Name).Group() == configs.ParseInstanceName(b.Name).Group() && slices.Equal(a.Changes, b.Changes)
 }
 
 func printGroup(b *strings.Builder, word string, group []configs.Step) {

@@ -13,6 +13,7 @@ import (
 	"lithos/actors/services/api"
 	"lithos/actors/services/metrics"
 	"lithos/actors/services/status"
+	"lithos/configs"
 )
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
@@ -171,8 +172,8 @@ func scopeOf(r *http.Request) func(*status.Instance) bool {
 	q := r.URL.Query()
 	sandbox, process, instance := q.Get("sandbox"), q.Get("process"), q.Get("instance")
 	return func(in *status.Instance) bool {
-		inSandbox, inProcess, _ := split(in.Name)
-		return (sandbox == "" || sandbox == inSandbox) && (process == "" || process == inProcess) &&
+		name := configs.ParseInstanceName(in.Name)
+		return (sandbox == "" || sandbox == name.Sandbox) && (process == "" || process == name.Process) &&
 			(instance == "" || instance == in.Name)
 	}
 }

@@ -2,7 +2,6 @@ package control
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,17 +10,6 @@ import (
 	"lithos/configs"
 	"lithos/sysx/cgroup"
 )
-
-// split takes the name of an instance apart.
-func split(name string) (sandbox, process string, index int) {
-	sandbox, rest, _ := strings.Cut(name, "/")
-	dot := strings.LastIndexByte(rest, '.')
-	if dot < 0 {
-		return sandbox, rest, 0
-	}
-	index, _ = strconv.Atoi(rest[dot+1:])
-	return sandbox, rest[:dot], index
-}
 
 // translate is an instance as it is told.
 func translate(in *status.Instance, config *status.Config, now time.Time) api.Instance {
@@ -35,7 +23,8 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 	if in.Queued != nil {
 		t.NextTry, t.NextTryWhy = in.Queued()
 	}
-	t.Sandbox, t.Process, t.Index = split(in.Name)
+	name := configs.ParseInstanceName(in.Name)
+	t.Sandbox, t.Process, t.Index = name.Sandbox, name.Process, name.Index
 	if in.PID != 0 {
 		t.Uptime = now.Sub(in.Started).Seconds()
 		t.Running = versionOf(in.Current)
@@ -77,7 +66,7 @@ func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []s
 	if in.PID != 0 && in.Stopped {
 		list = append(list, api.ConditionSuspended)
 	}
-	if sandbox, process, _ := split(in.Name); frozen(config, sandbox, process) {
+	if name := configs.ParseInstanceName(in.Name); frozen(config, name.Sandbox, name.Process) {
 		list = append(list, api.ConditionFrozen)
 	}
 	if in.PID != 0 && !config.Current(in) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"lithos/actors/services/deaths"
 	"lithos/actors/services/rotation"
 	"lithos/actors/services/status"
+	"lithos/configs"
 	"lithos/sysx/cgroup"
 )
 
@@ -156,10 +156,10 @@ func (e *Exporter) values() []Value {
 	sandboxes, queue := view.Config.Sandboxes, registry.Unknown.Load()
 	shown := make(map[string]bool)
 	for name := range view.Config.Wanted {
-		shown[ProcessOf(name)] = true
+		shown[configs.ParseInstanceName(name).Group()] = true
 	}
 	for _, in := range view.Instances {
-		shown[ProcessOf(in.Name)] = true
+		shown[configs.ParseInstanceName(in.Name).Group()] = true
 		switch in.State {
 		case status.Waiting, status.Starting, status.Pending:
 			queue++
@@ -186,12 +186,4 @@ func (e *Exporter) values() []Value {
 			Value{group, "running", true, c.Running.Load()})
 	}
 	return values
-}
-
-// ProcessOf is the "SANDBOX/PROCESS" of an instance.
-func ProcessOf(instance string) string {
-	if ext := filepath.Ext(instance); ext != "" {
-		return instance[:len(instance)-len(ext)]
-	}
-	return instance
 }

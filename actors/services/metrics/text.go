@@ -132,7 +132,7 @@ func (e *Exporter) processText(t *text, view status.View) {
 	// Also those that are gone by now: how they went is worth a look.
 	names := e.c.Registry.Names()
 	for _, in := range view.Instances {
-		names = append(names, ProcessOf(in.Name))
+		names = append(names, configs.ParseInstanceName(in.Name).Group())
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -149,26 +149,25 @@ func (e *Exporter) processText(t *text, view status.View) {
 	} {
 		t.family(f.name, f.kind, f.help)
 		for _, name := range names {
-			sandbox, process, _ := strings.Cut(name, "/")
-			t.sample(f.name, float64(f.value(e.c.Registry.Of(name))), "sandbox", sandbox, "process", process)
+			n := configs.ParseInstanceName(name)
+			t.sample(f.name, float64(f.value(e.c.Registry.Of(name))), "sandbox", n.Sandbox, "process", n.Process)
 		}
 	}
 	const causes = "lithos_process_deaths_by_cause_total"
 	t.family(causes, counter, "Deaths, and starts that failed, by their cause, since lithos_tree started.")
 	for _, name := range names {
-		sandbox, process, _ := strings.Cut(name, "/")
+		n := configs.ParseInstanceName(name)
 		c := e.c.Registry.Of(name)
 		for cause := range actors.CauseCount {
-			t.sample(causes, float64(c.Causes[cause].Load()), "sandbox", sandbox, "process", process, "cause", cause.String())
+			t.sample(causes, float64(c.Causes[cause].Load()), "sandbox", n.Sandbox, "process", n.Process, "cause", cause.String())
 		}
 	}
 }
 
 // labels are those of a container.
 func labels(name string, more ...string) []string {
-	process := ProcessOf(name)
-	sandbox, short, _ := strings.Cut(process, "/")
-	return append([]string{"sandbox", sandbox, "process", short, "index", strings.TrimPrefix(name, process+".")}, more...)
+	n := configs.ParseInstanceName(name)
+	return append([]string{"sandbox", n.Sandbox, "process", n.Process, "index", strconv.Itoa(n.Index)}, more...)
 }
 
 var states = []status.State{status.Pending, status.Starting, status.Running, status.Waiting, status.Restarting, status.Replacing, status.Stopping}
