@@ -12,6 +12,7 @@ import (
 	"lithos/spawn/readiness"
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
+	"lithos/sysx/proc"
 	"lithos/sysx/sock"
 )
 
@@ -123,14 +124,7 @@ var ErrNotAsked = errors.New("could not be asked")
 var ErrNoProgram = errors.New("the container's program does not run at present")
 
 // Exit is a dead child, as wait4 tells it.
-type Exit struct {
-	PID    int
-	Status syscall.WaitStatus
-	At     time.Time
-	// Unknown says that nothing could tell Status, and with a zero At not even
-	// when it was: nobody was there to reap it.
-	Unknown bool
-}
+type Exit = proc.Exit
 
 // Child is a living child process.
 type Child struct {

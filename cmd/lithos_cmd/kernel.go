@@ -62,7 +62,7 @@ func wait(log zerolog.Logger) (actors.Exit, bool) {
 	if err != nil {
 		log.Error().Msgf("%v", err)
 	}
-	return actors.Exit{PID: exit.PID, Status: syscall.WaitStatus(exit.Status), At: time.Now()}, ok
+	return exit, ok
 }
 
 // leftovers are those of containers that have a record: without one they may be

@@ -204,13 +204,13 @@ func signalProcess(pidfd *os.File, sig syscall.Signal) error {
 
 func (k *kernel) wait() (actors.Exit, bool) {
 	exit, ok, err := proc.WaitChange()
-	for ok && !exit.Alive() && k.helpers.ended(exit.PID, syscall.WaitStatus(exit.Status)) {
+	for ok && !exit.Alive() && k.helpers.ended(exit.PID, exit.Status) {
 		exit, ok, err = proc.WaitChange()
 	}
 	if err != nil {
 		k.log.Error().Msgf("%v", err)
 	}
-	return actors.Exit{PID: exit.PID, Status: syscall.WaitStatus(exit.Status), At: time.Now()}, ok
+	return exit, ok
 }
 
 func (k *kernel) awaitEnd(pidfd *os.File, limit time.Duration) bool {

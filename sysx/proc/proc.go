@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -179,13 +180,14 @@ func Signal(pidfd *os.File, sig unix.Signal) error {
 	return nil
 }
 
-// Exit is a child that ended and was reaped.
+// Exit is how a process ended, or that a child was stopped or goes on.
 type Exit struct {
 	PID    int
-	Status unix.WaitStatus
-	// Times of the child and of the children it waited for.
-	UserTime, SysTime time.Duration
-	MaxRSS            int64 // bytes
+	Status syscall.WaitStatus
+	At     time.Time
+	// Unknown says that nothing could tell Status, and with a zero At not even
+	// when it was: nobody was there to reap the process.
+	Unknown bool
 }
 
 // Alive says that it did not end: it was stopped, or continues ([WaitChange]).
@@ -203,10 +205,9 @@ func WaitChange() (exit Exit, ok bool, err error) {
 }
 
 func wait(options int) (exit Exit, ok bool, err error) {
-	var usage unix.Rusage
 	for {
-		exit.PID, err = unix.Wait4(-1, &exit.Status, options, &usage)
-		if err != unix.EINTR {
+		exit.PID, err = syscall.Wait4(-1, &exit.Status, options, nil)
+		if err != syscall.EINTR {
 			break
 		}
 	}
@@ -216,9 +217,7 @@ func wait(options int) (exit Exit, ok bool, err error) {
 	if err != nil {
 		return Exit{}, false, fmt.Errorf("cannot wait for children: %w", err)
 	}
-	exit.UserTime = time.Duration(usage.Utime.Nano())
-	exit.SysTime = time.Duration(usage.Stime.Nano())
-	exit.MaxRSS = usage.Maxrss * 1024 // the kernel says kilobytes
+	exit.At = time.Now()
 	return exit, true, nil
 }
 

@@ -160,14 +160,11 @@ func zombie(t *testing.T, pid int) *Stat {
 	return nil
 }
 
-func TestWait_StatusAndUsage(t *testing.T) {
-	cmd := start(t, "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; exit 42")
+func TestWait_StatusAndTime(t *testing.T) {
+	cmd, before := start(t, "exit 42"), time.Now()
 	exit := reap(t)
-	if exit.PID != cmd.Process.Pid || exit.Status.ExitStatus() != 42 {
+	if exit.PID != cmd.Process.Pid || exit.Status.ExitStatus() != 42 || exit.At.Before(before) || time.Since(exit.At) < 0 {
 		t.Errorf("reaped %+v", exit)
-	}
-	if exit.UserTime+exit.SysTime <= 0 || exit.MaxRSS < 100<<10 || exit.MaxRSS > 1<<30 {
-		t.Errorf("usage is %v, %v, %d bytes", exit.UserTime, exit.SysTime, exit.MaxRSS)
 	}
 }
 
