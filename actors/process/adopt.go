@@ -21,6 +21,7 @@ func (p *Process) adopt(ctx actor.Context, m *AdoptInstance) {
 	p.current = madeFrom(m.Instance, a)
 	p.restart.resume(a.Counts, a.Created)
 	p.lastExit = p.earlier(a)
+	p.obituary.earlier = p.lastExit
 	p.lease.held = a.Leased
 	p.obituary.logFrom = a.LogFrom
 	p.health.stopped, p.health.checking = a.Stopped, checking{since: time.Now(), ready: a.Ready}
@@ -51,7 +52,7 @@ func (p *Process) earlier(a *Adopted) *status.Exit {
 	if err != nil || len(list) == 0 || a.Noted && list[0].At.Before(a.Created) {
 		return nil
 	}
-	return status.Earlier(&list[0].Exit)
+	return &list[0].Exit
 }
 
 // madeFrom is the instance that a container was made from, as far as it is

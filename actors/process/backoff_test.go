@@ -143,7 +143,7 @@ func TestBackoffDoesNotDelayANewConfig(t *testing.T) {
 func TestPacing(t *testing.T) {
 	wanted, other := slowed("1"), slowed("2")
 	exit := func(uptime time.Duration, failure bool) *status.Exit {
-		return &status.Exit{PID: 7, Fingerprint: "1", Uptime: uptime, Failure: failure}
+		return &status.Exit{PID: 7, Fingerprint: "1", Uptime: uptime.Seconds(), Failure: failure}
 	}
 	refused := &status.Exit{Fingerprint: "1", Failure: true}
 	for _, c := range []struct {
@@ -236,7 +236,7 @@ func TestFailureRowSurvivesTheDaemon(t *testing.T) {
 		s.tell(&AdoptInstance{Instance: slowed("1"), Env: s.env, Adopted: &Adopted{
 			Name: "web/app.0", Child: &spawn.Child{}, Fingerprint: "1", Created: began, Counts: counts, Noted: true, Dead: true,
 		}})
-		if in, _ := s.env.Board.Instance("web/app.0"); in.FailedInRow != 3 || in.Starts != 3 || !in.NextTry.Equal(began.Add(4*time.Second)) {
+		if in, _ := s.env.Board.Instance("web/app.0"); in.FailuresInRow != 3 || in.Starts != 3 || !in.NextTry.Equal(began.Add(4*time.Second)) {
 			t.Errorf("shown is %+v", in)
 		}
 		var request *spawn.Request

@@ -146,7 +146,7 @@ func (h *health) show(in *status.Instance, c *configs.Container) {
 		return
 	}
 	if c.Ready != nil {
-		in.Ready = &status.Ready{Check: c.Ready.What(), At: h.ready}
+		in.Ready = &status.Ready{Ready: !h.ready.IsZero(), Check: c.Ready.What(), At: h.ready}
 		if h.ready.IsZero() {
 			in.Ready.Why = h.why
 		}

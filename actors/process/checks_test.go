@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/services/api"
 	"lithos/actors/services/status"
 	"lithos/actors/spawner"
 	"lithos/configs"
@@ -179,7 +180,7 @@ func TestBecomesReadyAndUnhealthyAndIsRestarted(t *testing.T) {
 		}
 		c.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, At: time.Now()}})
 		e := c.after(0).LastExit
-		if e == nil || e.Cause != actors.CauseHealth || !e.Failure ||
+		if e == nil || e.Cause != api.CauseHealth || !e.Failure ||
 			e.Words != "was ended, since its healthcheck failed 2 times in a row (TCP connection to invalid AddrPort: connection refused): it exited with code 0 after TERM" {
 			t.Errorf("the death: %+v", e)
 		}
@@ -301,7 +302,7 @@ func TestDeathOfAnUnhealthyOneAfterItsDaemon(t *testing.T) {
 			return &records.Record{Unhealthy: "it was not ready within 5s", Exited: &wire.ProgramExited{Asked: true}}, nil
 		}
 		c.tell(&ProcessExited{Gen: AdoptedGen, Exit: actors.Exit{PID: 7, At: time.Now()}})
-		if e := c.after(0).LastExit; e == nil || e.Cause != actors.CauseHealth || !e.Failure {
+		if e := c.after(0).LastExit; e == nil || e.Cause != api.CauseHealth || !e.Failure {
 			t.Errorf("%+v", e)
 		}
 	})

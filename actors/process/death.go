@@ -33,6 +33,8 @@ type obituary struct {
 	// told is the death of an adopted container if an earlier daemon has told of
 	// it, and could not note that in its record.
 	told *api.Death
+	// earlier is the exit that a daemon before this one has told of.
+	earlier *api.Exit
 	// found: it was dead when this daemon came, and no daemon has kept its death.
 	found bool
 	// unnoted is the end that is to be noted in its record; nil = none.
@@ -90,7 +92,7 @@ func (p *Process) noteFailedStart(t turn, tried *configs.Instance, failure error
 	p.env.Log.Error().Str("event", "death").Str("container", p.name).Stringer("cause", actors.CauseSetup).
 		Msgf("Cannot start container %q: %v", p.name, failure)
 	exit := &status.Exit{
-		At: time.Now(), Words: "could not be started: " + failure.Error(), Code: -1, Cause: actors.CauseSetup, Failure: true,
+		At: time.Now(), Words: "could not be started: " + failure.Error(), Code: -1, Cause: actors.CauseSetup.String(), Failure: true,
 		Fingerprint: tried.Fingerprint,
 	}
 	p.ended(exit)
@@ -125,12 +127,13 @@ func (p *Process) noteDeath(t turn) {
 	told, found := o.told, o.found
 	o.told, o.found = nil, false
 	if told != nil {
-		exit = status.Earlier(&told.Exit)
+		exit = &told.Exit
+		o.earlier = exit
 	}
 	if exit.Failure {
 		p.counters.Failures.Add(1)
 	}
-	p.counters.Causes[exit.Cause].Add(1)
+	p.counters.Causes[actors.CauseNamed(exit.Cause)].Add(1)
 	p.ended(exit)
 	if told != nil {
 		p.noteEnd(p.current)
@@ -220,9 +223,9 @@ func logDeath(log zerolog.Logger, name string, exit *status.Exit, found bool, mo
 	if found {
 		more += " (it was dead when this daemon started, and may have been logged before)"
 	}
-	log.Error().Str("event", "death").Str("container", name).Int("pid", exit.PID).Stringer("cause", exit.Cause).
-		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Bool("found", found).Float64("uptime", exit.Uptime.Seconds()).
-		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s", name, exit.PID, exit.Words, uptimeInWords(exit.Uptime), exit.Cause, more)
+	log.Error().Str("event", "death").Str("container", name).Int("pid", exit.PID).Str("cause", exit.Cause).
+		Int("code", exit.Code).Int("signal", exit.Signal).Bool("failure", exit.Failure).Bool("found", found).Float64("uptime", exit.Uptime).
+		Msgf("Container %q (pid %d) %s, uptime %s, cause: %s%s", name, exit.PID, exit.Words, uptimeInWords(exit.Lived()), exit.Cause, more)
 }
 
 // ending is how a container is being ended from here.
@@ -297,7 +300,7 @@ func (p *Process) noteStopped() {
 
 func (p *Process) writeDeathLine(exit *status.Exit) {
 	line := fmt.Sprintf("%s: ----- Process %q %s, uptime %ds -----\n",
-		exit.At.Format(time.RFC3339), p.name, exit.Words, int(exit.Uptime.Seconds()))
+		exit.At.Format(time.RFC3339), p.name, exit.Words, int(exit.Uptime))
 	if err := p.env.Kernel.AppendLine(p.env.StdioLog, line); err != nil {
 		p.env.Log.Warn().Msgf("Cannot note the death of %q beside its output: %v", p.name, err)
 	}

@@ -34,15 +34,15 @@ func TellLeft(log zerolog.Logger, store *deaths.Store, left actors.Leftover, end
 	}
 	f := facts{exit: exit, record: record, asked: asked, wasAsked: wasAsked}
 	told := &status.Exit{
-		At: exit.At, PID: exit.PID, Words: deathInWords(exit, record, left.KillTimeout), Cause: f.cause(),
-		Failure: failed(exit, record, wasAsked), Uptime: exit.At.Sub(record.Created.At), Fingerprint: record.Created.Fingerprint,
+		At: exit.At, PID: exit.PID, Words: deathInWords(exit, record, left.KillTimeout), Cause: f.cause().String(),
+		Failure: failed(exit, record, wasAsked), Uptime: exit.At.Sub(record.Created.At).Seconds(), Fingerprint: record.Created.Fingerprint,
 	}
 	told.Code, told.Signal = programStatus(exit, record)
 	logDeath(log, left.Name, told, !ended, "")
 	name := configs.ParseInstanceName(left.Name)
 	d := &api.Death{
 		Name: left.Name, Sandbox: name.Sandbox, Process: name.Process,
-		Exit: *told.Tell(), Started: record.Created.At, Restart: record.Created.Restarts,
+		Exit: *told, Started: record.Created.At, Restart: record.Created.Restarts,
 		Version: &api.Version{Image: record.Created.Image, Fingerprint: record.Created.Fingerprint},
 	}
 	if wasAsked {

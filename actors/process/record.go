@@ -35,16 +35,16 @@ func (p *Process) examine(child *spawn.Child, record *records.Record) (*status.E
 		At:      end.At,
 		PID:     child.PID,
 		Words:   deathInWords(end, record, p.current.Container.KillTimeout),
-		Cause:   f.cause(),
+		Cause:   f.cause().String(),
 		Failure: sick || failed(end, record, p.ending.asked),
-		Uptime:  lived(child.Started, end.At, record),
+		Uptime:  lived(child.Started, end.At, record).Seconds(),
 
 		Fingerprint: p.current.Fingerprint,
 	}
 	switch {
 	case sick:
 		exit.Words = "was ended, since " + why + ": it " + exit.Words
-	case f.oomPID1 && exit.Cause == actors.CauseOOM:
+	case f.oomPID1 && exit.Cause == api.CauseOOM:
 		exit.Words = "was killed: the kernel had no memory left, not for its program but for all, and chose its PID 1"
 	}
 	exit.Code, exit.Signal = programStatus(end, record)
@@ -174,7 +174,7 @@ func (p *Process) newDeath(inst *configs.Instance) *api.Death {
 
 // keep has the record written; the result is closed when it is.
 func (p *Process) keep(t turn, exit *status.Exit, d *api.Death) (kept <-chan struct{}) {
-	d.Exit = *exit.Tell()
+	d.Exit = *exit
 	d.Sandbox, d.Process = p.desired.Sandbox, p.desired.Process
 	from := p.obituary.logFrom
 	if d.Started.IsZero() {

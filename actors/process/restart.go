@@ -79,14 +79,14 @@ func (p pacing) formula(c *configs.Container) string {
 // changed instance follows if another one is wanted by now: that has not failed yet.
 func (p pacing) after(exit *status.Exit, wanted *configs.Instance, chance float64) pacing {
 	p.refused, p.chance = exit.PID == 0, chance
-	p.row = wanted.Container.RestartBackoff.Count(p.row, exit.Failure, exit.Uptime)
+	p.row = wanted.Container.RestartBackoff.Count(p.row, exit.Failure, exit.Lived())
 	if exit.Fingerprint != wanted.Fingerprint {
 		p.row = 0
 	}
 	switch {
 	case !exit.Failure:
 		p.failed = 0
-	case exit.Uptime >= status.HealthyAfter:
+	case exit.Lived() >= status.HealthyAfter:
 		p.failed = 1
 	default:
 		p.failed++
@@ -152,13 +152,13 @@ func (r *restart) cancel() {
 
 // show shows the wait.
 func (r *restart) show(in *status.Instance, c *configs.Container) {
-	in.Starts, in.FailedInRow = r.starts, r.failed
+	in.Starts, in.FailuresInRow = r.starts, r.failed
 	switch {
 	case in.State != status.Waiting:
 	case r.queued != nil:
-		in.NextTry, in.Backoff = r.queued.Next()
+		in.NextTry, in.NextTryWhy = r.queued.Next()
 		in.Queued = r.queued.Next
 	default:
-		in.NextTry, in.Backoff = r.next(c), r.formula(c)
+		in.NextTry, in.NextTryWhy = r.next(c), r.formula(c)
 	}
 }

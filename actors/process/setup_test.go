@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/services/api"
 	"lithos/actors/services/status"
 	"lithos/spawn"
 	"lithos/spawn/records"
@@ -45,7 +46,7 @@ func TestHangingSetUpIsKilledAndRetried(t *testing.T) {
 		c.record = func() (*records.Record, error) { return &records.Record{}, nil }
 		c.tell(&ProcessExited{Gen: gen, Exit: actors.Exit{PID: 7, Status: syscall.WaitStatus(syscall.SIGKILL), At: time.Now()}})
 		e := c.after(0).LastExit
-		if e == nil || e.Cause != actors.CauseSetup || !e.Failure || !strings.HasPrefix(e.Words, "was ended, since its program was not started within 1m0s") {
+		if e == nil || e.Cause != api.CauseSetup || !e.Failure || !strings.HasPrefix(e.Words, "was ended, since its program was not started within 1m0s") {
 			t.Errorf("the death: %+v", e)
 		}
 		c.settingUp = false

@@ -3,6 +3,7 @@ package process
 import (
 	"time"
 
+	"lithos/actors/services/api"
 	"lithos/actors/services/status"
 )
 
@@ -32,18 +33,14 @@ func (p *Process) publish() {
 		p.shown, p.since = state, time.Now()
 	}
 	in := &status.Instance{
-		Name:     p.name,
-		State:    state,
-		Since:    p.since,
-		Desired:  p.desired,
-		Current:  p.current,
-		LastExit: p.lastExit,
-		Log:      p.env.StdioLog,
-		Standby:  p.standby.words(),
+		Instance: api.Instance{
+			Name: p.name, State: state, Since: p.since, LastExit: p.lastExit, Log: p.env.StdioLog, Standby: p.standby.words(),
+		},
+		Wanted: p.desired, Current: p.current, LastExitTold: p.lastExit == p.obituary.earlier,
 	}
 	if p.child != nil {
 		in.PID, in.Started, in.Degraded = p.child.PID, p.child.Started, p.child.Degraded
-		in.Stopped = p.health.stopped
+		in.Suspended = p.health.stopped
 	}
 	if state == status.Running {
 		in.Says = p.reports.last.words()

@@ -1,6 +1,7 @@
 package root
 
 import (
+	"lithos/actors/services/api"
 	"lithos/actors/services/status"
 	"lithos/configs"
 )
@@ -28,22 +29,30 @@ func (r *Root) configStatus(loaded *configs.Plan, problems configs.Problems) *st
 
 // brokenObjects are the sandboxes and processes that are broken in a plan,
 // and whether the merged one has an earlier version of them.
-func brokenObjects(loaded, merged *configs.Plan) []status.Object {
-	var list []status.Object
+func brokenObjects(loaded, merged *configs.Plan) []api.Object {
+	var list []api.Object
 	for _, sb := range loaded.Sandboxes {
 		now := find(merged, sb.Name)
 		if sb.Broken || sb.ProcessesBroken {
 			frozen := now != nil && (sb.Broken || len(now.Processes) > 0)
-			list = append(list, status.Object{Sandbox: sb.Name, Frozen: frozen})
+			list = append(list, broken(sb.Name, "", frozen))
 			continue
 		}
 		for _, p := range sb.Processes {
 			if p.Broken {
-				list = append(list, status.Object{Sandbox: sb.Name, Process: p.Name, Frozen: hasProcess(now, p.Name)})
+				list = append(list, broken(sb.Name, p.Name, hasProcess(now, p.Name)))
 			}
 		}
 	}
 	return list
+}
+
+func broken(sandbox, process string, frozen bool) api.Object {
+	o := api.Object{Sandbox: sandbox, Process: process, State: api.ObjectRefused}
+	if frozen {
+		o.State = api.ObjectFrozen
+	}
+	return o
 }
 
 func hasProcess(sb *configs.Sandbox, name string) bool {

@@ -269,7 +269,7 @@ func (s *sim) checkInstance(in *status.Instance, p *fakekernel.Proc) {
 		s.broken("%s is shown with pid %d (%s), and has %d", in.Name, in.PID, in.State, pid)
 	}
 	if h := s.world.books.heritage[in.Name]; in.State != status.Pending && d.model.goesOn(h, in.Name) && !h.counted(in) {
-		s.broken("%s is shown with %d starts and %d failures in a row, the daemon before had %d and %d", in.Name, in.Starts, in.FailedInRow, h.starts, h.failed)
+		s.broken("%s is shown with %d starts and %d failures in a row, the daemon before had %d and %d", in.Name, in.Starts, in.FailuresInRow, h.starts, h.failed)
 	}
 	ended := false
 	if p != nil {
@@ -359,7 +359,7 @@ func (s *sim) checkWanted(name string, wanted *configs.Instance, shown map[strin
 	case in.State == status.Stopping:
 		s.broken("%s is wanted and is being ended for good", name)
 	case s.waitsForTurn(wanted, shown):
-	case in.Desired == nil || in.Desired.Fingerprint != wanted.Fingerprint || in.Desired.JSON != wanted.JSON:
+	case in.Wanted == nil || in.Wanted.Fingerprint != wanted.Fingerprint || in.Wanted.JSON != wanted.JSON:
 		s.broken("%s is to be another version than what its actor knows", name)
 	case in.State == status.Running && p != nil && p.Request.RecordHead.Fingerprint != wanted.Fingerprint:
 		s.broken("%s runs version %s, wanted is %s", name, p.Request.RecordHead.Fingerprint, wanted.Fingerprint)
@@ -376,7 +376,7 @@ func (s *sim) waitsForTurn(wanted *configs.Instance, shown map[string]*status.In
 	for _, in := range shown {
 		other := s.daemon.model.wanted[in.Name]
 		if other == nil || other.Sandbox != wanted.Sandbox || other.Process != wanted.Process || other.Name == wanted.Name ||
-			in.Desired == nil || in.Desired.Fingerprint != other.Fingerprint {
+			in.Wanted == nil || in.Wanted.Fingerprint != other.Fingerprint {
 			continue
 		}
 		serves := in.State == status.Running
@@ -400,7 +400,7 @@ func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]
 		var holders []*configs.Instance
 		switch in.State {
 		case status.Starting, status.Replacing:
-			holders = append(holders, in.Desired, in.Current)
+			holders = append(holders, in.Wanted, in.Current)
 		case status.Running, status.Restarting, status.Stopping, status.Waiting:
 			if waits[name] || living[name] != nil || in.State == status.Stopping && s.daemon.busy.Load() > 0 {
 				holders = append(holders, in.Current)
@@ -445,7 +445,7 @@ func (s *sim) checkCopied(in *status.Instance, p *fakekernel.Proc, open map[uint
 	if in == nil || in.Current == nil || in.State != status.Running || in.Current.Fingerprint != p.Request.RecordHead.Fingerprint {
 		return
 	}
-	if in.Desired.Fingerprint != in.Current.Fingerprint {
+	if in.Wanted.Fingerprint != in.Current.Fingerprint {
 		return // it waits for its turn, and the daemon does not know which ports its config had
 	}
 	for _, port := range in.Current.Container.TCPPorts {

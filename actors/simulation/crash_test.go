@@ -82,10 +82,10 @@ func (s *sim) kill() {
 // something has left that as it was.
 func (s *sim) inherit() {
 	for _, in := range s.daemon.board.View().Instances {
-		if in.State == status.Pending || in.Desired == nil || !s.kernel.Recorded(in.Name) {
+		if in.State == status.Pending || in.Wanted == nil || !s.kernel.Recorded(in.Name) {
 			continue
 		}
-		h := &heritage{fingerprint: in.Desired.Fingerprint, options: in.Desired.JSON, failed: in.FailedInRow, starts: in.Starts}
+		h := &heritage{fingerprint: in.Wanted.Fingerprint, options: in.Wanted.JSON, failed: in.FailuresInRow, starts: in.Starts}
 		// A start that was asked for, and perhaps not begun.
 		h.asked = in.PID == 0 && in.State != status.Waiting
 		if in.State == status.Waiting && in.Queued == nil {
@@ -147,7 +147,7 @@ type heritage struct {
 
 // counted tells whether something is shown with the same counts.
 func (h *heritage) counted(in *status.Instance) bool {
-	return in.FailedInRow == h.failed && (in.Starts == h.starts || h.asked && in.Starts == h.starts-1)
+	return in.FailuresInRow == h.failed && (in.Starts == h.starts || h.asked && in.Starts == h.starts-1)
 }
 
 // goesOn tells whether something may be expected of the heritage of a name: a

@@ -70,7 +70,7 @@ func (s *sim) checkStandbys(shown map[string]*status.Instance) map[string]bool {
 			s.broken("a standby of %s waits, which is %s", p.Name, in.State)
 		case in.Standby == "":
 			s.broken("a standby of %s waits, and none is shown", p.Name)
-		case in.Desired == nil || p.Request.RecordHead.Fingerprint != in.Desired.Fingerprint:
+		case in.Wanted == nil || p.Request.RecordHead.Fingerprint != in.Wanted.Fingerprint:
 			s.broken("the standby of %s is of another version", p.Name)
 		case in.Standby == "building" && time.Since(p.Started) > 5*time.Second:
 			s.broken("the standby of %s waits since %s, and it is not known", p.Name, time.Since(p.Started))

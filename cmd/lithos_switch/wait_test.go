@@ -9,7 +9,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors"
 	"lithos/actors/services/api"
 	"lithos/actors/services/control"
 	"lithos/actors/services/deaths"
@@ -34,13 +33,13 @@ func made(fingerprint string) *configs.Instance {
 
 // switchTo begins one, and returns when the daemon has read the file and wants
 // that version, or has frozen what it had.
-func switchTo(t *testing.T, wanted *configs.Instance, objects ...status.Object) *waiting {
+func switchTo(t *testing.T, wanted *configs.Instance, objects ...api.Object) *waiting {
 	t.Helper()
 	return switchFrom(t, nil, wanted, objects...)
 }
 
 // switchFrom begins one where there is an instance already.
-func switchFrom(t *testing.T, before *status.Instance, wanted *configs.Instance, objects ...status.Object) *waiting {
+func switchFrom(t *testing.T, before *status.Instance, wanted *configs.Instance, objects ...api.Object) *waiting {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "switch-") // the path of a socket is short
 	if err != nil {
@@ -82,19 +81,21 @@ func switchFrom(t *testing.T, before *status.Instance, wanted *configs.Instance,
 
 // died is an instance that waits for its next start.
 func died(wanted, last *configs.Instance, e status.Exit) *status.Instance {
-	e.Fingerprint, e.At, e.Cause, e.Uptime = last.Fingerprint, time.Now(), actors.CauseItself, 100*time.Millisecond
+	e.Fingerprint, e.At, e.Cause, e.Uptime = last.Fingerprint, time.Now(), api.CauseItself, 0.1
 	in := &status.Instance{
-		Name: wanted.Name, State: status.Waiting, Desired: wanted, Current: last, NextTry: time.Now().Add(time.Hour), LastExit: &e,
+		Instance: api.Instance{Name: wanted.Name, State: status.Waiting, NextTry: time.Now().Add(time.Hour), LastExit: &e},
+		Wanted:   wanted, Current: last,
 	}
 	if e.Failure {
-		in.FailedInRow = 1
+		in.FailuresInRow = 1
 	}
 	return in
 }
 
 func running(wanted *configs.Instance) *status.Instance {
 	return &status.Instance{
-		Name: wanted.Name, State: status.Running, Desired: wanted, Current: wanted, PID: 7, Started: time.Now().Add(-time.Minute),
+		Instance: api.Instance{Name: wanted.Name, State: status.Running, PID: 7, Started: time.Now().Add(-time.Minute)},
+		Wanted:   wanted, Current: wanted,
 	}
 }
 
@@ -200,11 +201,11 @@ func TestLastReportOfTheOldVersion(t *testing.T) {
 // Covers: D12, O9
 func TestFrozenVersionIsNotUp(t *testing.T) {
 	v1 := made("v1")
-	w := switchTo(t, v1, status.Object{Sandbox: "web", Process: "app", Frozen: true})
+	w := switchTo(t, v1, api.Object{Sandbox: "web", Process: "app", State: api.ObjectFrozen})
 	w.board.Publish(running(v1))
 	w.end("the daemon can't use app")
 
-	w = switchTo(t, v1, status.Object{Sandbox: "other", Frozen: true})
+	w = switchTo(t, v1, api.Object{Sandbox: "other", State: api.ObjectFrozen})
 	w.board.Publish(running(v1))
 	w.end("")
 }

@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // States of an instance: what [Instance.State] can be.
 const (
@@ -102,6 +105,12 @@ type Object struct {
 	Problems []Problem `json:"problems"`
 }
 
+// States of an object.
+const (
+	ObjectFrozen  = "frozen"
+	ObjectRefused = "refused"
+)
+
 // Instances is GET /v1/instances.
 type Instances struct {
 	Instances []Instance `json:"instances"`
@@ -200,6 +209,11 @@ type Exit struct {
 	// Fingerprint is of the version that ended, as in [Version]: in a switch it
 	// tells an end of the old one from one of the new one.
 	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// Lived is Uptime.
+func (e *Exit) Lived() time.Duration {
+	return time.Duration(math.Round(e.Uptime * float64(time.Second)))
 }
 
 // Causes of a death: who asked for it.

@@ -107,7 +107,10 @@ func (s *stage) want(wanted ...*configs.Instance) {
 }
 
 func running(v *configs.Instance, pid int) *status.Instance {
-	return &status.Instance{Name: v.Name, State: status.Running, Since: time.Now(), Desired: v, Current: v, PID: pid, Started: time.Now(), Starts: 1}
+	return &status.Instance{
+		Instance: api.Instance{Name: v.Name, State: status.Running, Since: time.Now(), PID: pid, Started: time.Now(), Starts: 1},
+		Wanted:   v, Current: v,
+	}
 }
 
 func (s *stage) status() *api.Status {
@@ -124,10 +127,10 @@ func TestStatus(t *testing.T) {
 	s.want(version("web/app.0", "v1"), version("web/app.1", "v1"), version("web/app.10", "v1"), version("web/app.2", "v1"))
 	s.board.Publish(running(version("web/app.0", "v1"), 100))
 	s.board.Publish(running(version("web/app.2", "v0"), 102))
-	s.board.Publish(&status.Instance{
-		Name: "web/app.1", State: status.Waiting, Since: time.Now(), NextTry: time.Now().Add(time.Minute), Backoff: "restart-timeout 1m",
-		Starts: 3, FailedInRow: 3, LastExit: &status.Exit{At: time.Now(), Words: "exited with code 3", Code: 3, Failure: true},
-	})
+	s.board.Publish(&status.Instance{Instance: api.Instance{
+		Name: "web/app.1", State: status.Waiting, Since: time.Now(), NextTry: time.Now().Add(time.Minute), NextTryWhy: "restart-timeout 1m",
+		Starts: 3, FailuresInRow: 3, LastExit: &status.Exit{At: time.Now(), Words: "exited with code 3", Code: 3, Failure: true},
+	}})
 	st := s.status()
 	if st.Daemon.Version != "1.2.3" || st.Daemon.PID != 42 || st.Daemon.ID != s.board.ID() || st.Daemon.LogLevel != "warn" {
 		t.Errorf("daemon: %+v", st.Daemon)
@@ -172,7 +175,7 @@ func TestBrokenObjectsAreShownWithTheirProblems(t *testing.T) {
 			{File: "/p/web.yaml", Line: 3, Column: 5, Path: "app.image", Text: "is required", Sandbox: "web", Process: "app"},
 			{File: "/p/new.yaml", Text: "cannot be read", Sandbox: "new"},
 		},
-		Objects: []status.Object{{Sandbox: "web", Process: "app", Frozen: true}, {Sandbox: "new"}},
+		Objects: []api.Object{{Sandbox: "web", Process: "app", State: api.ObjectFrozen}, {Sandbox: "new", State: api.ObjectRefused}},
 	}, "")
 	st := s.status()
 	if len(st.Objects) != 2 || st.Objects[0].State != "frozen" || st.Objects[1].State != "refused" ||

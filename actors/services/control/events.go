@@ -34,7 +34,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 		for _, e := range list {
 			since = e.Seq
-			stream.send(eventOf(e))
+			stream.send(e)
 		}
 		if stream.flush() != nil {
 			return

@@ -24,7 +24,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	view, now := s.c.Board.View(), time.Now()
 	st := &api.Status{
 		Daemon:   s.daemon(now),
-		Reload:   reloadOf(view.Reload),
+		Reload:   view.Reload,
 		Problems: problemsOf(view.Config.Problems),
 		Objects:  objectsOf(view.Config),
 		Seq:      view.Seq,
@@ -80,7 +80,7 @@ func (s *Server) deaths(w http.ResponseWriter, r *http.Request) {
 	scope := scopeOf(r)
 	s.c.Deaths.Flush(deathsPatience)
 	list := s.c.Deaths.All(int(min(limit, maxDeaths)), func(name string) bool {
-		return scope(&status.Instance{Name: name})
+		return scope(&status.Instance{Instance: api.Instance{Name: name}})
 	})
 	answer(w, http.StatusOK, &api.Deaths{Deaths: orEmpty(list)})
 }

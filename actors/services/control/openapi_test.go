@@ -18,7 +18,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"lithos/actors"
 	"lithos/actors/services/api"
 	"lithos/actors/services/deaths"
 	"lithos/actors/services/status"
@@ -213,9 +212,9 @@ func full(t *testing.T) string {
 		t.Fatal(err)
 	}
 	n, cpu := int64(1), 1.5
-	exit := &status.Exit{At: time.Now(), PID: 7, Words: "exited with code 3", Code: 3, Cause: actors.CauseItself, Failure: true, Uptime: time.Second}
+	exit := &status.Exit{At: time.Now(), PID: 7, Words: "exited with code 3", Code: 3, Cause: api.CauseItself, Failure: true, Uptime: 1}
 	v := version("web/app.0", "v1")
-	store.Add(deaths.Entry{From: -1, Death: &api.Death{Name: v.Name, Exit: *exit.Tell(), OOMKills: &n, MemoryPeak: &n, CPU: &cpu,
+	store.Add(deaths.Entry{From: -1, Death: &api.Death{Name: v.Name, Exit: *exit, OOMKills: &n, MemoryPeak: &n, CPU: &cpu,
 		Version: &api.Version{Image: "/i"}, Degraded: []string{"x"}, OutputFile: "/log", OutputShared: true, Asked: "operator", Started: time.Now()}})
 	store.Close()
 	board := status.New()
@@ -223,10 +222,10 @@ func full(t *testing.T) string {
 	board.EndReload(&status.Config{
 		Wanted:   map[string]*configs.Instance{v.Name: v},
 		Problems: configs.Problems{{File: "/f", Line: 1, Column: 2, Path: "p", Text: "t", Sandbox: "web", Process: "app"}},
-		Objects:  []status.Object{{Sandbox: "web", Process: "app", Frozen: true}},
+		Objects:  []api.Object{{Sandbox: "web", Process: "app", State: api.ObjectFrozen}},
 	}, "refused")
 	in := running(v, 7)
-	in.LastExit, in.Degraded, in.Log, in.NextTry, in.Backoff = exit, []string{"x"}, "/log", time.Now(), "why"
+	in.LastExit, in.Degraded, in.Log, in.NextTry, in.NextTryWhy = exit, []string{"x"}, "/log", time.Now(), "why"
 	board.Publish(in)
 	l, err := sock.ListenUnix(filepath.Join(dir, "s"), 0o600, -1)
 	if err != nil {

@@ -13,13 +13,8 @@ import (
 
 // translate is an instance as it is told.
 func translate(in *status.Instance, config *status.Config, now time.Time) api.Instance {
-	t := api.Instance{
-		Name: in.Name, State: string(in.State), Since: in.Since,
-		Degraded: in.Degraded, Standby: in.Standby, PID: in.PID, Started: in.Started,
-		Starts: in.Starts, Restarts: max(in.Starts-1, 0), FailuresInRow: in.FailuresInRow(now),
-		NextTry: in.NextTry, NextTryWhy: in.Backoff, Says: in.Says,
-		LastExit: in.LastExit.Tell(), Log: in.Log,
-	}
+	t := in.Instance
+	t.Restarts, t.FailuresInRow = max(in.Starts-1, 0), in.Failures(now)
 	if in.Queued != nil {
 		t.NextTry, t.NextTryWhy = in.Queued()
 	}
@@ -28,12 +23,6 @@ func translate(in *status.Instance, config *status.Config, now time.Time) api.In
 	if in.PID != 0 {
 		t.Uptime = now.Sub(in.Started).Seconds()
 		t.Running = versionOf(in.Current)
-	}
-	if r := in.Ready; r != nil {
-		t.Ready = &api.Ready{Ready: !r.At.IsZero(), At: r.At, Check: r.Check, Why: r.Why}
-	}
-	if h := in.Health; h != nil {
-		t.Health = &api.Health{Failures: h.Failures, Allowed: h.Allowed, Check: h.Check, Why: h.Why}
 	}
 	t.Desired = versionOf(config.Wanted[in.Name])
 	t.Conditions = conditionsOf(in, config, now)
@@ -63,7 +52,7 @@ func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []s
 	if in.Ailing() {
 		list = append(list, api.ConditionUnhealthy)
 	}
-	if in.PID != 0 && in.Stopped {
+	if in.PID != 0 && in.Suspended {
 		list = append(list, api.ConditionSuspended)
 	}
 	if name := configs.ParseInstanceName(in.Name); frozen(config, name.Sandbox, name.Process) {
@@ -77,7 +66,7 @@ func conditionsOf(in *status.Instance, config *status.Config, now time.Time) []s
 
 func frozen(config *status.Config, sandbox, process string) bool {
 	for _, o := range config.Objects {
-		if o.Frozen && o.Sandbox == sandbox && (o.Process == "" || o.Process == process) {
+		if o.State == api.ObjectFrozen && o.Sandbox == sandbox && (o.Process == "" || o.Process == process) {
 			return true
 		}
 	}
@@ -147,10 +136,6 @@ func versionOf(in *configs.Instance) *api.Version {
 	return &api.Version{Image: in.Container.Image, Config: in.Container.ConfigFile, Fingerprint: in.Fingerprint}
 }
 
-func reloadOf(r status.Reload) api.Reload {
-	return api.Reload{Begun: r.Begun, Done: r.Done, At: r.At, Refused: r.Refused}
-}
-
 func problemsOf(problems configs.Problems) []api.Problem {
 	list := make([]api.Problem, 0, len(problems))
 	for _, p := range problems {
@@ -165,14 +150,8 @@ func problemsOf(problems configs.Problems) []api.Problem {
 func objectsOf(config *status.Config) []api.Object {
 	list := make([]api.Object, 0, len(config.Objects))
 	for _, o := range config.Objects {
-		state := "refused"
-		if o.Frozen {
-			state = "frozen"
-		}
-		list = append(list, api.Object{
-			Sandbox: o.Sandbox, Process: o.Process, State: state,
-			Problems: problemsOf(config.Problems.Of(o.Sandbox, o.Process)),
-		})
+		o.Problems = problemsOf(config.Problems.Of(o.Sandbox, o.Process))
+		list = append(list, o)
 	}
 	return list
 }
@@ -196,11 +175,4 @@ func usageOf(u cgroup.Usage) *api.Usage {
 		t.CPU = &seconds
 	}
 	return t
-}
-
-func eventOf(e status.Event) api.Event {
-	return api.Event{
-		Seq: e.Seq, At: e.At, Type: string(e.Kind), Name: e.Name, State: string(e.State),
-		PID: e.PID, Reload: e.Reload, Text: e.Text,
-	}
 }

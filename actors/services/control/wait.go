@@ -91,7 +91,7 @@ func (q *waiting) run(r *http.Request, deadline time.Time) *api.WaitResult {
 func (q *waiting) look(now time.Time) (result *api.WaitResult, again time.Duration, final bool) {
 	view := q.s.c.Board.View()
 	result = &api.WaitResult{
-		Reload:    reloadOf(view.Reload),
+		Reload:    view.Reload,
 		Instances: q.s.instancesOf(view, now, false, q.scope),
 		Seq:       view.Seq,
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lithos/actors"
+	"lithos/actors/services/api"
 	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/cgroup"
@@ -209,8 +210,8 @@ func TestTextFormat(t *testing.T) {
 	defer s.Close()
 	empty := page(t, s)
 	s.want("web/app.0", `we"ird\/app.0`)
-	s.c.Board.Publish(&status.Instance{Name: "web/app.0", State: status.Waiting, Since: time.Now(), Starts: 2,
-		LastExit: &status.Exit{At: time.Now(), Code: 3, Failure: true}, FailedInRow: 2})
+	s.c.Board.Publish(&status.Instance{Instance: api.Instance{Name: "web/app.0", State: status.Waiting, Since: time.Now(), Starts: 2,
+		LastExit: &status.Exit{At: time.Now(), Code: 3, Failure: true}, FailuresInRow: 2}})
 	s.c.Registry.Of("web/app").Causes[actors.CauseOOM].Add(1)
 	full := page(t, s)
 	for _, text := range []string{empty, full} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lithos/actors"
+	"lithos/actors/services/api"
 	"lithos/actors/services/status"
 	"lithos/configs"
 	"lithos/sysx/cgroup"
@@ -112,20 +113,20 @@ func (e *Exporter) configText(t *text, view status.View) {
 	}
 	t.one("lithos_config_refused", gauge, "Whether the last reload was refused as a whole.", refused)
 	t.one("lithos_config_reload_time_seconds", gauge, "When the configs were read last, in seconds since 1970.", seconds(view.Reload.At))
-	problems, objects := map[configs.Severity]float64{}, map[bool]float64{}
+	problems, objects := map[configs.Severity]float64{}, map[string]float64{}
 	for _, p := range c.Problems {
 		problems[p.Severity]++
 	}
 	for _, o := range c.Objects {
-		objects[o.Frozen]++
+		objects[o.State]++
 	}
 	t.family("lithos_config_problems", gauge, "Problems of the configs at the last reading.")
 	for _, s := range []configs.Severity{configs.SeverityError, configs.SeverityWarning} {
 		t.sample("lithos_config_problems", problems[s], "severity", s.String())
 	}
 	t.family("lithos_config_broken_objects", gauge, "Sandboxes and processes that are broken in the configs: frozen ones run an earlier version, refused ones do not run.")
-	t.sample("lithos_config_broken_objects", objects[true], "state", "frozen")
-	t.sample("lithos_config_broken_objects", objects[false], "state", "refused")
+	t.sample("lithos_config_broken_objects", objects[api.ObjectFrozen], "state", api.ObjectFrozen)
+	t.sample("lithos_config_broken_objects", objects[api.ObjectRefused], "state", api.ObjectRefused)
 }
 
 func (e *Exporter) processText(t *text, view status.View) {
@@ -193,7 +194,7 @@ func (e *Exporter) containerText(t *text, view status.View, now time.Time) {
 		{"lithos_container_failing", gauge, "Whether its last one failed and none has run for ten seconds since.",
 			func(in *status.Instance) (float64, bool) { return yes(in.Failing(now)), true }},
 		{"lithos_container_failures_in_row", gauge, "Failures without one between that ran for ten seconds.",
-			func(in *status.Instance) (float64, bool) { return float64(in.FailuresInRow(now)), true }},
+			func(in *status.Instance) (float64, bool) { return float64(in.Failures(now)), true }},
 		{"lithos_container_degraded", gauge, "Whether it runs without something that was asked for.",
 			func(in *status.Instance) (float64, bool) { return yes(len(in.Degraded) > 0), true }},
 		{"lithos_container_ready", gauge, "Whether it is ready, where it runs and its config has ready.",

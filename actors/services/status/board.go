@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"lithos/actors/services/api"
 	"lithos/configs"
 )
 
@@ -63,34 +64,15 @@ type Config struct {
 	Sandboxes int // of the merged plan
 	// Problems are those of the last reading.
 	Problems configs.Problems
-	// Objects are the sandboxes and processes that are broken in it.
-	Objects []Object
+	// Objects are the sandboxes and processes that are broken in it, without
+	// their problems.
+	Objects []api.Object
 }
 
 // Current tells whether the wanted version runs.
 func (c *Config) Current(in *Instance) bool {
 	wanted := c.Wanted[in.Name]
 	return wanted != nil && in.Current != nil && in.Current.Fingerprint == wanted.Fingerprint
-}
-
-// Object is a sandbox, or a process of one, that is broken in the files.
-type Object struct {
-	Sandbox string
-	Process string // "" = the sandbox
-	// Frozen: an earlier version of it is used; else there is none, and
-	// nothing of it runs.
-	Frozen bool
-}
-
-// Reload is how far the daemon is with reading its configs.
-type Reload struct {
-	// Begun and Done are generations: Begun is the reading that was begun
-	// last, Done the one that was applied, or refused, last. The daemon's
-	// start is 1, or the next one if it has taken over by exec.
-	Begun, Done uint64
-	At          time.Time // of Done
-	// Refused says why Done changed nothing; "" = it was applied.
-	Refused string
 }
 
 // Publish updates an instance.
@@ -103,11 +85,11 @@ func (b *Board) Publish(in *Instance) {
 	before := b.instances[in.Name]
 	b.instances[in.Name] = in
 	if before == nil || before.State != in.State || before.Starts != in.Starts {
-		b.event(Event{At: in.Since, Kind: EventState, Name: in.Name, State: in.State, PID: in.PID})
+		b.event(Event{At: in.Since, Type: api.EventState, Name: in.Name, State: in.State, PID: in.PID})
 	}
 	b.checkEvents(before, in)
-	if in.LastExit != nil && !in.LastExit.Told && (before == nil || before.LastExit != in.LastExit) {
-		b.event(Event{At: in.LastExit.At, Kind: EventDeath, Name: in.Name, State: in.State, PID: in.LastExit.PID, Text: in.LastExit.Words})
+	if in.LastExit != nil && !in.LastExitTold && (before == nil || before.LastExit != in.LastExit) {
+		b.event(Event{At: in.LastExit.At, Type: api.EventDeath, Name: in.Name, State: in.State, PID: in.LastExit.PID, Text: in.LastExit.Words})
 	}
 	b.wake()
 }
@@ -119,8 +101,8 @@ func (b *Board) checkEvents(before, in *Instance) {
 		before = &Instance{}
 	}
 	e := Event{At: time.Now(), Name: in.Name, State: in.State, PID: in.PID}
-	if in.Ready != nil && !in.Ready.At.IsZero() && (before.Ready == nil || before.Ready.At.IsZero()) {
-		e.Kind = EventReady
+	if in.Ready != nil && in.Ready.Ready && (before.Ready == nil || !before.Ready.Ready) {
+		e.Type = api.EventReady
 		b.event(e)
 	}
 	was, is := 0, 0
@@ -132,10 +114,10 @@ func (b *Board) checkEvents(before, in *Instance) {
 	}
 	switch {
 	case in.Unhealthy != "" && before.Unhealthy == "":
-		e.Kind, e.Text = EventHealth, in.Unhealthy
+		e.Type, e.Text = api.EventHealth, in.Unhealthy
 		b.event(e)
 	case in.Health != nil && is != was:
-		e.Kind, e.Text = EventHealth, in.Health.Why
+		e.Type, e.Text = api.EventHealth, in.Health.Why
 		b.event(e)
 	}
 }
@@ -151,7 +133,7 @@ func (b *Board) Remove(name string) {
 		return
 	}
 	delete(b.instances, name)
-	b.event(Event{At: time.Now(), Kind: EventGone, Name: name})
+	b.event(Event{At: time.Now(), Type: api.EventGone, Name: name})
 	b.wake()
 }
 
@@ -188,7 +170,7 @@ func (b *Board) EndReload(config *Config, refused string) {
 	defer b.mu.Unlock()
 	b.config = config
 	b.reload.Done, b.reload.At, b.reload.Refused = b.reload.Begun, time.Now(), refused
-	b.event(Event{At: b.reload.At, Kind: EventReload, Reload: b.reload.Done, Text: refused})
+	b.event(Event{At: b.reload.At, Type: api.EventReload, Reload: b.reload.Done, Text: refused})
 	b.wake()
 }
 
