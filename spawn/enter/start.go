@@ -238,14 +238,14 @@ func (p *Process) wait(pid int) {
 	}
 }
 
-// KillAll kills it and its children, except daemons, see [proc.KillLot].
+// KillAll kills it and its children, except daemons, see [proc.KillSession].
 func (p *Process) KillAll() error {
 	p.reaping.Lock()
 	defer p.reaping.Unlock()
 	if p.reaped {
 		return nil
 	}
-	proc.KillLot(p.pid, p.init)
+	proc.KillSession(p.pid, p.init)
 	return p.Signal(unix.SIGKILL)
 }
 

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// lotRounds bounds how often [KillLot] looks again: more than two are needed
+	// killRounds bounds how often [KillSession] looks anew: more than two are needed
 	// only by processes that fork on and on.
-	lotRounds = 20
-	// lotLimit bounds how long it looks.
-	lotLimit = 10 * time.Second
+	killRounds = 20
+	// killLimit bounds how long it looks.
+	killLimit = 10 * time.Second
 	// forkPatience is what threads get that wait in the kernel: most of them wait
 	// for what they have forked (vfork), which may be stopped already.
 	forkPatience = 50 * time.Millisecond
 )
 
-// KillLot kills a process that leads a session, with all others of the session
+// KillSession kills a process that leads a session, with all others of the session
 // and all that descend from one of them. A process that left the session and lost
 // its parent, as a daemon does, is not one of them. They are stopped before they
 // are killed, so that late forks are found. Reaper is PID 1 of their namespace,
@@ -28,17 +28,17 @@ const (
 //
 // Preconditions: nobody has waited for the leader yet, so that its pid, and with
 // that the session, is its own.
-func KillLot(leader, reaper int) {
-	l := &lot{leader: leader, known: make(map[int]member), until: time.Now().Add(lotLimit)}
-	defer l.close()
+func KillSession(leader, reaper int) {
+	t := &sessionTree{leader: leader, known: make(map[int]member), until: time.Now().Add(killLimit)}
+	defer t.close()
 	// Twice: one of the session that was forked at the last moment.
 	for range 2 {
-		for range lotRounds {
-			if !l.stopMore(reaper) {
+		for range killRounds {
+			if !t.stopMore(reaper) {
 				break
 			}
 		}
-		for _, m := range l.known {
+		for _, m := range t.known {
 			_ = Signal(m.pidfd, unix.SIGKILL)
 		}
 	}
@@ -51,42 +51,42 @@ type member struct {
 	pidfd *os.File
 }
 
-// lot has the processes found so far.
-type lot struct {
+// sessionTree is what was found of a session and its descendants.
+type sessionTree struct {
 	leader int
 	known  map[int]member // by pid
 	seen   map[int]bool   // in this round
 	until  time.Time
 }
 
-func (l *lot) close() {
-	for _, m := range l.known {
+func (t *sessionTree) close() {
+	for _, m := range t.known {
 		m.pidfd.Close()
 	}
 }
 
-// stopMore stops those of the lot that are not known yet, and tells whether there
+// stopMore stops processes of it that are not known yet, and tells whether there
 // were any.
-func (l *lot) stopMore(reaper int) bool {
-	before := len(l.known)
-	l.seen = make(map[int]bool)
-	l.walk(l.leader, true)
-	l.walk(reaper, false)
-	if len(l.known) == before {
+func (t *sessionTree) stopMore(reaper int) bool {
+	before := len(t.known)
+	t.seen = make(map[int]bool)
+	t.walk(t.leader, true)
+	t.walk(reaper, false)
+	if len(t.known) == before {
 		return false
 	}
-	l.settle()
+	t.awaitStopped()
 	return true
 }
 
-// settle waits until those that got SIGSTOP have stopped. A thread that still runs
+// awaitStopped waits until those that got SIGSTOP have stopped. A thread that still runs
 // may be about to fork, and what it forks may lead a session of its own and lose
 // its parent before anybody looks again.
-func (l *lot) settle() {
+func (t *sessionTree) awaitStopped() {
 	begin := time.Now()
-	for ; time.Now().Before(l.until); time.Sleep(time.Millisecond) {
+	for ; time.Now().Before(t.until); time.Sleep(time.Millisecond) {
 		running, waiting := false, false
-		for pid := range l.known {
+		for pid := range t.known {
 			for _, state := range threadStates(pid) {
 				running = running || state == 'R' || state == 'S'
 				waiting = waiting || state == 'D'
@@ -117,31 +117,31 @@ func threadStates(pid int) (states []byte) {
 
 // walk looks at a process and all below it. A process is stopped before its
 // children are read: the kernel lists those of one that runs not reliably.
-func (l *lot) walk(pid int, in bool) {
-	if l.seen[pid] || time.Now().After(l.until) {
+func (t *sessionTree) walk(pid int, in bool) {
+	if t.seen[pid] || time.Now().After(t.until) {
 		return
 	}
-	l.seen[pid] = true
+	t.seen[pid] = true
 	s, err := Look(pid)
 	if err != nil || !s.Alive() {
 		return // its children are somebody else's now
 	}
-	in = in || s.Session == l.leader
+	in = in || s.Session == t.leader
 	if in {
-		l.stop(pid, s.StartTime)
+		t.stop(pid, s.StartTime)
 	}
 	children, err := Children(pid)
 	if err != nil {
 		return
 	}
 	for _, child := range children {
-		l.walk(child, in)
+		t.walk(child, in)
 	}
 }
 
 // stop stops a process that is not known yet, if the pid is still its.
-func (l *lot) stop(pid int, start uint64) {
-	before, known := l.known[pid]
+func (t *sessionTree) stop(pid int, start uint64) {
+	before, known := t.known[pid]
 	if known && before.start == start {
 		return
 	}
@@ -156,5 +156,5 @@ func (l *lot) stop(pid int, start uint64) {
 	if known {
 		before.pidfd.Close()
 	}
-	l.known[pid] = member{start, pidfd}
+	t.known[pid] = member{start, pidfd}
 }

@@ -17,7 +17,7 @@ import (
 
 // A shell's children, in its session or below it, die with it; a daemon and
 // others survive.
-func TestKillLot(t *testing.T) {
+func TestKillSession(t *testing.T) {
 	// Orphans become this process's, as they become PID 1's.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
@@ -35,10 +35,10 @@ func TestKillLot(t *testing.T) {
 	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
 	// The trap is against those who send TERM.
 	const line = `trap "" TERM HUP
-		sleep 601 & echo lot $!
-		(sleep 602 & echo lot $!; wait) & echo lot $!
+		sleep 601 & echo session $!
+		(sleep 602 & echo session $!; wait) & echo session $!
 		(sleep 605 & echo orphan $!)
-		setsid sh -c 'sleep 603 & echo lot $$ $!; wait' &
+		setsid sh -c 'sleep 603 & echo session $$ $!; wait' &
 		(setsid sh -c 'echo daemon $$; exec sleep 604' &)
 		while :; do sleep 0.01; done`
 	cmd := exec.Command("sh", "-c", line)
@@ -50,8 +50,8 @@ func TestKillLot(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var lot, daemons, orphans []int
-	for lines := bufio.NewScanner(out); len(lot)+len(daemons) < 7 && lines.Scan(); {
+	var session, daemons, orphans []int
+	for lines := bufio.NewScanner(out); len(session)+len(daemons) < 7 && lines.Scan(); {
 		kind, rest, _ := strings.Cut(lines.Text(), " ")
 		for _, f := range strings.Fields(rest) {
 			pid := 0
@@ -61,15 +61,15 @@ func TestKillLot(t *testing.T) {
 			if kind == "daemon" {
 				daemons = append(daemons, pid)
 			} else {
-				lot = append(lot, pid)
+				session = append(session, pid)
 			}
-			if kind != "lot" {
+			if kind != "session" {
 				orphans = append(orphans, pid)
 			}
 		}
 	}
-	if len(lot) != 6 || len(daemons) != 1 {
-		t.Fatalf("lot %v, daemons %v", lot, daemons)
+	if len(session) != 6 || len(daemons) != 1 {
+		t.Fatalf("session %v, daemons %v", session, daemons)
 	}
 	defer func() { _ = syscall.Kill(daemons[0], syscall.SIGKILL) }()
 	for _, pid := range orphans {
@@ -82,12 +82,12 @@ func TestKillLot(t *testing.T) {
 			}
 		}
 	}
-	KillLot(cmd.Process.Pid, os.Getpid())
+	KillSession(cmd.Process.Pid, os.Getpid())
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.Sys().(syscall.WaitStatus); code.Signal() != syscall.SIGKILL {
 		t.Errorf("it ended by %v", cmd.ProcessState)
 	}
-	for _, pid := range lot {
+	for _, pid := range session {
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			s, err := ReadStat(pid)
 			if err != nil || !s.Alive() {
@@ -107,7 +107,7 @@ func TestKillLot(t *testing.T) {
 }
 
 // One that has ended needs nothing.
-func TestKillLot_Gone(t *testing.T) {
+func TestKillSession_Gone(t *testing.T) {
 	cmd := exec.Command("true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -116,7 +116,7 @@ func TestKillLot_Gone(t *testing.T) {
 	for s, err := ReadStat(cmd.Process.Pid); err == nil && s.Alive(); s, err = ReadStat(cmd.Process.Pid) {
 		time.Sleep(time.Millisecond)
 	}
-	KillLot(cmd.Process.Pid, os.Getpid())
+	KillSession(cmd.Process.Pid, os.Getpid())
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
@@ -124,7 +124,7 @@ func TestKillLot_Gone(t *testing.T) {
 
 // A process that forks on and on, each child a session leader: one that was made
 // after the look at it would be nobody's, and stay.
-func TestKillLot_WhileItForks(t *testing.T) {
+func TestKillSession_WhileItForks(t *testing.T) {
 	for range 20 {
 		name := fmt.Sprintf("6%09d", time.Now().UnixNano()%1e9) // seconds of sleep, and a mark
 		cmd := exec.Command("sh", "-c", "while :; do setsid sleep "+name+" & done")
@@ -133,7 +133,7 @@ func TestKillLot_WhileItForks(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Millisecond)
-		KillLot(cmd.Process.Pid, os.Getpid())
+		KillSession(cmd.Process.Pid, os.Getpid())
 		_ = cmd.Wait()
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			left := sleepers(t, name)
