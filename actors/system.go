@@ -77,14 +77,14 @@ func (g *guard) Receive(ctx actor.Context) {
 	g.inner.Receive(ctx)
 }
 
-// Roomy grows the stack of the calling goroutine at once to the size that a start
+// GrowStack grows the stack of the calling goroutine at once to the size that a start
 // or a death needs. Each run of a mailbox is a goroutine with a small stack,
 // which would be doubled three or four times on the way down, with all its frames
 // copied. Here it is copied once, while it has few. The size of the frame alone
 // does it: use is never true.
 //
 //go:noinline
-func Roomy(use bool) byte {
+func GrowStack(use bool) byte {
 	if !use {
 		return 0
 	}

@@ -55,7 +55,7 @@ func New(name string, counters *actors.Counters) *Process {
 
 // Receive implements actor.Actor.
 func (p *Process) Receive(ctx actor.Context) {
-	actors.Roomy(false)
+	actors.GrowStack(false)
 	switch m := ctx.Message().(type) {
 	case *RunInstance:
 		p.run(ctx, m)

@@ -89,7 +89,7 @@ func (p *Process) clean(t turn, all bool) {
 	}
 	done := &containerCleaned{Event: t.now(Cleaned)}
 	go func() {
-		actors.Roomy(false)
+		actors.GrowStack(false)
 		defer func() { send(self, done) }()
 		defer actors.Recover(env.Log, "clean-up of "+name, func(err error) { done.Err = err })
 		before.await()

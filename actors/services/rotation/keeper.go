@@ -55,7 +55,7 @@ type target struct {
 	size     int64
 	at       time.Time // of size
 	problem  string    // that was logged last
-	noise    noise
+	writers  writers
 	rotated  total
 	loggedAt time.Time
 }
@@ -90,7 +90,7 @@ func (k *Keeper) Set(sandbox string, limit Limit, log zerolog.Logger) {
 	}
 	t := &target{sandbox: sandbox, limit: limit, log: log}
 	if limit.Max > 0 {
-		t.noise.since = proc.Now()
+		t.writers.since = proc.Now()
 	}
 	k.targets[sandbox] = t
 	select {
@@ -281,7 +281,7 @@ func (t *target) report() {
 		text += fmt.Sprintf("; %d bytes were dropped: it is written faster than it can be kept, see stdio-log-keep", r.dropped)
 		event = event.Int64("dropped", r.dropped)
 	}
-	if most, ok := t.noise.loudest(); ok {
+	if most, ok := t.writers.busiest(); ok {
 		text += fmt.Sprintf("; the noisiest is %q with process %q (pid %d), which wrote %d bytes", most.container, most.comm, most.pid, most.bytes)
 		event = event.Str("container", most.container).Int("pid", most.pid).Int64("written", most.bytes)
 		if !r.since.IsZero() {
@@ -290,5 +290,5 @@ func (t *target) report() {
 	}
 	event.Msg(text)
 	t.rotated, t.loggedAt = total{since: now, sampledAt: r.sampledAt}, now
-	t.noise.clear()
+	t.writers.clear()
 }

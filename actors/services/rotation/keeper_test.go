@@ -145,15 +145,15 @@ func TestFilesThatAreLeftAlone(t *testing.T) {
 }
 
 func TestTheLoudest(t *testing.T) {
-	n := noise{processes: map[process]*written{
+	n := writers{processes: map[process]*written{
 		{1, 1}: {container: "box/a.0", pid: 1, bytes: 50}, {2, 1}: {container: "box/a.0", pid: 2, bytes: 60},
 		{3, 1}: {container: "box/b.0", pid: 3, bytes: 100}, {4, 1}: {container: "box/c.0", pid: 4},
 	}}
-	if most, ok := n.loudest(); !ok || most.pid != 2 {
-		t.Errorf("the loudest process of the loudest container is %+v", most)
+	if most, ok := n.busiest(); !ok || most.pid != 2 {
+		t.Errorf("the busiest process of the busiest container is %+v", most)
 	}
 	n.clear()
-	if most, ok := n.loudest(); ok {
+	if most, ok := n.busiest(); ok {
 		t.Errorf("nobody wrote, but %+v", most)
 	}
 }

@@ -11,9 +11,9 @@ import (
 // maxProcesses is how many processes of one container are looked at.
 const maxProcesses = 4096
 
-// noise is who wrote how much since the option is on: all of a process that began
-// after that, of an older one what it wrote since it was first seen.
-type noise struct {
+// writers counts what each process wrote since the option is on. A process that is
+// older than that is counted from the first look at it.
+type writers struct {
 	begun     bool
 	since     uint64 // as proc.Now counts; when the option began to hold
 	size      int64  // of the file at the last look
@@ -39,14 +39,14 @@ type written struct {
 func (k *Keeper) sample(t *target, info fs.FileInfo) {
 	now := time.Now()
 	rest := now.Sub(t.rotated.sampledAt)
-	if rest < longest/4 || t.noise.begun && (info.Size() == t.noise.size || rest < longest && info.Size() <= t.limit.Max) {
+	if rest < longest/4 || t.writers.begun && (info.Size() == t.writers.size || rest < longest && info.Size() <= t.limit.Max) {
 		return
 	}
-	t.rotated.sampledAt, t.noise.size = now, info.Size()
+	t.rotated.sampledAt, t.writers.size = now, info.Size()
 	if t.rotated.since.IsZero() {
 		t.rotated.since = now
 	}
-	for _, w := range t.noise.processes {
+	for _, w := range t.writers.processes {
 		w.seen = false
 	}
 	for _, in := range k.board.View().Instances {
@@ -56,14 +56,14 @@ func (k *Keeper) sample(t *target, info fs.FileInfo) {
 		for _, pid := range family(in.PID) {
 			// Of those that can't be looked at nothing is known.
 			if found, err := look(pid, info); err == nil && found.prints {
-				t.noise.count(in.Name, pid, found)
+				t.writers.count(in.Name, pid, found)
 			}
 		}
 	}
-	t.noise.begun = true
-	for key, w := range t.noise.processes {
+	t.writers.begun = true
+	for key, w := range t.writers.processes {
 		if !w.seen && w.bytes == 0 {
-			delete(t.noise.processes, key)
+			delete(t.writers.processes, key)
 		}
 	}
 }
@@ -101,31 +101,31 @@ func look(pid int, file fs.FileInfo) (found, error) {
 	})
 }
 
-func (n *noise) count(container string, pid int, f found) {
+func (ws *writers) count(container string, pid int, f found) {
 	key := process{pid, f.start}
-	w := n.processes[key]
+	w := ws.processes[key]
 	if w == nil {
-		if n.processes == nil {
-			n.processes = make(map[process]*written)
+		if ws.processes == nil {
+			ws.processes = make(map[process]*written)
 		}
 		w = &written{container: container, pid: pid}
-		if f.start < n.since {
+		if f.start < ws.since {
 			w.last = f.total
 		}
-		n.processes[key] = w
+		ws.processes[key] = w
 	}
 	w.comm, w.seen = f.comm, true
 	w.bytes += f.total - w.last
 	w.last = f.total
 }
 
-// loudest is the process that wrote the most, of the container that did.
-func (n *noise) loudest() (most written, ok bool) {
+// busiest is the process that wrote the most, of the container that did.
+func (ws *writers) busiest() (most written, ok bool) {
 	sums := make(map[string]int64)
-	for _, w := range n.processes {
+	for _, w := range ws.processes {
 		sums[w.container] += w.bytes
 	}
-	for _, w := range n.processes {
+	for _, w := range ws.processes {
 		if w.bytes == 0 {
 			continue
 		}
@@ -137,11 +137,11 @@ func (n *noise) loudest() (most written, ok bool) {
 	return most, ok
 }
 
-func (n *noise) clear() {
-	for key, w := range n.processes {
+func (ws *writers) clear() {
+	for key, w := range ws.processes {
 		w.bytes = 0
 		if !w.seen {
-			delete(n.processes, key)
+			delete(ws.processes, key)
 		}
 	}
 }
