@@ -60,7 +60,7 @@ func preflight() error {
 }
 
 func preflightFiles() error {
-	for _, name := range []string{"lithos_tree", "lithos_knot", "lithos_mkdev", "lithos_check", "lithos_switch", "lithos_clean", "lithos_import", "lithos_cmd", "lithos_ps", "lithos_exec"} {
+	for _, name := range []string{"lithos_tree", "lithos_knot", "lithos_mkdev", "lithos_check", "lithos_switch", "lithos_clean", "lithos_import", "lithos_cmd", "lithos_ps", "lithos_exec", "lithos_logs"} {
 		path := filepath.Join(binDir, name)
 		f, err := elf.Open(path)
 		if err != nil {
