@@ -76,6 +76,11 @@ programs: build ## run all programs of examples/programs and compare them with d
 	LITHOS_E2E_PROGRAMS=all go test -count=1 -timeout=0 -parallel=6 -run '^TestPrograms$$/^$(or $(RUN),.*)$$' ./cmd/e2e $(if $(UPDATE),-update)
 	go test -count=1 ./cmd/internal/catalog $(if $(UPDATE),-update)
 
+.PHONY: findings
+findings: ## run all scripts of findings/, which install what they are about: by hand, needs the registries
+	@failed=; for script in findings/*.sh; do echo "== $$script"; timeout 600 "$$script" || failed="$$failed $$script"; done; \
+		[ -z "$$failed" ] || { echo "changed, or cannot be tried:$$failed"; exit 1; }
+
 .PHONY: attack-mutations
 attack-mutations: ## take one defence after the other out and see that the attacks succeed: minutes, by hand
 	go test -count=1 -timeout=60m -tags mutations -v -run TestMutations ./cmd/e2e/attack
