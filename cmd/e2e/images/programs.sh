@@ -39,6 +39,7 @@ for applet in $("$root/usr/bin/busybox" --list); do
 	[ -e "$root/usr/bin/$applet" ] || [ -e "$root/usr/sbin/$applet" ] || [ -L "$root/usr/bin/$applet" ] ||
 		ln -s busybox "$root/usr/bin/$applet"
 done
+[ -e "$root/var/run" ] || ln -s /run "$root/var/run"
 cat >"$root/etc/passwd" <<-EOF
 	root:x:0:0:root:/root:/bin/sh
 	www-data:x:33:33::/:/bin/sh

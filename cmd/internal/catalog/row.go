@@ -41,7 +41,13 @@ type Row struct {
 	// Signals are those beside TERM that end it, by what its manual says.
 	Signals []string `yaml:"signals"`
 
-	Match    Match  `yaml:"match"`
+	Match Match `yaml:"match"`
+	// Runtime is for what runs any code: it may send READY=1.
+	Runtime bool `yaml:"runtime"`
+	// Sizes are the flags that tell it how much memory there is, "A or B".
+	Sizes   string   `yaml:"sizes"`
+	Wrapper *Wrapper `yaml:"wrapper"`
+
 	Set      string `yaml:"set"`
 	Surprise string `yaml:"surprise"`
 	Seen     Seen   `yaml:"seen"`
@@ -77,6 +83,12 @@ type Limits struct {
 type Match struct {
 	Executable string `yaml:"executable"` // a pattern of the name of the executable, without its directory
 	Argument   string `yaml:"argument"`   // a pattern that one of the first arguments has, "" for any
+}
+
+// Wrapper is a script of its package that does not pass signals on.
+type Wrapper struct {
+	Script  string `yaml:"script"`  // its path
+	Instead string `yaml:"instead"` // what to run
 }
 
 // Seen is what a run showed. What was not looked at is empty, "-" on the page.
