@@ -117,6 +117,7 @@ func (i *inspection) run(imageDir, name string) {
 	i.workdir()
 	i.program(i.in.Place("executable"), i.c.Executable, "", 0)
 	i.output()
+	i.traits()
 }
 
 // tell reports that a lookup failed: a warning if nobody can tell.

@@ -1,13 +1,14 @@
 package catalog
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/programs.md")
+var update = flag.Bool("update", false, "write docs/programs.md and configs/inspect/traits.json")
 
 func load(t *testing.T) []*Row {
 	t.Helper()
@@ -28,6 +29,34 @@ func TestPageIsWhatTheRowsSay(t *testing.T) {
 	}
 	if got, err := os.ReadFile(page); err != nil || string(got) != want {
 		t.Errorf("%s is not what examples/programs says (%v): go test ./cmd/internal/catalog -update", page, err)
+	}
+}
+
+func TestTraitsAreWhatTheRowsSay(t *testing.T) {
+	const file = "../../../configs/inspect/traits.json"
+	want, err := json.MarshalIndent(Traits(load(t)), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, '\n')
+	if *update {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != string(want) {
+		t.Errorf("%s is not what examples/programs says (%v): go test ./cmd/internal/catalog -update", file, err)
+	}
+}
+
+func TestRowsOfOneProgramThatDifferWarnOfNothing(t *testing.T) {
+	row := func(ends string, seconds int, how string) *Row {
+		return &Row{Program: "it", Match: Match{Executable: "it"}, Seen: Seen{
+			Socket: Socket{How: how}, Notify: "nothing", Stop: map[string]Ending{"TERM": {Ends: ends, Seconds: seconds}}}}
+	}
+	all := Traits([]*Row{row("exit 1", 9, "not taken"), row("exit 0", 7, "not taken"), row("exit 1", 20, "activation")})
+	if len(all) != 1 || all[0].Exit != 0 || all[0].StopSeconds != 7 || all[0].OwnSocket || !all[0].Silent {
+		t.Errorf("they are %+v", all)
 	}
 }
 
