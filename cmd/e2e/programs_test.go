@@ -109,14 +109,21 @@ func compare(t *testing.T, row *catalog.Row, seen catalog.Seen) {
 	}
 }
 
-// programHost is a host with a copy of the image that has a row's files in it.
-func programHost(t *testing.T, row *catalog.Row, image string) *host {
+// programHost is a host with a copy of the image, to put a row's files in. The
+// copy is of hard links, beside the image, as TMPDIR may be another file system.
+func programHost(t *testing.T, image string) *host {
 	t.Helper()
-	h := newHost(t)
 	image, err := filepath.EvalSymlinks(image)
 	must(t, err)
-	if out, err := exec.Command("cp", "-al", image, h.path("images", "programs")).CombinedOutput(); err != nil {
-		t.Fatalf("cannot link the image (it has to be on the file system of TMPDIR): %v: %.500s", err, out)
+	dir, err := os.MkdirTemp(filepath.Dir(image), ".run-")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	must(t, os.Chmod(dir, 0o755))
+	h := newHost(t)
+	must(t, os.Remove(h.path("images")))
+	must(t, os.Symlink(dir, h.path("images")))
+	if out, err := exec.Command("cp", "-al", image, filepath.Join(dir, "programs")).CombinedOutput(); err != nil {
+		t.Fatalf("cannot link the image: %v: %.500s", err, out)
 	}
 	must(t, os.WriteFile(h.path("images", "programs", "notify"), nil, 0o644))
 	must(t, os.Mkdir(h.path("images", "programs", "config"), 0o755))

@@ -91,7 +91,7 @@ type Wrapper struct {
 	Instead string `yaml:"instead"` // what to run
 }
 
-// Seen is what a run showed. What was not looked at is empty, "-" on the page.
+// Seen is what a run showed. An empty field was not looked at, "-" on the page.
 type Seen struct {
 	Version string            `yaml:"version"`
 	Socket  Socket            `yaml:"socket,omitempty"`
