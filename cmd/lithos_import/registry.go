@@ -184,7 +184,7 @@ func (r *registrySource) close() error { return nil }
 // Limits of a download.
 const (
 	stallTime   = time.Minute // without a byte
-	maxFailures = 5           // in a row, without a byte
+	maxFailures = 5           // in a row, without a byte more than before
 )
 
 // download fetches a layer into a file and resumes behind the bytes that are in
@@ -198,18 +198,18 @@ func (r *registrySource) download(l layer, to *os.File, progress func(int64)) er
 		have = 0
 	}
 	progress(have)
+	most := have
 	for failures := 0; have < l.size; {
-		at, n, err := r.fetchFrom(l, have, to, progress)
-		switch have = at + n; {
-		case err == nil && n > 0:
-			failures = 0
-			continue
-		case err == nil:
+		have, err = r.fetchFrom(l, have, to, progress)
+		if err == nil && have < l.size {
 			err = io.ErrUnexpectedEOF
-		case n > 0:
-			failures = 0
 		}
-		failures++
+		if err == nil {
+			break
+		}
+		if failures++; have > most {
+			most, failures = have, 1
+		}
 		if failures >= maxFailures || !passing(err) {
 			return fmt.Errorf("cannot fetch %s: %w", l.digest, err)
 		}
@@ -226,37 +226,37 @@ func passing(err error) bool {
 	return !ofFile && !errors.Is(err, errdef.ErrNotFound) && (!ok || answer.StatusCode >= 500)
 }
 
-// fetchFrom appends the bytes of one connection to the file. A registry without
-// Range requests starts over: at is the offset where it did.
-func (r *registrySource) fetchFrom(l layer, have int64, to *os.File, progress func(int64)) (at, n int64, err error) {
+// fetchFrom appends the bytes of one connection to the file, which has so many
+// then. A registry without Range requests starts over.
+func (r *registrySource) fetchFrom(l layer, have int64, to *os.File, progress func(int64)) (int64, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	stalled := time.AfterFunc(stallTime, cancel)
 	defer stalled.Stop()
 	body, err := r.repository.Blobs().Fetch(ctx, ocispec.Descriptor{Digest: digest.Digest(l.digest), Size: l.size})
 	if err != nil {
-		return have, 0, err
+		return have, err
 	}
 	defer body.Close()
-	if seeker, ok := body.(io.Seeker); ok && have > 0 {
+	if seeker, ok := body.(io.Seeker); ok {
 		_, err = seeker.Seek(have, io.SeekStart)
 		if err != nil {
-			return have, 0, err
+			return have, err
 		}
-	} else if have > 0 {
+	} else {
 		progress(-have)
 		have = 0
 	}
 	if _, err := to.Seek(have, io.SeekStart); err != nil {
-		return have, 0, err
+		return have, err
 	}
-	n, err = io.Copy(to, io.LimitReader(readerFunc(func(b []byte) (int, error) {
+	n, err := io.Copy(to, io.LimitReader(readerFunc(func(b []byte) (int, error) {
 		n, err := body.Read(b)
 		stalled.Reset(stallTime)
 		progress(int64(n))
 		return n, err
 	}), l.size-have))
-	return have, n, err
+	return have + n, err
 }
 
 // inFile is a source with one layer, whatever its name.

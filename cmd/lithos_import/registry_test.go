@@ -199,19 +199,7 @@ func TestPullGoesOn(t *testing.T) {
 		return nil
 	})
 	waited := 0
-	pull := func(images string) (err error) {
-		r, err := openRegistry(front+name, false)
-		must(t, err)
-		r.sleep = func(time.Duration) { waited++ }
-		img, err := findImage(r, choice{platform: machine})
-		must(t, err)
-		digits, err := hexOf(img.digest)
-		must(t, err)
-		w, err := openWork(images, digits, "", false, func() {})
-		must(t, err)
-		defer w.lock.Close()
-		return w.apply(r, img, untar.Options{MaxBytes: 1 << 30, MaxEntries: 100}, &progress{})
-	}
+	pull := func(images string) error { return pullTo(t, front+name, images, &waited) }
 	images := memoryDir(t)
 	if err := pull(images); err != nil || ranges.Load() < 4 || waited == 0 {
 		t.Fatalf("%v, %d parts, waited %d times", err, ranges.Load(), waited)
@@ -248,6 +236,50 @@ func TestPullGoesOn(t *testing.T) {
 	ranges.Store(0)
 	if err := pull(images); err != nil || ranges.Load() != 1 || kept != size/2 {
 		t.Errorf("%v, %d parts, %d bytes were kept of %d", err, ranges.Load(), kept, size)
+	}
+}
+
+// pullTo downloads and unpacks an image without waiting between attempts, which
+// it counts.
+func pullTo(t *testing.T, name, images string, waited *int) error {
+	t.Helper()
+	r, err := openRegistry(name, false)
+	must(t, err)
+	r.sleep = func(time.Duration) { *waited++ }
+	img, err := findImage(r, choice{platform: machine})
+	must(t, err)
+	digits, err := hexOf(img.digest)
+	must(t, err)
+	w, err := openWork(images, digits, "", false, func() {})
+	must(t, err)
+	defer w.lock.Close()
+	return w.apply(r, img, untar.Options{MaxBytes: 1 << 30, MaxEntries: 100}, &progress{})
+}
+
+// A registry without Range requests sends the layer from its beginning again.
+func TestPullWithoutRanges(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	host := startRegistry(t, "")
+	name, size := pullImage(t, host)
+	var attempts, breaks atomic.Int64
+	front := proxied(t, host, func(r *http.Response) error {
+		if !strings.Contains(r.Request.URL.Path, "/blobs/") || r.ContentLength < 1000 {
+			return nil
+		}
+		r.Header.Del("Accept-Ranges")
+		if attempts.Add(1) <= breaks.Load() {
+			r.Body = &cut{r.Body, size / 2}
+		}
+		return nil
+	})
+	for _, n := range []int64{2, 1000} {
+		attempts.Store(0)
+		breaks.Store(n)
+		waited := 0
+		err := pullTo(t, front+name, memoryDir(t), &waited)
+		if want := min(n+1, maxFailures); (err != nil) != (n > maxFailures) || attempts.Load() != want || int64(waited) != want-1 {
+			t.Errorf("%v, %d attempts of %d, waited %d times", err, attempts.Load(), want, waited)
+		}
 	}
 }
 
