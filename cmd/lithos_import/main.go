@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"lithos/cmd/lithos_import/untar"
 )
@@ -99,7 +100,11 @@ func importImage(o *options, stdin *os.File, show *progress) (*result, error) {
 // open opens the source, wherever it is.
 func (o *options) open(stdin *os.File) (source, error) {
 	if name, ok := remoteName(o.source); ok {
-		return openRegistry(name, o.plainHTTP)
+		s, err := openRegistry(name, o.plainHTTP)
+		if err != nil && !strings.HasPrefix(o.source, dockerScheme) {
+			err = fmt.Errorf("%s is no file here, so it was asked for in the registry: %w", o.source, err)
+		}
+		return s, err
 	}
 	return openSource(o.source, stdin, o.imageDir, o.maxSize)
 }

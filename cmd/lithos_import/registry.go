@@ -41,11 +41,14 @@ var registryForm = form{
 	func(digits string) string { return "blobs/" + digits },
 }
 
+// dockerScheme is skopeo's prefix of names in a registry.
+const dockerScheme = "docker://"
+
 // remoteName recognises the name of an image in a registry and gives its long
 // form. It begins with docker://, or it begins with a registry and no file has
 // that path.
 func remoteName(source string) (string, bool) {
-	if name, ok := strings.CutPrefix(source, "docker://"); ok {
+	if name, ok := strings.CutPrefix(source, dockerScheme); ok {
 		return longName(name), true
 	}
 	host, _, ok := strings.Cut(source, "/")
@@ -59,7 +62,7 @@ func remoteName(source string) (string, bool) {
 func openRegistry(name string, plainHTTP bool) (*registrySource, error) {
 	ref, err := registry.ParseReference(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no file here and no name of an image: %w", printable(name), err)
+		return nil, fmt.Errorf("%s is no name of an image: %w", printable(name), err)
 	}
 	local := isLoopback(ref.Registry)
 	client, err := newClient(local)

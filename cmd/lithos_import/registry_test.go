@@ -311,6 +311,7 @@ func TestPullVerifies(t *testing.T) {
 		}
 	}
 	refused(t, "see --max-size", "--max-size", "1000", host+name)
+	refused(t, "127.0.0.1:1/x.tar is no file here, so it was asked for in the registry: ", "127.0.0.1:1/x.tar")
 	refused(t, "connection refused", "127.0.0.1:1/x")
 }
 
