@@ -315,6 +315,8 @@ func FuzzApply(f *testing.F) {
 	f.Add(archive(f, link("l", "/", '2'), file("l/x", "y"), link("l", "..", '2'), file("l/x", "y")))
 	f.Add(archive(f, link("l", "../outside", '2'), link("h", "l/precious", '1'), file("h", "y"), file("l/.wh.precious", "")))
 	f.Add(archive(f, file("d/e/f", ""), file("d/.wh..wh..opq", ""), file(".wh.d", ""), file("d", "")))
+	f.Add(archive(f, link("l", "none/x", '2'), file("l/y", "z"), link("n", "a/../l/y", '1'), file("l/.wh.y", ""), link("l/up", "../../outside", '2'), file("l/up/z", "")))
+	f.Add(archive(f, tar.Header{Typeflag: tar.TypeChar, Name: "d/null"}, link("e", "d/null", '1'), file("d/null/x", "y")))
 	f.Add([]byte("no tar"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		top := t.TempDir()
