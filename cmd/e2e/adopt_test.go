@@ -127,7 +127,7 @@ func TestKilledDaemonRefusesNoConnection(t *testing.T) {
 // The next daemon learns of an exit that happened without a daemon, and the
 // restart is not earlier for that; the same holds for exits before that.
 //
-// Covers: K12, N3, N9
+// Covers: K12, N3, N9, X31
 func TestExitsBetweenDaemonsAreRecorded(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("restart-timeout: 6\n"+dataVolume, "run", "3000", "3", "/out/starts"))

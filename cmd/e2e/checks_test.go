@@ -265,6 +265,8 @@ func TestChecks_InABridgedNetwork(t *testing.T) {
 }
 
 // One that is not ready in time is ended, and killed where it does not end.
+//
+// Covers: X16
 func TestChecks_NotReadyInTime(t *testing.T) {
 	t.Parallel()
 	_, port := freePort(t)

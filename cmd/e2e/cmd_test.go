@@ -81,7 +81,7 @@ func (h *host) removeShared() {
 	})
 }
 
-// Covers: D2, D10, E1, E9, N14, R3
+// Covers: D2, D10, E1, E9, N14, R3, X24
 func TestCommandEndsWithItsExitCode(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)
@@ -248,7 +248,7 @@ func TestCommandsSurviveADaemonAndAreClearedAfterAKill(t *testing.T) {
 	h.nothingLeft()
 }
 
-// Covers: E17, R3
+// Covers: E17, R3, X25
 func TestCommandOnATerminal(t *testing.T) {
 	t.Parallel()
 	h := shellHost(t)

@@ -26,7 +26,7 @@ func (h *host) starts() []time.Time {
 	return all
 }
 
-// Covers: E6, N2, N3
+// Covers: E6, N2, N3, X11
 func TestRestartTimeoutRunsFromStartToStart(t *testing.T) {
 	t.Parallel()
 	// It lives for 0.3 s of the 0.5 s: counted from its end the distance

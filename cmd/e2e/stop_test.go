@@ -67,7 +67,7 @@ func TestIntStopsEverything(t *testing.T) {
 	}
 }
 
-// Covers: E7, N5
+// Covers: E7, N5, X16
 func TestKillTimeoutEndsAProgramThatIgnoresTerm(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("kill-timeout: 1", "stubborn"))

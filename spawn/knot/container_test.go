@@ -301,7 +301,7 @@ func TestDevfsOnNodevWithSubmounts(t *testing.T) {
 	}
 }
 
-// Covers: K6
+// Covers: K6, X28
 func TestRootIsReadOnlyRecursively(t *testing.T) {
 	ownMounts(t)
 	b := newBox(t)

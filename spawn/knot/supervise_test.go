@@ -147,7 +147,7 @@ func TestTermIsForwardedOnce(t *testing.T) {
 
 // The end of PID 1 is the end of all that the program left.
 //
-// Covers: E18
+// Covers: E18, X6
 func TestProgramsExitEndsTheContainer(t *testing.T) {
 	b := newBox(t, "daemon:touch:/out/daemon+forever", "await:/out/daemon", "exit:1")
 	out := b.out
