@@ -74,24 +74,11 @@ func openRegistry(name string, plainHTTP bool) (*registrySource, error) {
 		known:      map[string][]byte{},
 		sleep:      time.Sleep,
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), manifestTime)
-	defer cancel()
-	d, body, err := r.repository.Manifests().FetchReference(ctx, ref.Reference)
-	if errors.Is(err, errdef.ErrNotFound) {
-		return nil, fmt.Errorf("there is no image %s in the registry", name)
-	}
-	if wantsLogin(err) {
-		return nil, fmt.Errorf("the registry does not give %s to this user: use docker login %s, or see docs/lithos_import.md: %w", name, ref.Registry, err)
-	}
+	data, kind, err := r.resolve(ref)
 	if err != nil {
-		return nil, err
+		return nil, explain(err, name, ref.Registry)
 	}
-	defer body.Close()
-	data, err := readSmall(body, name)
-	if err != nil {
-		return nil, err
-	}
-	found := descriptor{MediaType: d.MediaType, Digest: digestOf(data), Size: int64(len(data)), Annotations: map[string]string{containerdName: name}}
+	found := descriptor{MediaType: kind, Digest: digestOf(data), Size: int64(len(data)), Annotations: map[string]string{containerdName: name}}
 	if ref.ValidateReferenceAsDigest() == nil && ref.Reference != found.Digest {
 		return nil, fmt.Errorf("%s is damaged: its digest is %s", name, found.Digest)
 	}
@@ -104,9 +91,30 @@ func openRegistry(name string, plainHTTP bool) (*registrySource, error) {
 	return r, err
 }
 
-func wantsLogin(err error) bool {
+// resolve fetches the manifest of a tag or a digest, and its media type.
+func (r *registrySource) resolve(ref registry.Reference) (data []byte, kind string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), manifestTime)
+	defer cancel()
+	d, body, err := r.repository.Manifests().FetchReference(ctx, ref.Reference)
+	if err != nil {
+		return nil, "", err
+	}
+	defer body.Close()
+	data, err = readSmall(body, ref.String())
+	return data, d.MediaType, err
+}
+
+// explain says what to do about an error of the registry.
+func explain(err error, name, host string) error {
 	answer, ok := errors.AsType[*errcode.ErrorResponse](err)
-	return errors.Is(err, auth.ErrBasicCredentialNotFound) || ok && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
+	refused := ok && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
+	switch {
+	case errors.Is(err, errdef.ErrNotFound):
+		return fmt.Errorf("there is no image %s in the registry", name)
+	case refused || errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return fmt.Errorf("the registry does not give %s to this user, use docker login %s: %w", name, host, err)
+	}
+	return err
 }
 
 // newClient uses the credentials that docker login keeps. It accepts a token
