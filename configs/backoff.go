@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // RestartBackoff is restart-backoff, ours: a program that fails again and again
@@ -17,12 +18,7 @@ type RestartBackoff struct {
 	Reset  time.Duration // a container that ran this long was healthy: the row starts over
 }
 
-const (
-	defaultFactor = 2
-	defaultCap    = time.Minute
-	defaultReset  = 10 * time.Second // status.HealthyAfter
-	maxFactor     = 100
-)
+const defaultCap = time.Minute
 
 // Wait is the time between the start of what failed and the next one, after n
 // failures in a row: timeout * Factor^(n-1), at most Cap, less the part chance *
@@ -58,11 +54,28 @@ func (b RestartBackoff) String() string {
 		document.Decimal(b.Factor), document.Decimal(b.Cap.Seconds()), document.Decimal(b.Jitter), document.Decimal(b.Reset.Seconds()))
 }
 
-var backoffKeys = []string{"factor", "cap", "jitter", "reset"}
+var backoffTable = option.NewTable(
+	option.Of("factor", backoffFactor, func(b *RestartBackoff) *float64 { return &b.Factor }, option.Doc{Default: "2",
+		Text: "What the wait is multiplied with at each failure in a row."}),
+	option.Of("cap", option.Seconds, func(b *RestartBackoff) *time.Duration { return &b.Cap }, option.Doc{Example: "300",
+		Text: "The longest wait, not less than `restart-timeout`. By default 60, or `restart-timeout` if that is more."}),
+	option.Of("jitter", option.Fraction(0, 1), func(b *RestartBackoff) *float64 { return &b.Jitter }, option.Doc{Default: "0",
+		Text: "The part of the wait that chance may take away, so that not all start at the same moment. No wait gets shorter than `restart-timeout`."}),
+	option.Of("reset", option.Seconds, func(b *RestartBackoff) *time.Duration { return &b.Reset }, option.Doc{Default: "10",
+		Text: "A container that ran this long was healthy: the failures before it count no more."}),
+)
+
+var (
+	backoffFactor = option.Fraction(1, 100)
+	backoffType   = option.Type{
+		Name:   "factor, 1 to 100, or a mapping, see below",
+		Schema: option.AnyOf(option.FieldsSchema, backoffFactor.Schema),
+		Fields: backoffTable.Infos(),
+	}
+)
 
 // readBackoff reads restart-backoff: a factor alone, or a mapping.
-func readBackoff(o *document.Object, c *Container) {
-	v := o.Get("restart-backoff")
+func readBackoff(v document.Value, c *Container) {
 	if v.Null() {
 		return
 	}
@@ -74,23 +87,21 @@ func readBackoff(o *document.Object, c *Container) {
 		v.Errorf("needs a restart-timeout above 0: it is what is multiplied")
 		return
 	}
-	b := RestartBackoff{Factor: defaultFactor, Cap: max(defaultCap, c.RestartTimeout), Reset: defaultReset}
-	switch v.Describe() {
-	case "a mapping":
-		f, _ := v.Object(backoffKeys)
-		b.Factor = f.Get("factor").Fraction(b.Factor, 1, maxFactor)
-		b.Cap = f.Get("cap").Seconds(b.Cap)
-		b.Jitter = f.Get("jitter").Fraction(0, 0, 1)
-		b.Reset = f.Get("reset").Seconds(b.Reset)
-		if b.Cap < c.RestartTimeout {
-			f.Get("cap").Errorf("%s s is less than restart-timeout, %s s: no wait is shorter than that", document.Decimal(b.Cap.Seconds()), document.Decimal(c.RestartTimeout.Seconds()))
-			return
-		}
-	case "a list":
+	if v.IsList() {
 		v.Errorf("expected a factor such as 2, or a mapping with factor, cap, jitter and reset, got a list")
 		return
-	default:
-		b.Factor = v.Fraction(b.Factor, 1, maxFactor)
+	}
+	b := RestartBackoff{Cap: max(defaultCap, c.RestartTimeout)}
+	if !v.IsMapping() {
+		backoffTable.Defaults(&b)
+		b.Factor = backoffFactor.Read(v, b.Factor)
+		c.RestartBackoff = b
+		return
+	}
+	o, _ := backoffTable.Read(v, &b)
+	if b.Cap < c.RestartTimeout {
+		o.Get("cap").Errorf("%s s is less than restart-timeout, %s s: no wait is shorter than that", document.Decimal(b.Cap.Seconds()), document.Decimal(c.RestartTimeout.Seconds()))
+		return
 	}
 	c.RestartBackoff = b
 }

@@ -85,7 +85,7 @@ func FuzzBackoff(f *testing.F) {
 	f.Add(1.0, int64(1), 0.0, int64(0), -1, 0.0)
 	f.Fuzz(func(t *testing.T, factor float64, most int64, jitter float64, timeout int64, n int, chance float64) {
 		const day = int64(24 * time.Hour)
-		if !(factor >= 1 && factor <= maxFactor && jitter >= 0 && jitter <= 1 && chance >= 0 && chance < 1) ||
+		if !(factor >= 1 && factor <= 100 && jitter >= 0 && jitter <= 1 && chance >= 0 && chance < 1) ||
 			timeout < 0 || timeout > day || most < timeout || most > day {
 			return // the parser refuses it
 		}

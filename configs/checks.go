@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // CheckKind is how a container is asked.
@@ -55,15 +56,9 @@ type Healthcheck struct {
 }
 
 const (
-	defaultReadyInterval  = 500 * time.Millisecond
-	defaultHealthInterval = 10 * time.Second
-	defaultCheckTimeout   = 5 * time.Second
-	leastCheckTime        = 100 * time.Millisecond
-	maxCheckTimeout       = 5 * time.Minute
-	defaultFailures       = 3
-	maxFailures           = 1000
-	leastWatchdog         = time.Second
-	maxWatchdog           = 24 * time.Hour
+	leastCheckTime  = 100 * time.Millisecond
+	maxCheckTimeout = 5 * time.Minute
+	maxFailures     = 1000
 )
 
 // loopback is the default of a check's host.
@@ -137,41 +132,90 @@ func (c *Check) written() string {
 	return text + fmt.Sprintf(", interval: %s, timeout: %s", document.Decimal(c.Interval.Seconds()), document.Decimal(c.Timeout.Seconds()))
 }
 
-// checkConfig is a check as it is written: what has variables in it is not
-// resolved yet.
+// checkConfig is ready or healthcheck as it is written: what has variables in it is
+// not resolved yet.
 type checkConfig struct {
 	Check // without Addr, Path and Command
 	host  netip.Addr
 	port  sourced[string]
 	path  sourced[string]
 	argv  []sourced[string]
+
+	within, watchdog time.Duration // of ready
+	failures         int           // of healthcheck
+	startPeriod      time.Duration // of healthcheck
 }
 
-var (
-	checkKeys  = []string{"tcp", "http", "path", "host", "command", "interval", "timeout"}
-	readyKeys  = append(slices.Clone(checkKeys), "fd", "notify", "watchdog", "within")
-	healthKeys = append(slices.Clone(checkKeys), "failures", "start-period")
+// portOrVariable is a port, or a variable in its place.
+var portOrVariable = option.Type{Name: "port, 1 to 65535, or `@{NAME}`",
+	Schema: `{"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"type": "string", "pattern": "^([0-9]+|.*@\\{.*)$"}]}`}
+
+// checkTable are the options of ready or healthcheck: those that both have, and more.
+func checkTable(interval string, more ...option.Option[checkConfig]) *option.Table[checkConfig] {
+	return option.NewTable(append([]option.Option[checkConfig]{
+		option.Described[checkConfig]("tcp", portOrVariable, option.Doc{Example: "8080",
+			Text: "A port: the program accepts a connection. Of no use for a port of `tcp-ports`, where lithos itself listens."}),
+		option.Described[checkConfig]("http", portOrVariable, option.Doc{Example: "8080",
+			Text: "A port: the program answers GET with a status of 200 to 399."}),
+		option.Described[checkConfig]("path", option.Type{Name: "path of a URL", Schema: `{"type": "string", "pattern": "^/"}`}, option.Doc{Default: "/", Example: "/health",
+			Text: "With `http`: what is asked for."}),
+		option.Of("host", option.Address, func(c *checkConfig) *netip.Addr { return &c.host }, option.Doc{Default: "127.0.0.1", Example: "'::1'",
+			Text: "With `tcp` and `http`: the address, as seen from inside the container's network."}),
+		option.Described[checkConfig]("command", option.Texts.Type, option.Doc{Example: "[/bin/check, --fast]",
+			Text: "A program of the container and its arguments, run in it as `lithos_exec` does: it exits with 0."}),
+		option.Of("interval", option.Between(leastCheckTime, 24*time.Hour), func(c *checkConfig) *time.Duration { return &c.Interval }, option.Doc{Default: interval,
+			Text: "From the end of one check to the next."}),
+		option.Of("timeout", option.Between(leastCheckTime, maxCheckTimeout), func(c *checkConfig) *time.Duration { return &c.Timeout }, option.Doc{Default: "5",
+			Text: "How long one may take."}),
+	}, more...)...)
+}
+
+var readyTable = checkTable("0.5",
+	option.Described[checkConfig]("fd", option.Number[int](3, math.MaxInt32).Type, option.Doc{Example: "5",
+		Text: "In the place of a check: the program gets this descriptor, and writes a line to it when it is ready, as for s6. It can't be together with `restart-process-only`."}),
+	option.Described[checkConfig]("notify", option.Absolute.Type, option.Doc{Example: "/run/notify",
+		Text: "In the place of a check: the program sends `READY=1` to a socket, as by `sd_notify`. It finds it by `NOTIFY_SOCKET` at this path, which has to be a file of the image, an empty one say."}),
+	option.Of("watchdog", option.Between(time.Second, 24*time.Hour), func(c *checkConfig) *time.Duration { return &c.watchdog }, option.Doc{Example: "30",
+		Text: "Of `notify`: when it is ready, the program has to send `WATCHDOG=1` at least that often, as `WATCHDOG_USEC` tells it; otherwise it is ended and started again, as one that fails its `healthcheck`. It can't be together with `restart-process-only`."}),
+	option.Of("within", option.Seconds, func(c *checkConfig) *time.Duration { return &c.within }, option.Doc{Example: "60",
+		Text: "A container that is not ready so long after its start is ended and started again, as one that fails its `healthcheck`. By default it may take any time."}),
 )
+
+var healthTable = checkTable("10",
+	option.Of("failures", option.Number[int](1, maxFailures), func(c *checkConfig) *int { return &c.failures }, option.Doc{Default: "3",
+		Text: "So many failures in a row end the container."}),
+	option.Of("start-period", option.Seconds, func(c *checkConfig) *time.Duration { return &c.startPeriod }, option.Doc{Default: "0", Example: "30",
+		Text: "Failures do not count so long after the container was started."}),
+)
+
+// checkKeys are the options of a check, in which the daemon asks.
+var checkKeys = checkTable("").Keys()
 
 // readReady reads ready.
 func (t *template) readReady(v document.Value) {
 	if v.Null() {
 		return
 	}
-	o, ok := v.Object(readyKeys)
+	o, ok := readyTable.Object(v)
 	if !ok {
 		return
 	}
+	c := &checkConfig{}
+	before := v.Collector().Errors()
 	switch {
 	case !o.Get("fd").Null():
-		t.ready = t.readNotice(&o)
+		t.readNotice(&o, c)
+		readyTable.ReadOne("within", &o, c)
 	case !o.Get("notify").Null():
-		t.ready = t.readNotify(&o)
+		t.readNotify(&o, c)
+		readyTable.ReadOne("within", &o, c)
 	default:
-		t.ready = readCheck(v, &o, defaultReadyInterval, "tcp, http, command, fd and notify")
+		c.read(v, &o, readyTable, "tcp, http, command, fd and notify")
 	}
-	t.within = o.Get("within").Seconds(0)
-	t.readWatchdog(&o)
+	t.readWatchdog(&o, c)
+	if v.Collector().Errors() == before {
+		t.ready = c
+	}
 	t.checkDaemon(v)
 }
 
@@ -180,20 +224,22 @@ func (t *template) readHealthcheck(v document.Value) {
 	if v.Null() {
 		return
 	}
-	o, ok := v.Object(healthKeys)
+	o, ok := healthTable.Object(v)
 	if !ok {
 		return
 	}
-	t.health = readCheck(v, &o, defaultHealthInterval, "tcp, http and command")
-	t.failures = int(o.Get("failures").Integer(defaultFailures, 1, maxFailures))
-	t.startPeriod = o.Get("start-period").Seconds(0)
+	c := &checkConfig{}
+	before := v.Collector().Errors()
+	c.read(v, &o, healthTable, "tcp, http and command")
+	if v.Collector().Errors() == before {
+		t.health = c
+	}
 	t.checkDaemon(v)
 }
 
 // readNotice reads `ready: {fd: N}`: nobody is asked, the program tells.
-func (t *template) readNotice(o *document.Object) *checkConfig {
+func (t *template) readNotice(o *document.Object, c *checkConfig) {
 	v := o.Get("fd")
-	before := v.Collector().Errors()
 	alone(o, "fd", append(slices.Clone(checkKeys), "notify"))
 	if t.fixed.RestartProcessOnly {
 		v.Errorf("can't be together with restart-process-only: the second program would not be heard")
@@ -210,10 +256,7 @@ func (t *template) readNotice(o *document.Object) *checkConfig {
 	if i := fd - firstActivationFD; i < len(t.activated()) {
 		v.Errorf("descriptor %d is that of variable %q by its activation", fd, document.Clip(t.activated()[i].name))
 	}
-	if v.Collector().Errors() > before {
-		return nil
-	}
-	return &checkConfig{Check: Check{Kind: CheckFD, FD: fd}}
+	c.Kind, c.FD = CheckFD, fd
 }
 
 // alone refuses what makes no sense beside a key by which the program tells.
@@ -232,13 +275,13 @@ var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 // refuseNotifyVariable refuses a variable that would have the program tell
 // somebody else, or not know of the watchdog.
 func (t *template) refuseNotifyVariable(c *document.Collector, name string, at document.Place) {
-	if contains(notifyVariables, name) {
+	if slices.Contains(notifyVariables, name) {
 		c.ErrorAt(at, "is set by `ready: {notify: …}`, it must not be given")
 	}
 }
 
 // readWatchdog reads `watchdog: SECONDS` beside notify.
-func (t *template) readWatchdog(o *document.Object) {
+func (t *template) readWatchdog(o *document.Object, c *checkConfig) {
 	v := o.Get("watchdog")
 	switch {
 	case v.Null():
@@ -250,15 +293,12 @@ func (t *template) readWatchdog(o *document.Object) {
 		v.Errorf("can't be together with restart-process-only: while the second program starts, nothing is sent")
 		return
 	}
-	t.watchdog = v.Seconds(0)
-	if t.watchdog < leastWatchdog || t.watchdog > maxWatchdog {
-		v.Errorf("%s s is not in %s to %s", document.Decimal(t.watchdog.Seconds()), document.Decimal(leastWatchdog.Seconds()), document.Decimal(maxWatchdog.Seconds()))
-	}
+	readyTable.ReadOne("watchdog", o, c)
 }
 
 // readNotify reads `ready: {notify: PATH}`: a socket is mounted on a file of the
 // container, by the rules for volumes.
-func (t *template) readNotify(o *document.Object) *checkConfig {
+func (t *template) readNotify(o *document.Object, c *checkConfig) {
 	v := o.Get("notify")
 	before := v.Collector().Errors()
 	alone(o, "notify", checkKeys)
@@ -277,24 +317,19 @@ func (t *template) readNotify(o *document.Object) *checkConfig {
 	for _, e := range t.secretEnviron {
 		t.refuseNotifyVariable(v.Collector(), e.value.Name, e.at)
 	}
-	if v.Collector().Errors() > before {
-		return nil
-	}
-	t.places["ready.notify"] = v.Place()
-	return &checkConfig{Check: Check{Kind: CheckNotify, Path: point}}
+	t.Set("ready.notify", v)
+	c.Kind, c.Path = CheckNotify, point
 }
 
 // checkDaemon: nobody watches over a command.
 func (t *template) checkDaemon(v document.Value) {
-	if t.kind.value == KindCommand {
+	if t.fixed.Kind == KindCommand {
 		v.Warnf("is not used: a command ends by itself, only daemons are checked")
 	}
 }
 
-// readCheck reads what both options have; nil if there is an error.
-func readCheck(v document.Value, o *document.Object, interval time.Duration, ways string) *checkConfig {
-	before := v.Collector().Errors()
-	c := &checkConfig{host: loopback}
+// read reads a check in which the daemon asks.
+func (c *checkConfig) read(v document.Value, o *document.Object, table *option.Table[checkConfig], ways string) {
 	for _, kind := range []CheckKind{CheckTCP, CheckHTTP, CheckCommand} {
 		switch {
 		case o.Get(string(kind)).Null():
@@ -306,43 +341,29 @@ func readCheck(v document.Value, o *document.Object, interval time.Duration, way
 	}
 	if c.Kind == "" {
 		v.Errorf("needs one of %s", ways)
-		return nil
+		return
 	}
+	table.ReadAll(o, c)
 	c.readWay(o)
-	c.Interval = leastSeconds(o.Get("interval"), interval, 24*time.Hour)
-	c.Timeout = leastSeconds(o.Get("timeout"), defaultCheckTimeout, maxCheckTimeout)
-	if v.Collector().Errors() > before {
-		return nil
-	}
-	return c
-}
-
-func leastSeconds(v document.Value, def, most time.Duration) time.Duration {
-	d := v.Seconds(def)
-	if d < leastCheckTime || d > most {
-		v.Errorf("%s s is not in %s to %s", document.Decimal(d.Seconds()), document.Decimal(leastCheckTime.Seconds()), document.Decimal(most.Seconds()))
-	}
-	return d
 }
 
 // readWay reads what belongs to the kind of check, and refuses what belongs to
 // another.
 func (c *checkConfig) readWay(o *document.Object) {
 	network := c.Kind == CheckTCP || c.Kind == CheckHTTP
-	for _, option := range []struct {
+	for _, part := range []struct {
 		key string
 		ok  bool
 		of  string
 	}{{"path", c.Kind == CheckHTTP, "http"}, {"host", network, "tcp and http"}} {
-		if v := o.Get(option.key); !v.Null() && !option.ok {
-			v.Errorf("belongs to %s, not to %s", option.of, c.Kind)
+		if v := o.Get(part.key); !v.Null() && !part.ok {
+			v.Errorf("belongs to %s, not to %s", part.of, c.Kind)
 		}
 	}
 	if c.Kind == CheckCommand {
 		c.readCommand(o.Get("command"))
 		return
 	}
-	c.host = o.Get("host").Address(loopback)
 	v := o.Get(string(c.Kind))
 	s, ok := v.Scalar("a port")
 	if ok && !strings.Contains(s, "@{") {
@@ -430,10 +451,10 @@ func (r *resolver) checkChecks(ports []TCPPort) {
 // checks makes the probes of one instance. Their errors were found before.
 func (r *recipe) checks(c *Container, name string) {
 	if t := r.t.ready; t != nil {
-		c.Ready = &Ready{Check: r.check(t, name), Within: r.t.within, Watchdog: r.t.watchdog}
+		c.Ready = &Ready{Check: r.check(t, name), Within: t.within, Watchdog: t.watchdog}
 	}
 	if t := r.t.health; t != nil {
-		c.Healthcheck = &Healthcheck{Check: r.check(t, name), Failures: r.t.failures, StartPeriod: r.t.startPeriod}
+		c.Healthcheck = &Healthcheck{Check: r.check(t, name), Failures: t.failures, StartPeriod: t.startPeriod}
 	}
 }
 

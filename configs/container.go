@@ -3,20 +3,115 @@ package configs
 import (
 	"math"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
-// containerKeys are the options of a container config (section E of docs/requirements.md).
-var containerKeys = []string{
-	"kind", "variables", "metadata", "volumes", "user-id", "group-id",
-	"restart-timeout", "kill-timeout", "memory-limit", "fileno-limit", "cpu-shares",
-	"executable", "arguments", "environ", "secret-environ", "secret-environ-file",
-	"workdir=work-dir", "resolv-conf", "hosts-file", "uid-map", "gid-map",
-	"stdout-stderr-file", "interactive", "restart-process-only", "normal-exit-codes", "tcp-ports",
-	"pids-limit", "cpu-quota", "restart-backoff", "ready", "healthcheck", "standby",
+// containerOptions are the options of a container config. Those that are described
+// are read together with others, in readTemplate.
+var containerOptions = []declared[template]{
+	fixed("kind", option.OneOf(KindDaemon, KindCommand, KindCommandOrDaemon), func(c *Container) *Kind { return &c.Kind }, option.Doc{Default: "Daemon", Manual: "5.2",
+		Text: "What it may be run as."}).
+		hidden(func(c *Container) { c.Kind = "" }),
+	described[template]("variables", variableType, option.Doc{Default: "{}", Example: "{port: !TcpPort }", Manual: "5.1",
+		Text: "What a process config may set. `@{NAME}` is replaced in `arguments`, in the values of `environ` and in the keys of `tcp-ports`. Built in are `lithos:name`, `lithos:config_filename` and, as a whole value of `environ`, `lithos:pid`."}),
+	described[template]("metadata", option.Anything, option.Doc{Example: "{team: web}", Manual: "5.2",
+		Text: "For other tools; lithos does not look at it."}),
+	described[template]("volumes", volumeType, option.Doc{Default: "{}", Example: "{/tmp: !Tmpfs {size: 10Mi}}", Manual: "7",
+		Text: "What is mounted. The mount points have to exist in the image or on an outer volume."}).
+		listed(func(c *Container, key string) (list []setting) {
+			for _, v := range c.Volumes {
+				list = append(list, setting{key + v.MountPoint, v.String()})
+			}
+			return list
+		}),
+	of("user-id", option.OptionalID, func(t *template) **uint32 { return &t.userID }, option.Doc{Example: "1000", Manual: "5.2",
+		Text: "Who the program runs as; by default the sandbox's `default-user`."}).
+		shown(func(c *Container) string { return option.ID.Show(c.UserID) }),
+	of("group-id", option.OptionalID, func(t *template) **uint32 { return &t.groupID }, option.Doc{Example: "1000", Manual: "5.2",
+		Text: "Its group; by default the sandbox's `default-group`."}).
+		shown(func(c *Container) string { return option.ID.Show(c.GroupID) }),
+	fixed("restart-timeout", option.Seconds, func(c *Container) *time.Duration { return &c.RestartTimeout }, option.Doc{Default: "1", Example: "0.2", Manual: "5.2",
+		Text: "The least time between two starts."}).
+		hidden(func(c *Container) {
+			if !c.RestartProcessOnly { // PID 1 restarts the program itself only with that option
+				c.RestartTimeout = 0
+			}
+		}),
+	described[template]("restart-backoff", backoffType, option.Doc{Example: "{factor: 2, cap: 300, jitter: 0.2}",
+		Text: "Restart a program that fails again and again less and less often: after the n-th failure in a row the least time between two starts is `restart-timeout` times `factor` to the power of n-1. A number alone is the factor. It needs a `restart-timeout` above 0, and can't be together with `restart-process-only`. By default every wait is `restart-timeout`."}).
+		shown(func(c *Container) string { return c.RestartBackoff.String() }).hidden(func(c *Container) { c.RestartBackoff = RestartBackoff{} }),
+	described[template]("ready", option.Object(readyTable.Infos()), option.Doc{Example: "{http: 8080, path: /health}",
+		Text: "When a container that was started counts as up, see [checks](checks.md). `lithos_switch --wait` waits for it. By default it is up when it runs."}).
+		shown(func(c *Container) string { return c.Ready.String() }).hidden(func(c *Container) { c.Ready = c.Ready.seen() }),
+	described[template]("healthcheck", option.Object(healthTable.Infos()), option.Doc{Example: "{http: 8080, path: /health, interval: 10, failures: 3}",
+		Text: "Ask the program again and again whether it serves, see [checks](checks.md); if it does not, end it and start it again. By default nobody asks."}).
+		shown(func(c *Container) string { return c.Healthcheck.String() }).hidden(func(c *Container) { c.Healthcheck = nil }),
+	described[template]("standby", option.Boolean.Type, option.Doc{Default: "false",
+		Text: "Build the next container while the program runs, and have it wait: when the program dies, and its restart is due at once, all that is left to do is to start the next one, see [differences](differences.md#standby). It takes the memory of one more PID 1 (some 50 kB), and no limit of the container's. It can't be together with `restart-process-only`, `reuse-port` and a bridged network."}).
+		shown(func(c *Container) string { return strconv.FormatBool(c.Standby) }).hidden(func(c *Container) { c.Standby = false }),
+	fixed("kill-timeout", option.Seconds, func(c *Container) *time.Duration { return &c.KillTimeout }, option.Doc{Default: "5", Example: "30", Manual: "5.2",
+		Text: "How long the program may take to end after TERM, until it gets KILL."}).
+		hidden(func(c *Container) { c.KillTimeout = 0 }),
+	fixed("memory-limit", memoryLimit, func(c *Container) *int64 { return &c.MemoryLimit }, option.Doc{Example: "256Mi", Manual: "5.2",
+		Text: "The most memory of the program and its children. By default none."}),
+	fixed("fileno-limit", option.Number[uint64](3, math.MaxInt32), func(c *Container) *uint64 { return &c.FilenoLimit }, option.Doc{Default: "1024", Example: "4k", Manual: "5.2",
+		Text: "The most descriptors of each process."}),
+	fixed("cpu-shares", option.Number[uint64](1, option.Open), func(c *Container) *uint64 { return &c.CPUShares }, option.Doc{Default: "1024", Example: "256", Manual: "5.2",
+		Text: "The share of the processors where they are all in use."}),
+	fixed("executable", executable, func(c *Container) *string { return &c.Executable }, option.Doc{Example: "/usr/bin/python3", Manual: "5.2", Missing: option.Required,
+		Text: "The program."}),
+	of("arguments", arguments, func(t *template) *[]sourced[string] { return &t.arguments }, option.Doc{Default: "[]", Example: "[app.py, --port=8080]", Manual: "5.2",
+		Text: "Its arguments, without the zeroth."}).
+		shown(func(c *Container) string { return option.Texts.Show(c.Arguments) }),
+	of("environ", environ, func(t *template) *[]sourced[EnvVar] { return &t.environ }, option.Doc{Default: "{}", Example: "{LANG: C.UTF-8}", Manual: "5.2",
+		Text: "Its environment. Beside it there are `TERM`, `LITHOS_NAME` and `LITHOS_CONFIG`, nothing else."}).
+		listed(func(c *Container, key string) (list []setting) {
+			for _, e := range c.Environ {
+				list = append(list, setting{key + e.Name, e.Value})
+			}
+			for _, name := range c.PIDVariables {
+				list = append(list, setting{key + name, "@{" + builtinPID + "}"})
+			}
+			return list
+		}),
+	of("secret-environ", secretEnviron, func(t *template) *[]sourced[SecretVar] { return &t.secretEnviron }, option.Doc{Default: "{}", Manual: "5.2",
+		Text: "Secrets of the environment, made by [lithos_crypt](lithos_crypt.md)."}).
+		listed(showSecrets).hidden(forgetSeals),
+	fixed("secret-environ-file", option.Kind[string]{Type: option.Path.Type, Read: option.Text.Read, Show: option.Text.Show}, func(c *Container) *string { return &c.SecretEnvironFile }, option.Doc{Example: "secrets.yaml", Manual: "5.2",
+		Text: "A file with what would be in `secret-environ`: absolute in the image, or relative to this file."}).
+		hidden(func(c *Container) { c.SecretEnvironFile = "" }),
+	fixed("workdir", option.Absolute, func(c *Container) *string { return &c.Workdir }, option.Doc{Old: "work-dir", Default: "/", Example: "/app", Manual: "5.2",
+		Text: "The working directory."}),
+	fixed("resolv-conf", resolvConf, func(c *Container) *ResolvConf { return &c.ResolvConf }, option.Doc{Example: "{mount: true}", Manual: "5.2",
+		Text: "What becomes of `/etc/resolv.conf`."}),
+	fixed("hosts-file", hostsFile, func(c *Container) *HostsFile { return &c.HostsFile }, option.Doc{Example: "{copy-from-host: false}", Manual: "5.2",
+		Text: "What becomes of `/etc/hosts`."}),
+	fixed("uid-map", idMap, func(c *Container) *[]IDMap { return &c.UIDMap }, uidMapDoc),
+	fixed("gid-map", idMap, func(c *Container) *[]IDMap { return &c.GIDMap }, gidMapDoc),
+	fixed("stdout-stderr-file", option.Absolute, func(c *Container) *string { return &c.StdoutStderrFile }, option.Doc{Example: "/var/log/app.log", Manual: "5.2",
+		Text: "A file in the container for standard output and error, on a volume that is writable for the program's user."}),
+	fixed("interactive", option.Boolean, func(c *Container) *bool { return &c.Interactive }, option.Doc{Default: "false", Manual: "5.2",
+		Text: "Leave standard input, output and error of a command as they are."}),
+	fixed("restart-process-only", option.Boolean, func(c *Container) *bool { return &c.RestartProcessOnly }, option.Doc{Default: "false", Manual: "5.2",
+		Text: "Start the program again in the same container, with its volumes as they are."}),
+	fixed("normal-exit-codes", exitCodes, func(c *Container) *[]int { return &c.NormalExitCodes }, option.Doc{Default: "[]", Example: "[42]", Manual: "5.2",
+		Text: "Exit codes that are no failure in the metrics."}).
+		hidden(func(c *Container) { c.NormalExitCodes = nil }),
+	described[template]("tcp-ports", portsType, option.Doc{Default: "{}", Example: `{"8080": {fd: 3}}`, Manual: "5.2",
+		Text: "Sockets that lithos opens and the program gets. All instances share them."}).
+		listed(func(c *Container, key string) (list []setting) {
+			for _, p := range c.TCPPorts {
+				list = append(list, setting{key + strconv.Itoa(int(p.Port)), portTable.Show(&p)})
+			}
+			return list
+		}),
+	fixed("pids-limit", pidsLimit, func(c *Container) *int64 { return &c.PIDsLimit }, pidsLimitDoc),
+	fixed("cpu-quota", processors, func(c *Container) *int64 { return &c.CPUQuota }, cpuQuotaDoc),
 }
 
 // sourced is a value with the place that it was read from.
@@ -36,113 +131,87 @@ type template struct {
 	problems []document.Problem
 	broken   bool // there is an error among them
 
-	kind      sourced[Kind]
-	variables []variable // by name
-	userID    sourced[*uint32]
-	groupID   sourced[*uint32]
+	document.Places // of its options
 
-	uidMap, gidMap []IDMap
-
-	fixed  Container                 // values that depend on nothing outside
-	root   document.Place            // of the whole file
-	places map[string]document.Place // of its options
-
-	arguments         []sourced[string]
-	environ           []sourced[EnvVar]    // by name
-	secretEnviron     []sourced[SecretVar] // by name; of secret-environ-file too
-	secretEnvironFile string               // as written
-	secretsFile       string               // where those stand that aren't in the config itself
-	volumes           []volumeConfig
-	ports             []portConfig
-	ready, health     *checkConfig
-	within, watchdog  time.Duration // of ready
-	failures          int           // of healthcheck
-	startPeriod       time.Duration // of healthcheck
-	hosts             HostsFile     // without Source and Additional
-	resolv            ResolvConf    // without Source
+	fixed           Container // values that depend on nothing outside
+	userID, groupID *uint32   // nil = the sandbox's
+	variables       []variable
+	arguments       []sourced[string]
+	environ         []sourced[EnvVar]    // by name
+	secretEnviron   []sourced[SecretVar] // by name; of secret-environ-file too
+	secretsFile     string               // where those stand that aren't in the config itself
+	volumes         []volumeConfig
+	ports           []portConfig
+	ready, health   *checkConfig
 }
 
 // readTemplate reads a container config and checks all that can be checked
 // without a sandbox and a process config.
 func readTemplate(v document.Value) *template {
-	o, _ := v.Object(containerKeys)
-	t := &template{
-		file:      v.Collector().File,
-		text:      v.Collector().Text,
-		kind:      source(readKind(o.Get("kind"), KindDaemon, KindCommand, KindCommandOrDaemon), o.Get("kind")),
-		variables: readVariables(o.Get("variables")),
-		userID:    source(o.Get("user-id").OptionalID(), o.Get("user-id")),
-		groupID:   source(o.Get("group-id").OptionalID(), o.Get("group-id")),
-		uidMap:    readIDMap(o.Get("uid-map")),
-		gidMap:    readIDMap(o.Get("gid-map")),
-		root:      v.Place(),
-		places:    o.Places(),
-
-		environ:           readEnviron(o.Get("environ")),
-		secretEnviron:     readSecrets(o.Get("secret-environ")),
-		secretEnvironFile: o.Get("secret-environ-file").Str(""),
-		volumes:           readVolumes(o.Get("volumes")),
-	}
-	for _, item := range listed(o.Get("arguments")) {
-		if s, ok := item.Text(); ok {
-			t.arguments = append(t.arguments, source(s, item))
-		}
-	}
-	readFixed(&o, &t.fixed)
+	c := v.Collector()
+	t := &template{file: c.File, text: c.Text}
+	o, _ := containerTable.Read(v, t)
+	t.Places = o.Places()
+	t.variables = readVariables(o.Get("variables"))
+	t.volumes = readVolumes(o.Get("volumes"))
 	t.ports = readPorts(o.Get("tcp-ports"), t.fixed.FilenoLimit)
-	t.resolv, t.hosts = readResolvConf(o.Get("resolv-conf")), readHostsFile(o.Get("hosts-file"))
+	readBackoff(o.Get("restart-backoff"), &t.fixed)
 	t.readReady(o.Get("ready"))
 	t.readHealthcheck(o.Get("healthcheck"))
 	t.readStandby(o.Get("standby"))
 	checkMapsTogether(&o)
 	checkSecretNames(&o, t)
-	t.checkActivation(v.Collector(), &o)
-	t.checkSubstitutions(v.Collector())
-	t.problems, t.broken = v.Collector().List, v.Collector().Broken()
+	t.checkActivation(c, &o)
+	t.checkSubstitutions(c)
+	t.problems, t.broken = c.List, c.Broken()
 	return t
 }
 
-// at is where an option stands, or the file where it does not.
-func (t *template) at(option string) document.Place {
-	if at, ok := t.places[option]; ok {
-		return at
+// memoryLimit is a size; the largest number is the original's way to say none.
+var memoryLimit = func() option.Kind[int64] {
+	k := option.Size
+	k.Read = func(v document.Value, _ int64) int64 {
+		if n := v.Integer(0, 1, math.MaxInt64); n != math.MaxInt64 {
+			return n
+		}
+		return 0
 	}
-	at := t.root
-	at.Path = option
-	return at
+	return k
+}()
+
+// exitCodes are what a program may end with.
+var exitCodes = option.Kind[[]int]{
+	Type: option.List(option.Number[int](0, 255).Type),
+	Read: func(v document.Value, _ []int) (codes []int) {
+		for _, item := range listed(v) {
+			if code := item.Integer(-1, 0, 255); code >= 0 {
+				codes = append(codes, int(code))
+			} else if item.Null() {
+				item.Errorf("expected an exit code, got nothing")
+			}
+		}
+		return codes
+	},
+	Show: func(codes []int) string { return words(codes) },
 }
 
-// readFixed reads what is the same for all that use the file.
-func readFixed(o *document.Object, c *Container) {
-	c.MemoryLimit = o.Get("memory-limit").Integer(0, 1, math.MaxInt64)
-	if c.MemoryLimit == math.MaxInt64 {
-		c.MemoryLimit = 0 // the original's way to say none
-	}
-	c.CPUShares = uint64(o.Get("cpu-shares").Integer(1024, 1, math.MaxInt64))
-	c.FilenoLimit = uint64(o.Get("fileno-limit").Integer(1024, 3, math.MaxInt32))
-	c.PIDsLimit = o.Get("pids-limit").Integer(0, 1, maxPIDs)
-	c.CPUQuota = processors(o.Get("cpu-quota"))
-	c.RestartTimeout = o.Get("restart-timeout").Seconds(time.Second)
-	c.KillTimeout = o.Get("kill-timeout").Seconds(5 * time.Second)
-	c.RestartProcessOnly = o.Get("restart-process-only").Boolean(false)
-	readBackoff(o, c)
-	c.Interactive = o.Get("interactive").Boolean(false)
-	if v := o.Get("executable"); v.Required() {
-		c.Executable = readExecutable(v)
-	}
-	c.Workdir = o.Get("workdir").AbsolutePath("/")
-	c.StdoutStderrFile = o.Get("stdout-stderr-file").AbsolutePath("")
-	for _, item := range listed(o.Get("normal-exit-codes")) {
-		if code := item.Integer(-1, 0, 255); code >= 0 {
-			c.NormalExitCodes = append(c.NormalExitCodes, int(code))
-		} else if item.Null() {
-			item.Errorf("expected an exit code, got nothing")
+// executable keeps the path as written: it becomes argv[0].
+var executable = option.Kind[string]{Type: option.Absolute.Type, Read: readExecutable, Show: option.Absolute.Show}
+
+// arguments are texts that are yet to be substituted.
+var arguments = option.Kind[[]sourced[string]]{Type: option.Texts.Type, Read: func(v document.Value, _ []sourced[string]) (list []sourced[string]) {
+	for _, item := range listed(v) {
+		if s, ok := item.Text(); ok {
+			list = append(list, source(s, item))
 		}
 	}
-}
+	return list
+}}
 
-// readExecutable keeps the path as written: it becomes argv[0].
-func readExecutable(v document.Value) string {
+// environ are names to values that are yet to be substituted.
+var environ = option.Kind[[]sourced[EnvVar]]{Type: option.Mapping("from a name to a value", option.Text.Type), Read: readEnviron}
+
+func readExecutable(v document.Value, _ string) string {
 	s, ok := v.Scalar("a path")
 	switch {
 	case !ok:
@@ -161,17 +230,7 @@ func listed(v document.Value) []document.Value {
 	return items
 }
 
-// readKind reads one of the kinds.
-func readKind(v document.Value, kinds ...Kind) Kind {
-	words := make([]string, len(kinds))
-	for i, k := range kinds {
-		words[i] = string(k)
-	}
-	return Kind(v.OneOf(words[0], words...))
-}
-
-// readEnviron reads environ: names to values that are yet to be substituted.
-func readEnviron(v document.Value) []sourced[EnvVar] {
+func readEnviron(v document.Value, _ []sourced[EnvVar]) []sourced[EnvVar] {
 	list, _ := v.Entries()
 	vars := make([]sourced[EnvVar], 0, len(list))
 	for _, e := range list {
@@ -196,32 +255,52 @@ func checkEnvName(e document.Entry) bool {
 	return true
 }
 
-var resolvKeys = []string{"mount", "copy-from-host"}
+var resolvTable = option.NewTable(
+	option.Of("mount", option.Maybe, func(r *ResolvConf) **bool { return &r.Mount }, option.Doc{Manual: "5.2",
+		Text: "Mount it over `/etc/resolv.conf`; by default if that is a file and there is something to mount."}),
+	option.Of("copy-from-host", option.Boolean, func(r *ResolvConf) *bool { return &r.CopyFromHost }, option.Doc{Default: "true", Manual: "5.2",
+		Text: "Copy the sandbox's `resolv-conf`."}),
+)
 
-// readResolvConf reads resolv-conf (requirements E13, I2, I3).
-func readResolvConf(v document.Value) ResolvConf {
-	o, _ := v.Object(resolvKeys)
-	r := ResolvConf{
-		Mount:        o.Get("mount").OptionalBoolean(),
-		CopyFromHost: o.Get("copy-from-host").Boolean(true),
-	}
-	if r.Mount != nil && *r.Mount && !r.CopyFromHost {
-		o.Get("mount").Errorf("there is nothing to mount without copy-from-host")
-	}
-	return r
+// resolvConf is resolv-conf (requirements E13, I2, I3).
+var resolvConf = option.Kind[ResolvConf]{Absent: true,
+	Type: option.Object(resolvTable.Infos()),
+	Read: func(v document.Value, r ResolvConf) ResolvConf {
+		o, _ := resolvTable.Read(v, &r)
+		if r.Mount != nil && *r.Mount && !r.CopyFromHost {
+			o.Get("mount").Errorf("there is nothing to mount without copy-from-host")
+		}
+		return r
+	},
+	Show: func(r ResolvConf) string { return resolvTable.Show(&r, "source: "+r.Source) },
 }
 
-var hostsKeys = []string{"mount", "copy-from-host", "localhost", "public-hostname"}
+var hostsTable = option.NewTable(
+	option.Of("mount", option.Maybe, func(h *HostsFile) **bool { return &h.Mount }, option.Doc{Manual: "5.2",
+		Text: "Mount it over `/etc/hosts`; by default if that is a file."}),
+	option.Of("copy-from-host", option.Boolean, func(h *HostsFile) *bool { return &h.CopyFromHost }, option.Doc{Default: "true", Manual: "5.2",
+		Text: "Copy the sandbox's `hosts-file`."}),
+	option.Of("localhost", option.Boolean, func(h *HostsFile) *bool { return &h.Localhost }, option.Doc{Example: "true", Manual: "5.2",
+		Text: "Add a line for localhost; by default if nothing is copied."}),
+	option.Of("public-hostname", option.Boolean, func(h *HostsFile) *bool { return &h.PublicHostname }, option.Doc{Example: "true", Manual: "5.2",
+		Text: "Add a line for the host's name; by default if nothing is copied."}),
+)
 
-// readHostsFile reads hosts-file (requirements I4-I7): our own lines are added by
-// default exactly when the host's file is not copied.
-func readHostsFile(v document.Value) HostsFile {
-	o, _ := v.Object(hostsKeys)
-	h := HostsFile{
-		Mount:        o.Get("mount").OptionalBoolean(),
-		CopyFromHost: o.Get("copy-from-host").Boolean(true),
-	}
-	h.Localhost = o.Get("localhost").Boolean(!h.CopyFromHost)
-	h.PublicHostname = o.Get("public-hostname").Boolean(!h.CopyFromHost)
-	return h
+// hostsFile is hosts-file.
+var hostsFile = option.Kind[HostsFile]{Absent: true,
+	Type: option.Object(hostsTable.Infos()),
+	Read: func(v document.Value, h HostsFile) HostsFile {
+		o, _ := hostsTable.Object(v)
+		hostsTable.ReadOne("copy-from-host", &o, &h)
+		h.Localhost, h.PublicHostname = !h.CopyFromHost, !h.CopyFromHost // our own lines by default, requirements I4-I7
+		hostsTable.ReadAll(&o, &h)
+		return h
+	},
+	Show: func(h HostsFile) string {
+		text := []string{"source: " + h.Source}
+		for _, host := range h.Additional {
+			text = append(text, host.Name+": "+host.Addr.String())
+		}
+		return hostsTable.Show(&h, text...)
+	},
 }

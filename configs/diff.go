@@ -1,8 +1,9 @@
 package configs
 
 import (
+	"lithos/configs/option"
 	"slices"
-	"strconv"
+	"strings"
 )
 
 // Action is what a reload does to an instance.
@@ -105,108 +106,98 @@ func unknown(s *Sandbox, process string) bool {
 	})
 }
 
-// Diff lists the options by which two instances differ, in the order of the
-// manual's container config.
+// Diff lists the options by which two instances differ: those of the process
+// config, of the container config, of the sandbox and of the master config.
 func Diff(old, wanted *Instance) []Change {
-	a, b := effective(old), effective(wanted)
-	values := map[string]string{}
-	for _, o := range a {
-		values[o.name] = o.value
-	}
+	a, b := settingsOf(old), settingsOf(wanted)
+	before, after := textsOf(settingsOf(old.seen())), textsOf(settingsOf(wanted.seen()))
+	texts := textsOf(a)
 	var changes []Change
-	for _, o := range b {
-		if before, ok := values[o.name]; !ok || before != o.value {
-			changes = append(changes, Change{o.name, before, o.value, o.later})
-		}
-		delete(values, o.name)
+	add := func(name, is, becomes string) {
+		changes = append(changes, Change{name, is, becomes, before[name] == after[name]})
 	}
-	for _, o := range a {
-		if _, gone := values[o.name]; gone {
-			changes = append(changes, Change{Option: o.name, Old: o.value, Later: o.later})
+	for _, s := range b {
+		if text, ok := texts[s.name]; !ok || text != s.text {
+			add(s.name, text, s.text)
+		}
+		delete(texts, s.name)
+	}
+	for _, s := range a {
+		if _, gone := texts[s.name]; gone {
+			add(s.name, s.text, "")
 		}
 	}
 	return changes
 }
 
-// option is an option with its effective value in words.
-type option struct {
-	name, value string
-	later       bool
+// seen is the instance with what a program in it can see alone.
+func (in *Instance) seen() *Instance {
+	only := *in
+	only.Container = seen(in.Container)
+	return &only
 }
 
-// effective is all of an instance that can differ.
-func effective(in *Instance) []option {
-	c := in.Container
-	list := []option{
-		{name: "image", value: c.Image},
-		{name: "config", value: c.ConfigFile},
-		{name: "kind", value: string(c.Kind), later: true},
-		{name: "user-id", value: strconv.FormatUint(uint64(c.UserID), 10)},
-		{name: "group-id", value: strconv.FormatUint(uint64(c.GroupID), 10)},
-		{name: "uid-map", value: words(c.UIDMap)},
-		{name: "gid-map", value: words(c.GIDMap)},
-		{name: "map-image-owners", value: strconv.FormatBool(c.MapImageOwners)},
-		{name: "memory-limit", value: strconv.FormatInt(c.MemoryLimit, 10)},
-		{name: "cpu-shares", value: strconv.FormatUint(c.CPUShares, 10)},
-		{name: "fileno-limit", value: strconv.FormatUint(c.FilenoLimit, 10)},
-		{name: "pids-limit", value: strconv.FormatInt(c.PIDsLimit, 10)},
-		{name: "cpu-quota", value: strconv.FormatFloat(float64(c.CPUQuota)/1000, 'f', -1, 64)},
-		{name: "cpuset", value: c.CPUSet},
-		{name: "io-limits", value: words(c.IOLimits)},
-		{name: "allow-new-privileges", value: strconv.FormatBool(c.AllowNewPrivileges)},
-		{name: "add-capabilities", value: words(c.AddCapabilities)},
-		{name: "writable-proc-sys", value: strconv.FormatBool(c.WritableProcSys)},
-		{name: "unmask-kernel-files", value: strconv.FormatBool(c.UnmaskKernelFiles)},
-		{name: "seccomp", value: c.Seccomp},
-		{name: "restart-timeout", value: c.RestartTimeout.String(), later: !c.RestartProcessOnly},
-		{name: "restart-backoff", value: c.RestartBackoff.String(), later: true},
-		{name: "ready", value: c.Ready.String(), later: c.Ready.seen() == nil},
-		{name: "healthcheck", value: c.Healthcheck.String(), later: true},
-		{name: "standby", value: strconv.FormatBool(c.Standby), later: true},
-		{name: "kill-timeout", value: c.KillTimeout.String(), later: true},
-		{name: "restart-process-only", value: strconv.FormatBool(c.RestartProcessOnly)},
-		{name: "normal-exit-codes", value: words(c.NormalExitCodes), later: true},
-		{name: "interactive", value: strconv.FormatBool(c.Interactive)},
-		{name: "executable", value: c.Executable},
-		{name: "arguments", value: words(c.Arguments)},
-		{name: "workdir", value: c.Workdir},
-		{name: "secret-environ-file", value: c.SecretEnvironFile, later: true},
-		{name: "secrets-private-key", value: c.SecretsPrivateKey, later: true},
-		{name: "secrets-namespaces", value: words(c.SecretsNamespaces), later: true},
-		{name: "resolv-conf", value: marshal(c.ResolvConf)},
-		{name: "hosts-file", value: marshal(c.HostsFile)},
-		{name: "stdout-stderr-file", value: c.StdoutStderrFile},
-		{name: "bridged-network", value: words(c.Network)},
-		{name: "devfs-dir", value: in.recipe.master.DevfsDir},
-	}
-	for _, e := range c.Environ {
-		list = append(list, option{name: "environ." + e.Name, value: e.Value})
-	}
-	for _, name := range c.PIDVariables {
-		list = append(list, option{name: "environ." + name, value: "@{lithos:pid}"})
-	}
-	for _, s := range c.SecretEnviron {
-		value := words(s.Values)
-		if s.Hash != "" {
-			value = "the secret with the hash " + s.Hash
+// settingsOf is all of an instance that can differ.
+func settingsOf(in *Instance) []setting {
+	var list []setting
+	for i := range effects {
+		if settings := effects[i].settings; settings != nil {
+			list = append(list, settings(in)...)
 		}
-		list = append(list, option{name: "secret-environ." + s.Name, value: value})
-	}
-	for _, v := range c.Volumes {
-		point := v.MountPoint
-		v.MountPoint = ""
-		list = append(list, option{name: "volumes." + point, value: marshal(v)})
-	}
-	for _, p := range c.TCPPorts {
-		list = append(list, option{name: "tcp-ports." + strconv.Itoa(int(p.Port)), value: marshal(p)})
 	}
 	return list
 }
 
-// words is a list, or a whole, as JSON; "" for nothing.
+func textsOf(list []setting) map[string]string {
+	texts := make(map[string]string, len(list))
+	for _, s := range list {
+		texts[s.name] = s.text
+	}
+	return texts
+}
+
+// words is a list as JSON; "" for nothing.
 func words(v any) string {
 	if s := marshal(v); s != "null" && s != "[]" {
 		return s
 	}
 	return ""
+}
+
+// braced is a mapping; "" for nothing.
+func braced(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return "{" + strings.Join(words, ", ") + "}"
+}
+
+// showEach is a list of mappings; "" for nothing.
+func showEach[T any](list []T, table *option.Table[T]) string {
+	words := make([]string, len(list))
+	for i := range list {
+		words[i] = table.Show(&list[i])
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
+// String is the network in words; "" for the host's.
+func (n *Network) String() string {
+	if n == nil {
+		return ""
+	}
+	words := []string{"bridge: " + n.Bridge, "network: " + n.Prefix.String()}
+	if n.Address.IsValid() {
+		words = append(words, "address: "+n.Address.String())
+	}
+	if n.Gateway.IsValid() {
+		words = append(words, "default-gateway: "+n.Gateway.String())
+	}
+	if len(n.AfterSetup) > 0 {
+		words = append(words, "after-setup-command: "+option.Texts.Show(n.AfterSetup))
+	}
+	return braced(words)
 }

@@ -146,12 +146,12 @@ func TestCompareNamesSteps(t *testing.T) {
 		{"O9 a command is not started", few, many, "keep web/a.0\n" + strings.ReplaceAll(stops(1, 11), "stop", "start") + "stop web/b.0\nstop web/c.0\n"},
 		{"O9 the first", nil, few, "start web/a.0\nstart web/b.0\nstart web/c.0\n"},
 		{"O9 C23 replaced", load(before), load(after), `replace web/a.0
-  kill-timeout: "1s" -> "2s" true
+  kill-timeout: "1" -> "2" true
   environ.A: "b" -> "c" false
   environ.NEW: "" -> "x" false
   environ.OLD: "x" -> "" false
 `},
-		{"O9 C23 kept with a change", load(before), load(later), "keep web/a.0\n  kill-timeout: \"1s\" -> \"2s\" true\n"},
+		{"O9 C23 kept with a change", load(before), load(later), "keep web/a.0\n  kill-timeout: \"1\" -> \"2\" true\n"},
 		{"D12 a broken entry in place", load(broken), load(before), "unknown web/a.0\n"},
 		{"D12 a broken file in place", load(gone), load(before), "unknown web/a.0\n"},
 		{"D12 a broken file changes nothing", load(before), load(gone), "keep web/a.0\n"},

@@ -8,6 +8,7 @@
 // but those below it:
 //
 //   - configs/document: YAML with positions, scalars, problems; no word of lithos
+//   - configs/option: declaring options: kinds of values, defaults, descriptions
 //   - configs/files: opening and reading files of the host and of images
 //   - configs/secrets: sealed values
 //
@@ -17,9 +18,9 @@
 //
 // # How it is put together
 //
-//	bytes ─ document.Parse ─► Value, Object ─► readMaster, readSandbox,
-//	        (limits,          (positions,      readProcesses, readTemplate
-//	         one document)     unknown keys)          │
+//	bytes ─ document.Parse ─► Value ─ option.Table ─► readMaster, readSandbox,
+//	        (limits,          (positions)  (keys,     readProcesses, readTemplate
+//	         one document)                  defaults)         │
 //	                                                          ▼
 //	                     Plan ◄─ recipe.instance ◄─ resolver (one process with its
 //	                                                sandbox and container config)

@@ -186,7 +186,7 @@ func FuzzContainer(f *testing.F) {
 		if tmpl.broken {
 			return
 		}
-		cfg := &ProcessConfig{Kind: tmpl.kind.value, Instances: 2, Image: "v1", Config: "/c", Variables: map[string]string{}}
+		cfg := &ProcessConfig{Kind: tmpl.fixed.Kind, Instances: 2, Image: "v1", Config: "/c", Variables: map[string]string{}}
 		if cfg.Kind == KindCommandOrDaemon {
 			cfg.Kind = KindDaemon
 		}
@@ -201,7 +201,7 @@ func FuzzContainer(f *testing.F) {
 		}
 		r := resolver{
 			recipe:    recipe{master: &Master{}, sandbox: "s", sb: sb, process: "p", cfg: cfg, t: tmpl},
-			entry:     &processEntry{varAt: map[string]document.Place{}},
+			entry:     &processEntry{},
 			inProcess: &document.Collector{File: "p"}, inContent: &document.Collector{File: "c"}, inSecrets: &document.Collector{File: "s"},
 		}
 		for _, in := range r.resolve(func(string) keyRing { return keyRing{} }) {

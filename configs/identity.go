@@ -68,31 +68,22 @@ func marshal(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// seen is a container with what a program in it can see alone.
+func seen(c *Container) *Container {
+	only := *c
+	for i := range effects {
+		if unseen := effects[i].unseen; unseen != nil {
+			unseen(&only)
+		}
+	}
+	return &only
+}
+
 // fingerprint hashes the container that c describes. Options that only the
 // supervisor uses are left out: they take effect at the next start, or at once,
 // and are no reason to restart (requirement C23).
 func fingerprint(c *Container, m *Master) string {
-	seen := *c
-	seen.Kind = ""
-	seen.KillTimeout = 0
-	seen.NormalExitCodes = nil
-	seen.Standby = false
-	seen.RestartBackoff = RestartBackoff{}
-	seen.Ready, seen.Healthcheck = c.Ready.seen(), nil
-	if !c.RestartProcessOnly {
-		// PID 1 restarts the program itself only with that option.
-		seen.RestartTimeout = 0
-	}
-	// Of secrets it is what they are that counts, not how they are sealed.
-	seen.SecretEnvironFile, seen.SecretsPrivateKey, seen.SecretsNamespaces = "", "", nil
-	seen.SecretEnviron = nil
-	for _, s := range c.SecretEnviron {
-		if s.Hash != "" {
-			s.Values = nil
-		}
-		seen.SecretEnviron = append(seen.SecretEnviron, s)
-	}
-	text := appendSet(make([]byte, 0, 1024), reflect.ValueOf(&seen).Elem())
+	text := appendSet(make([]byte, 0, 1024), reflect.ValueOf(seen(c)).Elem())
 	sum := sha256.Sum256(strconv.AppendQuote(text, m.DevfsDir))
 	return hex.EncodeToString(sum[:16])
 }
@@ -216,7 +207,7 @@ func (in *Instance) Place(option string) document.Place {
 			}
 		}
 	}
-	return t.at(option)
+	return t.At(option)
 }
 
 // Collector gathers problems of the instance's container config.

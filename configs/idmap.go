@@ -4,30 +4,54 @@ import (
 	"math"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // maxMapLines is how many lines the kernel takes in a uid_map (since 4.15).
 const maxMapLines = 340
 
-var idMapKeys = []string{"inside", "outside", "count"}
+var idMapTable = option.NewTable(
+	option.Of("inside", option.ID, func(m *IDMap) *uint32 { return &m.Inside }, option.Doc{Example: "0", Manual: "3", Missing: option.Required,
+		Text: "The first id in the container."}),
+	option.Of("outside", option.ID, func(m *IDMap) *uint32 { return &m.Outside }, option.Doc{Example: "100000", Manual: "3", Missing: option.Required,
+		Text: "The first id on the host."}),
+	option.Of("count", option.Number[uint32](1, math.MaxUint32), func(m *IDMap) *uint32 { return &m.Count }, option.Doc{Example: "65536", Manual: "3", Missing: option.Required,
+		Text: "How many ids."}),
+)
+
+var (
+	idMap     = option.Kind[[]IDMap]{Type: listOf(idMapTable.Infos()), Read: readIDMap, Show: func(m []IDMap) string { return showEach(m, idMapTable) }}
+	uidMapDoc = option.Doc{Example: "[{inside: 0, outside: 100000, count: 65536}]", Manual: "3",
+		Text: "User ids of a user namespace, in a sandbox or in a container config, not in both. Together with `gid-map`."}
+	gidMapDoc = option.Doc{Example: "[{inside: 0, outside: 100000, count: 65536}]", Manual: "3",
+		Text: "Group ids of a user namespace. Together with `uid-map`."}
+)
+
+// listOf is the type of a list of mappings.
+func listOf(fields []option.Info) option.Type {
+	t := option.List(option.Object(fields))
+	t.Name, t.Fields = "list of mappings, see below", fields
+	return t
+}
 
 // readIDMap reads a uid-map or gid-map; nil is none.
-func readIDMap(v document.Value) []IDMap {
-	items, _ := v.Items()
+func readIDMap(v document.Value, _ []IDMap) []IDMap {
+	items := listed(v)
 	if len(items) > maxMapLines {
 		v.Errorf("has %d lines, the kernel takes at most %d", len(items), maxMapLines)
 		return nil
 	}
 	var list []IDMap
 	for _, item := range items {
-		o, ok := item.Object(idMapKeys)
-		if !ok || !allRequired(&o, idMapKeys) {
+		o, ok := idMapTable.Object(item)
+		if !ok {
 			continue
 		}
-		m := IDMap{
-			Inside:  uint32(o.Get("inside").Integer(0, 0, document.MaxID)),
-			Outside: uint32(o.Get("outside").Integer(0, 0, document.MaxID)),
-			Count:   uint32(o.Get("count").Integer(1, 1, math.MaxUint32)),
+		m := IDMap{}
+		before := v.Collector().Errors()
+		idMapTable.ReadAll(&o, &m)
+		if v.Collector().Errors() > before {
+			continue
 		}
 		if text := m.conflict(list); text != "" {
 			item.Errorf("%s", text)
@@ -36,14 +60,6 @@ func readIDMap(v document.Value) []IDMap {
 		list = append(list, m)
 	}
 	return list
-}
-
-func allRequired(o *document.Object, names []string) bool {
-	ok := true
-	for _, name := range names {
-		ok = o.Get(name).Required() && ok
-	}
-	return ok
 }
 
 // conflict says why the kernel would refuse m after the lines before it.

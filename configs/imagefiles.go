@@ -86,10 +86,10 @@ func (l *loader) readImages(sandboxes []*sandboxRead) {
 			continue
 		}
 		t := l.parse(path.Join(f.ImageDir, f.Image, f.File), found.Text)
-		if t.secretEnvironFile == "" || t.broken {
+		if t.fixed.SecretEnvironFile == "" || t.broken {
 			continue
 		}
-		secret := ImageFile{f.ImageDir, f.Image, secretFile(t.secretEnvironFile, f.File)}
+		secret := ImageFile{f.ImageDir, f.Image, secretFile(t.fixed.SecretEnvironFile, f.File)}
 		if !wanted[secret] {
 			wanted[secret] = true
 			secrets = append(secrets, secret)

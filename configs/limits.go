@@ -2,12 +2,12 @@ package configs
 
 import (
 	"fmt"
-	"math"
 	"math/big"
 	"slices"
 	"strings"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // The options that the original lacks: limits of processes, processors and
@@ -18,20 +18,24 @@ const (
 	maxCPUs = 8192    // the kernel's NR_CPUS
 )
 
-// readLimits reads the limits of a sandbox. Processors and devices are the
-// host's, so only a sandbox can name them.
-func readLimits(o *document.Object, sb *SandboxConfig) {
-	sb.PIDsLimit = o.Get("pids-limit").Integer(0, 1, maxPIDs)
-	sb.CPUQuota = processors(o.Get("cpu-quota"))
-	sb.CPUSet = cpuList(o.Get("cpuset"))
-	sb.IOLimits = readIOLimits(o.Get("io-limits"))
+var (
+	pidsLimit    = option.Number[int64](1, maxPIDs)
+	pidsLimitDoc = option.Doc{Example: "100", Text: "The most processes and threads of a container. Of the sandbox's and the container's the lower one counts."}
+	cpuQuotaDoc  = option.Doc{Example: "1.5", Text: "The most CPU time of a container, in processors. Of the sandbox's and the container's the lower one counts."}
+)
+
+// processors is a number of processors such as 1.5, in thousandths.
+var processors = option.Kind[int64]{
+	Type: option.Type{Name: "processors, 0.01 and more",
+		Schema: `{"anyOf": [{"type": "number", "minimum": 0.01}, {"type": "string", "pattern": "^[0-9.]+$"}]}`},
+	Read: readProcessors,
+	Show: func(n int64) string { return document.Decimal(float64(n) / 1000) },
 }
 
-// processors reads a number of processors such as 1.5, in thousandths.
-func processors(v document.Value) int64 {
+func readProcessors(v document.Value, def int64) int64 {
 	s, ok := v.Scalar("a number of processors such as 1.5")
 	if !ok {
-		return 0
+		return def
 	}
 	// Not a float: 0.29 would be 289 thousandths.
 	r, ok := new(big.Rat).SetString(s)
@@ -48,14 +52,19 @@ func processors(v document.Value) int64 {
 	return n.Int64()
 }
 
-// cpuList reads processors as the kernel lists them: "0-3,5", or a list of
+var cpuList = option.Kind[string]{
+	Type: option.Type{Name: "processors such as `0-3,5`", Schema: `{"type": ["integer", "string", "array"]}`},
+	Read: readCPUList, Show: func(s string) string { return s },
+}
+
+// readCPUList reads processors as the kernel lists them: "0-3,5", or a list of
 // such, and writes them in order.
-func cpuList(v document.Value) string {
+func readCPUList(v document.Value, _ string) string {
 	if v.Null() {
 		return ""
 	}
 	words := []string{}
-	if v.Describe() == "a list" {
+	if v.IsList() {
 		words = v.Strings()
 	} else if s, ok := v.Scalar("processors such as 0-3,5"); ok {
 		words = strings.Split(s, ",")
@@ -74,11 +83,34 @@ func cpuList(v document.Value) string {
 	return strings.ReplaceAll(text[1:len(text)-1], " ", "")
 }
 
-var ioLimitKeys = []string{"read-bytes", "write-bytes", "read-operations", "write-operations"}
+// ioLimitTable are the limits of one device; 0 is none.
+var ioLimitTable = option.NewTable(
+	option.Of("read-bytes", ioBytes, func(l *IOLimit) *uint64 { return &l.ReadBytes }, option.Doc{Example: "10M", Text: "Bytes read, a second."}),
+	option.Of("write-bytes", ioBytes, func(l *IOLimit) *uint64 { return &l.WriteBytes }, option.Doc{Example: "10M", Text: "Bytes written, a second."}),
+	option.Of("read-operations", ioCount, func(l *IOLimit) *uint64 { return &l.ReadOps }, option.Doc{Example: "500", Text: "Reads, a second."}),
+	option.Of("write-operations", ioCount, func(l *IOLimit) *uint64 { return &l.WriteOps }, option.Doc{Example: "500", Text: "Writes, a second."}),
+)
+
+var (
+	ioCount  = option.Number[uint64](1, option.Open).Named("a second")
+	ioBytes  = ioCount.Named(option.Size.Name)
+	ioLimits = option.Kind[[]IOLimit]{
+		Type: option.Mapping("from a block device to limits, see below", option.Object(ioLimitTable.Infos())),
+		Read: readIOLimits, Show: showIOLimits,
+	}
+)
+
+func showIOLimits(limits []IOLimit) string {
+	var words []string
+	for i := range limits {
+		words = append(words, limits[i].Device+": "+ioLimitTable.Show(&limits[i]))
+	}
+	return braced(words)
+}
 
 // readIOLimits reads io-limits: the most that each container may do to a block
 // device, a second.
-func readIOLimits(v document.Value) []IOLimit {
+func readIOLimits(v document.Value, _ []IOLimit) []IOLimit {
 	list, _ := v.Entries()
 	limits := make([]IOLimit, 0, len(list))
 	for _, e := range list {
@@ -91,17 +123,17 @@ func readIOLimits(v document.Value) []IOLimit {
 			e.Errorf("the device %s is given twice", document.Clip(device))
 			continue
 		}
-		o, ok := e.Value.Object(ioLimitKeys)
+		o, ok := ioLimitTable.Object(e.Value)
 		if !ok {
 			continue
 		}
-		read := func(key string) uint64 { return uint64(o.Get(key).Integer(0, 1, math.MaxInt64)) }
-		l := IOLimit{device, read("read-bytes"), read("write-bytes"), read("read-operations"), read("write-operations")}
+		l := IOLimit{Device: device}
+		ioLimitTable.ReadAll(&o, &l)
 		if l == (IOLimit{Device: device}) {
 			if !e.Value.Empty() {
 				continue // the value is wrong, and reported
 			}
-			e.Errorf("says nothing: give one of %s", strings.Join(ioLimitKeys, ", "))
+			e.Errorf("says nothing: give one of %s", strings.Join(ioLimitTable.Keys(), ", "))
 			continue
 		}
 		limits = append(limits, l)
@@ -112,27 +144,17 @@ func readIOLimits(v document.Value) []IOLimit {
 	return sortedBy(limits, func(l IOLimit) string { return l.Device })
 }
 
-// readLoosened reads what a sandbox takes back of the hardening, and its
-// seccomp profile.
-func readLoosened(o *document.Object, sb *SandboxConfig) {
-	sb.AllowNewPrivileges = o.Get("allow-new-privileges").Boolean(false)
-	sb.AddCapabilities = readCapabilities(o.Get("add-capabilities"))
-	sb.WritableProcSys = o.Get("writable-proc-sys").Boolean(false)
-	sb.UnmaskKernelFiles = o.Get("unmask-kernel-files").Boolean(false)
-	if v := o.Get("seccomp"); v.OneOf("off", "off", SeccompDefault) == SeccompDefault {
-		sb.Seccomp = SeccompDefault
+// seccomp is a profile; "off" is none.
+var seccomp = func() option.Kind[string] {
+	k := option.OneOf("off", SeccompDefault)
+	k.Read = func(v document.Value, _ string) string {
+		if v.OneOf("off", "off", SeccompDefault) == SeccompDefault {
+			return SeccompDefault
+		}
+		return ""
 	}
-}
-
-// takeFromSandbox gives a container what its sandbox says of these.
-func takeFromSandbox(c *Container, sb *SandboxConfig) {
-	c.PIDsLimit = lower(c.PIDsLimit, sb.PIDsLimit)
-	c.CPUQuota = lower(c.CPUQuota, sb.CPUQuota)
-	c.CPUSet, c.IOLimits = sb.CPUSet, sb.IOLimits
-	c.AllowNewPrivileges, c.AddCapabilities = sb.AllowNewPrivileges, sb.AddCapabilities
-	c.WritableProcSys, c.UnmaskKernelFiles = sb.WritableProcSys, sb.UnmaskKernelFiles
-	c.Seccomp = sb.Seccomp
-}
+	return k
+}()
 
 // lower is the lower of two limits, of which 0 is none.
 func lower(a, b int64) int64 {
@@ -152,9 +174,10 @@ var capabilities = []string{
 	"CHECKPOINT_RESTORE",
 }
 
-// readCapabilities reads names such as NET_RAW, CAP_NET_RAW or cap_net_raw, and
-// ALL.
-func readCapabilities(v document.Value) []string {
+// capabilityList are names such as NET_RAW, CAP_NET_RAW or cap_net_raw, and ALL.
+var capabilityList = option.Kind[[]string]{Type: option.Texts.Type, Read: readCapabilities, Show: option.Texts.Show}
+
+func readCapabilities(v document.Value, _ []string) []string {
 	var list []string
 	for _, item := range listed(v) {
 		s, ok := item.Text()

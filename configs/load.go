@@ -234,7 +234,7 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *document.Text) *
 	c := &document.Collector{File: s.ProcessFile, Text: text}
 	defer func() { l.told(c, s.Name, e.name) }()
 	if err := checkImageName(e.cfg.Image, s.Config.ImageDirLevels); err != nil {
-		c.ErrorAt(e.image, "%q: %s", document.Clip(e.cfg.Image), err)
+		c.ErrorAt(e.At("image"), "%q: %s", document.Clip(e.cfg.Image), err)
 		return p
 	}
 	t := l.template(s.Config, e, c)
@@ -276,16 +276,16 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *document.Collec
 	}
 	found := l.read(ImageFile{sb.ImageDir, e.cfg.Image, e.cfg.Config})
 	if found.ImageError != "" {
-		c.ErrorAt(e.image, "%s", found.ImageError)
+		c.ErrorAt(e.At("image"), "%s", found.ImageError)
 		return nil
 	}
 	if found.FileError != "" {
-		c.ErrorAt(e.config, "cannot read %s in the image %s: %s%s", document.Clip(e.cfg.Config), dir, found.FileError, found.Link)
+		c.ErrorAt(e.At("config"), "cannot read %s in the image %s: %s%s", document.Clip(e.cfg.Config), dir, found.FileError, found.Link)
 		return nil
 	}
 	file := path.Join(dir, e.cfg.Config)
 	t := l.parse(file, found.Text)
-	if t.secretEnvironFile != "" && !t.broken {
+	if t.fixed.SecretEnvironFile != "" && !t.broken {
 		t = t.as(file) // images with the same config may differ in that file
 		l.readSecretFile(t, sb.ImageDir, e.cfg.Image, e.cfg.Config)
 	}
@@ -374,12 +374,13 @@ func Locate(file string) (*Master, Problems) {
 	if !ok {
 		return nil, problems
 	}
-	o, known := v.Object(masterKeys)
+	o, known := masterTable.Object(v)
 	if !o.Given("runtime-dir") && !known {
 		return nil, problems // an unknown key may be meant to be it
 	}
 	before := c.Errors()
-	m = &Master{File: abs, RuntimeDir: readRuntimeDir(&o)}
+	m = &Master{File: abs}
+	masterTable.ReadOne("runtime-dir", &o, m)
 	if c.Errors() > before {
 		return nil, problems
 	}

@@ -6,12 +6,29 @@ import (
 	"strings"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
-// processKeys are the options of an entry of a process config (section D of docs/requirements.md).
-var processKeys = []string{
-	"kind", "image", "config", "instances", "ip-addresses", "variables", "extra-secrets-namespaces",
-	"max-unavailable",
+// processOptions are the options of an entry of a process config.
+var processOptions = []declared[ProcessConfig]{
+	of("kind", option.OneOf(KindDaemon, KindCommand), func(p *ProcessConfig) *Kind { return &p.Kind }, option.Doc{Default: "Daemon", Example: "Command", Manual: "4",
+		Text: "A daemon is kept running; a command is run by hand, by lithos_cmd."}),
+	of("image", option.Text, func(p *ProcessConfig) *string { return &p.Image }, option.Doc{Example: "web.v3", Manual: "4", Missing: option.Required,
+		Text: "Directory of the image below `image-dir`, with exactly `image-dir-levels` parts."}).
+		shown(func(c *Container) string { return c.Image }),
+	of("config", configPath, func(p *ProcessConfig) *string { return &p.Config }, option.Doc{Example: "/config/web.yaml", Manual: "4", Missing: option.Required,
+		Text: "The container config, a path inside the image."}).
+		shown(func(c *Container) string { return c.ConfigFile }),
+	of("instances", option.Number[int](0, maxInstances), func(p *ProcessConfig) *int { return &p.Instances }, option.Doc{Default: "1", Example: "3", Manual: "4",
+		Text: "How many containers are to run."}),
+	of("ip-addresses", addresses, func(p *ProcessConfig) *[]netip.Addr { return &p.IPAddresses }, option.Doc{Example: "[10.0.0.10, 10.0.0.11]", Manual: "4",
+		Text: "An address for each instance, where the sandbox has a `bridged-network`."}),
+	of("variables", values, func(p *ProcessConfig) *map[string]string { return &p.Variables }, option.Doc{Default: "{}", Example: "{port: 8080}", Manual: "4",
+		Text: "Values of the variables that the container config declares. Others are ignored."}),
+	of("extra-secrets-namespaces", namespaces(), func(p *ProcessConfig) *[]string { return &p.ExtraSecretsNamespaces }, option.Doc{Default: "[]", Example: "[project1.celery]", Manual: "4",
+		Text: "Secrets for this process, beside those of the sandbox's `secrets-namespaces`."}),
+	of("max-unavailable", option.Number[int](1, maxInstances), func(p *ProcessConfig) *int { return &p.MaxUnavailable }, option.Doc{Example: "1",
+		Text: "How many instances are replaced at a time when their config has changed; without it, all. See [operations](operations.md#deploy)."}),
 }
 
 // maxInstances is far beyond what a kernel with its 32768 pids runs; it stands
@@ -24,8 +41,8 @@ type processEntry struct {
 	name string
 	cfg  *ProcessConfig
 
-	at, image, config, kind, addresses, vars document.Place
-	varAt                                    map[string]document.Place
+	document.Places                 // of its options
+	variables       document.Places // of the values in variables
 }
 
 // readProcesses reads a process config. Entries that have an error come back
@@ -77,8 +94,9 @@ func warnTemplate(e document.Entry) {
 }
 
 func readProcess(e document.Entry) *processEntry {
-	p := &processEntry{name: e.Name, at: e.KeyPlace(), varAt: map[string]document.Place{}}
-	before := e.Value.Collector().Errors()
+	p := &processEntry{name: e.Name}
+	c := e.Value.Collector()
+	before := c.Errors()
 	if err := checkProcessName(e.Name); err != nil {
 		e.Errorf("%s", err)
 	}
@@ -86,44 +104,32 @@ func readProcess(e document.Entry) *processEntry {
 		e.Errorf("expected a mapping with image and config, got nothing")
 		return p
 	}
-	o, ok := e.Value.Object(processKeys)
+	cfg := &ProcessConfig{}
+	o, ok := processTable.Object(e.Value)
 	if !ok && !o.Usable() {
 		return p
 	}
-	p.image, p.config, p.kind = o.Get("image").Place(), o.Get("config").Place(), o.Get("kind").Place()
-	p.addresses, p.vars = o.Get("ip-addresses").Place(), o.Get("variables").Place()
-	cfg := &ProcessConfig{
-		Kind:                   readKind(o.Get("kind"), KindDaemon, KindCommand),
-		Instances:              int(o.Get("instances").Integer(1, 0, maxInstances)),
-		IPAddresses:            readAddresses(o.Get("ip-addresses")),
-		Variables:              readValues(o.Get("variables"), p.varAt),
-		ExtraSecretsNamespaces: readNamespaces(o.Get("extra-secrets-namespaces"), nil),
-		MaxUnavailable:         int(o.Get("max-unavailable").Integer(0, 1, maxInstances)),
-	}
-	if v := o.Get("image"); v.Required() {
-		cfg.Image = v.Str("")
-	}
-	if v := o.Get("config"); v.Required() {
-		cfg.Config = readConfigPath(v)
-	}
-	p.checkAddressCount(e.Value.Collector(), cfg)
-	if e.Value.Collector().Errors() == before && !e.Twice {
+	processTable.ReadAll(&o, cfg)
+	p.Places = o.Places()
+	p.variables = document.PlacesOf(o.Get("variables"))
+	p.checkAddressCount(c, cfg)
+	if c.Errors() == before && !e.Twice {
 		p.cfg = cfg
 	}
 	return p
 }
 
-// readConfigPath keeps the path as written: it is `@{lithos:config_filename}`.
-func readConfigPath(v document.Value) string {
+// configPath keeps the path as written: it is `@{lithos:config_filename}`.
+var configPath = option.Kind[string]{Type: option.Absolute.Type, Read: func(v document.Value, _ string) string {
 	s, ok := v.Scalar("a path inside the image")
 	if ok && !strings.HasPrefix(s, "/") {
 		v.Errorf("%q must be an absolute path inside the image", document.Clip(s))
 	}
 	return s
-}
+}}
 
-// readAddresses reads ip-addresses: one an instance (requirement D6).
-func readAddresses(v document.Value) []netip.Addr {
+// addresses are ip-addresses: one an instance (requirement D6).
+var addresses = option.Kind[[]netip.Addr]{Type: option.List(option.Address.Type), Read: func(v document.Value, _ []netip.Addr) []netip.Addr {
 	var list []netip.Addr
 	seen := map[netip.Addr]bool{}
 	for _, item := range listed(v) {
@@ -141,7 +147,7 @@ func readAddresses(v document.Value) []netip.Addr {
 		list = append(list, a)
 	}
 	return list
-}
+}}
 
 // checkAddressCount: too few are an error; those left over are not used, as
 // after scaling down (requirement D6).
@@ -152,20 +158,23 @@ func (p *processEntry) checkAddressCount(c *document.Collector, cfg *ProcessConf
 	}
 	switch {
 	case have > 0 && have < want:
-		c.ErrorAt(p.addresses, "%d address%s for %d instances, each needs one", have, strings.Repeat("es", min(1, have-1)), want)
+		c.ErrorAt(p.At("ip-addresses"), "%d address%s for %d instances, each needs one", have, strings.Repeat("es", min(1, have-1)), want)
 	case have > want && cfg.Kind == KindDaemon:
-		c.WarnAt(p.addresses, "%d addresses for %d instance%s, the rest is not used", have, want, plural(want))
+		c.WarnAt(p.At("ip-addresses"), "%d addresses for %d instance%s, the rest is not used", have, want, plural(want))
 	}
 }
 
-// readValues reads variables and where each stands.
-func readValues(v document.Value, at map[string]document.Place) map[string]string {
-	list, _ := v.Entries()
-	values := make(map[string]string, len(list))
-	for _, e := range list {
-		if s, ok := e.Value.Text(); ok {
-			values[e.Name], at[e.Name] = s, e.Value.Place()
+// values are variables.
+var values = option.Kind[map[string]string]{
+	Absent: true, Type: option.Mapping("from a variable to its value", option.Text.Type),
+	Read: func(v document.Value, _ map[string]string) map[string]string {
+		list, _ := v.Entries()
+		values := make(map[string]string, len(list))
+		for _, e := range list {
+			if s, ok := e.Value.Text(); ok {
+				values[e.Name] = s
+			}
 		}
-	}
-	return values
+		return values
+	},
 }

@@ -110,9 +110,9 @@ func (r *resolver) checkSize(c *Container) bool {
 
 // checkKind: what a container config is for must match what it is used as (E1).
 func (r *resolver) checkKind() {
-	kind := r.t.kind.value
+	kind := r.t.fixed.Kind
 	if kind != KindCommandOrDaemon && kind != r.cfg.Kind {
-		r.inProcess.ErrorAt(r.entry.kind, "is %s here but %s in the container config %s", r.cfg.Kind, kind, r.t.file)
+		r.inProcess.ErrorAt(r.entry.At("kind"), "is %s here but %s in the container config %s", r.cfg.Kind, kind, r.t.file)
 	}
 }
 
@@ -123,11 +123,9 @@ func (r *resolver) checkVariables() {
 		d := &r.t.variables[i]
 		s, ok := r.cfg.Variables[d.name]
 		if !ok {
-			at := r.entry.vars
-			at.Path += "." + d.name
-			r.inProcess.ErrorAt(at, "a value is missing for this %s of the container config %s", d.kind, r.t.file)
+			r.inProcess.ErrorAt(r.entry.variables.At(d.name), "a value is missing for this %s of the container config %s", d.kind, r.t.file)
 		} else if text := d.check(s, r.sb); text != "" {
-			r.inProcess.ErrorAt(r.entry.varAt[d.name], "%s", text)
+			r.inProcess.ErrorAt(r.entry.variables.At(d.name), "%s", text)
 		}
 	}
 }
@@ -135,24 +133,24 @@ func (r *resolver) checkVariables() {
 // resolveIdentity finds the user, the group and the maps in force (C10-C13,
 // C16, E2, E15).
 func (r *resolver) resolveIdentity() {
-	r.base.UIDMap = r.mapInForce(r.sb.UIDMap, r.t.uidMap, r.sb.AllowUsers, r.t.at("uid-map"), "uid-map", "allow-users")
-	r.base.GIDMap = r.mapInForce(r.sb.GIDMap, r.t.gidMap, r.sb.AllowGroups, r.t.at("gid-map"), "gid-map", "allow-groups")
+	r.base.UIDMap = r.mapInForce(r.sb.UIDMap, r.t.fixed.UIDMap, r.sb.AllowUsers, r.t.At("uid-map"), "uid-map", "allow-users")
+	r.base.GIDMap = r.mapInForce(r.sb.GIDMap, r.t.fixed.GIDMap, r.sb.AllowGroups, r.t.At("gid-map"), "gid-map", "allow-groups")
 
-	user := r.t.userID.value
+	user := r.t.userID
 	if user == nil {
 		user = r.sb.DefaultUser
 	}
 	if user == nil {
-		r.inContent.ErrorAt(r.t.userID.at, "is required, since the sandbox has no default-user")
+		r.inContent.ErrorAt(r.t.At("user-id"), "is required, since the sandbox has no default-user")
 		return
 	}
 	group := &r.sb.DefaultGroup
-	if r.t.groupID.value != nil {
-		group = r.t.groupID.value
+	if r.t.groupID != nil {
+		group = r.t.groupID
 	}
 	r.base.UserID, r.base.GroupID = *user, *group
-	r.checkID(r.t.userID.at, "user", *user, r.base.UIDMap, len(r.t.uidMap) > 0, r.sb.AllowUsers, "allow-users")
-	r.checkID(r.t.groupID.at, "group", *group, r.base.GIDMap, len(r.t.gidMap) > 0, r.sb.AllowGroups, "allow-groups")
+	r.checkID(r.t.At("user-id"), "user", *user, r.base.UIDMap, len(r.t.fixed.UIDMap) > 0, r.sb.AllowUsers, "allow-users")
+	r.checkID(r.t.At("group-id"), "group", *group, r.base.GIDMap, len(r.t.fixed.GIDMap) > 0, r.sb.AllowGroups, "allow-groups")
 }
 
 // mapInForce: a map is in the sandbox or in the container config; the latter's
@@ -212,14 +210,16 @@ func (r *resolver) resolveFixed() {
 	f.UserID, f.GroupID = r.base.UserID, r.base.GroupID
 	f.UIDMap, f.GIDMap, f.Volumes = r.base.UIDMap, r.base.GIDMap, r.base.Volumes
 	f.MapImageOwners = r.sb.MapImageOwners && len(f.UIDMap) > 0
-	f.Kind = r.t.kind.value
 	f.Image = path.Join(r.sb.ImageDir, r.cfg.Image)
 	f.ConfigFile = r.cfg.Config
-	f.SecretEnvironFile = secretFile(r.t.secretEnvironFile, r.cfg.Config)
-	f.ResolvConf, f.HostsFile = r.t.resolv, r.t.hosts
+	f.SecretEnvironFile = secretFile(f.SecretEnvironFile, r.cfg.Config)
 	f.ResolvConf.Source = r.sb.ResolvConf
 	f.HostsFile.Source, f.HostsFile.Additional = r.sb.HostsFile, r.sb.Additional
-	takeFromSandbox(&f, r.sb)
+	for i := range effects {
+		if take := effects[i].take; take != nil {
+			take(&f, r.sb)
+		}
+	}
 	r.base = f
 }
 
@@ -230,11 +230,11 @@ func (r *resolver) checkAddresses() {
 		return
 	}
 	if len(r.cfg.IPAddresses) == 0 && r.cfg.Kind == KindDaemon && r.cfg.Instances > 0 {
-		r.inProcess.ErrorAt(r.entry.addresses, "is required: the sandbox has a bridged-network, each instance needs an address")
+		r.inProcess.ErrorAt(r.entry.At("ip-addresses"), "is required: the sandbox has a bridged-network, each instance needs an address")
 	}
 	for _, a := range r.cfg.IPAddresses {
 		if !r.sb.Bridged.Network.Contains(a) {
-			r.inProcess.ErrorAt(r.entry.addresses, "%s is not in the network %s of the sandbox", a, r.sb.Bridged.Network)
+			r.inProcess.ErrorAt(r.entry.At("ip-addresses"), "%s is not in the network %s of the sandbox", a, r.sb.Bridged.Network)
 		}
 	}
 }

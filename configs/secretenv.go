@@ -8,11 +8,42 @@ import (
 	"slices"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 	"lithos/configs/secrets"
 )
 
-// readSecrets reads secret-environ: a value or a list of values by name. They
-// are not opened here.
+// secretEnviron is a sealed value or a list of them by name. They are not opened
+// here.
+var secretEnviron = option.Kind[[]sourced[SecretVar]]{
+	Type: option.Mapping("from a name to a sealed value, or a list of them", option.Type{
+		Schema: option.AnyOf(`{"type": "string"}`, `{"type": "array", "items": {"type": "string"}}`)}),
+	Read: func(v document.Value, _ []sourced[SecretVar]) []sourced[SecretVar] { return readSecrets(v) },
+}
+
+// showSecrets tells one secret from another by its hash.
+func showSecrets(c *Container, key string) (list []setting) {
+	for _, s := range c.SecretEnviron {
+		text := words(s.Values)
+		if s.Hash != "" {
+			text = "the secret with the hash " + s.Hash
+		}
+		list = append(list, setting{key + s.Name, text})
+	}
+	return list
+}
+
+// forgetSeals: of secrets it is what they are that counts, not how they are sealed.
+func forgetSeals(c *Container) {
+	sealed := c.SecretEnviron
+	c.SecretEnviron = nil
+	for _, s := range sealed {
+		if s.Hash != "" {
+			s.Values = nil
+		}
+		c.SecretEnviron = append(c.SecretEnviron, s)
+	}
+}
+
 func readSecrets(v document.Value) []sourced[SecretVar] {
 	list, _ := v.Entries()
 	var vars []sourced[SecretVar]
@@ -25,7 +56,7 @@ func readSecrets(v document.Value) []sourced[SecretVar] {
 			continue
 		}
 		values := []document.Value{e.Value}
-		if e.Value.Describe() == "a list" {
+		if e.Value.IsList() {
 			values, _ = e.Value.Items()
 			if len(values) == 0 {
 				e.Errorf("the list has no value")
@@ -51,7 +82,7 @@ func readSecrets(v document.Value) []sourced[SecretVar] {
 // checkSecretNames holds the rules between environ, secret-environ and
 // secret-environ-file (requirement E11).
 func checkSecretNames(o *document.Object, t *template) {
-	if len(t.secretEnviron) > 0 && t.secretEnvironFile != "" {
+	if len(t.secretEnviron) > 0 && t.fixed.SecretEnvironFile != "" {
 		o.Get("secret-environ-file").Errorf("conflicts with secret-environ: give one of them")
 	}
 	t.warnShadowed(o.Collector(), "secret-environ")
@@ -84,11 +115,11 @@ func secretFile(file, config string) string {
 // mapping as secret-environ is one (requirement J7).
 func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
 	inConfig := &document.Collector{File: t.file, Text: t.text}
-	dir, file := path.Join(imageDir, image), secretFile(t.secretEnvironFile, config)
+	dir, file := path.Join(imageDir, image), secretFile(t.fixed.SecretEnvironFile, config)
 	found := l.read(ImageFile{imageDir, image, file})
 	why := found.ImageError + found.FileError // one of them at most
 	if why != "" {
-		inConfig.ErrorAt(t.at("secret-environ-file"), "cannot read %s in the image %s: %s", document.Clip(file), dir, why)
+		inConfig.ErrorAt(t.At("secret-environ-file"), "cannot read %s in the image %s: %s", document.Clip(file), dir, why)
 	}
 	data := found.Text
 	t.secretsFile = path.Join(dir, file)
@@ -100,7 +131,7 @@ func (l *loader) readSecretFile(t *template, imageDir, image, config string) {
 	}
 	if len(t.activated()) > 0 {
 		for _, s := range t.secretEnviron {
-			if contains(activationVariables, s.value.Name) {
+			if slices.Contains(activationVariables, s.value.Name) {
 				c.ErrorAt(s.at, "is set by `activation: systemd`, it must not be given")
 			}
 		}

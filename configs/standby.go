@@ -20,7 +20,7 @@ func (t *template) readStandby(v document.Value) {
 			return
 		}
 	}
-	if t.kind.value == KindCommand {
+	if t.fixed.Kind == KindCommand {
 		v.Warnf("is not used: a command ends by itself, and none follows")
 	}
 	t.fixed.Standby = true
@@ -29,6 +29,6 @@ func (t *template) readStandby(v document.Value) {
 // checkStandby reports what only the sandbox says.
 func (r *resolver) checkStandby() {
 	if r.t.fixed.Standby && r.sb.Bridged != nil {
-		r.inContent.ErrorAt(r.t.at("standby"), "can't be together with the sandbox's bridged-network: the container that waits would need the address of the one that runs")
+		r.inContent.ErrorAt(r.t.At("standby"), "can't be together with the sandbox's bridged-network: the container that waits would need the address of the one that runs")
 	}
 }

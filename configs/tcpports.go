@@ -3,9 +3,11 @@ package configs
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // portConfig is an element of tcp-ports whose key may have variables in it.
@@ -15,14 +17,28 @@ type portConfig struct {
 	at  document.Place // of the key
 }
 
-var portKeys = []string{
-	"fd", "host", "listen-backlog", "reuse-addr", "reuse-port", "set-non-block", "external",
-}
+var portTable = option.NewTable(
+	option.Of("fd", option.Number[int](0, math.MaxInt32).Named("0, or 3 and more"), func(p *TCPPort) *int { return &p.FD }, option.Doc{Example: "3", Manual: "5.2", Missing: option.Required,
+		Text: "The descriptor that the program gets."}),
+	option.Of("host", option.Address, func(p *TCPPort) *netip.Addr { return &p.Host }, option.Doc{Default: "0.0.0.0", Example: "127.0.0.1", Manual: "5.2",
+		Text: "The address to listen at."}),
+	option.Of("listen-backlog", option.Number[int](0, math.MaxInt32), func(p *TCPPort) *int { return &p.Backlog }, option.Doc{Default: "128", Manual: "5.2",
+		Text: "How many connections wait; the kernel caps it by `net.core.somaxconn`."}),
+	option.Of("reuse-addr", option.Boolean, func(p *TCPPort) *bool { return &p.ReuseAddr }, option.Doc{Default: "true", Manual: "5.2",
+		Text: "`SO_REUSEADDR`."}),
+	option.Of("reuse-port", option.Boolean, func(p *TCPPort) *bool { return &p.ReusePort }, option.Doc{Default: "false", Manual: "5.2",
+		Text: "A socket of its own for each start of the program, by `SO_REUSEPORT`."}),
+	option.Of("set-non-block", option.Boolean, func(p *TCPPort) *bool { return &p.NonBlock }, option.Doc{Default: "false", Manual: "5.2",
+		Text: "Make the socket non-blocking, for programs that forget it, such as nginx. " +
+			"The flag is the same for all who share the socket, so a program can change it for the others. `true` is restored at each start. `false` is restored only if no other container has the socket: an event loop that set the flag itself would block. " +
+			"So let either all or none of the processes that share a port expect a non-blocking socket; uvicorn, unicorn, pgbouncer and lighttpd do."}),
+	option.Of("external", option.Boolean, func(p *TCPPort) *bool { return &p.External }, option.Doc{Default: "false", Manual: "5.2",
+		Text: "Listen in the host's network although the container has its own."}),
+)
 
-const defaultBacklog = 128
-
-// anyAddress is the default of host (requirement G3).
-var anyAddress = netip.IPv4Unspecified()
+var portsType = func() option.Type {
+	return option.Mapping("from a port to its options, see below", option.Object(portTable.Infos()))
+}()
 
 // readPorts reads tcp-ports. fds is the program's limit of descriptors.
 func readPorts(v document.Value, fds uint64) []portConfig {
@@ -53,15 +69,16 @@ func readPort(e document.Entry, fds uint64) (portConfig, bool) {
 			ok = false
 		}
 	}
-	o, good := e.Value.Object(portKeys)
-	if !good || !o.Get("fd").Required() {
+	o, good := portTable.Object(e.Value)
+	if !good {
 		return p, false
 	}
+	p.FD = -1
+	portTable.ReadAll(&o, &p.TCPPort)
 	fd := o.Get("fd")
-	p.FD = int(fd.Integer(-1, 0, math.MaxInt32))
 	switch {
 	case p.FD < 0:
-		ok = false
+		ok = false // and reported
 	case p.FD == 1 || p.FD == 2:
 		fd.Errorf("%d is stdout or stderr of the program; a socket may be 0 or 3 and up", p.FD)
 		ok = false
@@ -69,12 +86,6 @@ func readPort(e document.Entry, fds uint64) (portConfig, bool) {
 		fd.Errorf("%d is beyond fileno-limit %d", p.FD, fds)
 		ok = false
 	}
-	p.Host = o.Get("host").Address(anyAddress)
-	p.Backlog = int(o.Get("listen-backlog").Integer(defaultBacklog, 0, math.MaxInt32))
-	p.ReuseAddr = o.Get("reuse-addr").Boolean(true)
-	p.ReusePort = o.Get("reuse-port").Boolean(false)
-	p.NonBlock = o.Get("set-non-block").Boolean(false)
-	p.External = o.Get("external").Boolean(false)
 	return p, ok
 }
 
@@ -117,10 +128,8 @@ func (t *template) checkActivation(c *document.Collector, o *document.Object) {
 	for _, key := range []string{"environ", "secret-environ"} {
 		list, _ := o.Get(key).Quiet().Entries()
 		for _, e := range list {
-			if contains(activationVariables, e.Name) {
-				at := e.KeyPlace()
-				at.Path = key + "." + e.Name
-				c.ErrorAt(at, text)
+			if slices.Contains(activationVariables, e.Name) {
+				c.ErrorAt(e.KeyPlace(), text)
 			}
 		}
 	}
@@ -129,5 +138,8 @@ func (t *template) checkActivation(c *document.Collector, o *document.Object) {
 // activationPort is the socket of a variable with activation: there are no
 // options (requirement F9).
 func activationPort(port uint16, fd int) TCPPort {
-	return TCPPort{Port: port, FD: fd, Host: anyAddress, Backlog: defaultBacklog, ReuseAddr: true}
+	p := TCPPort{Port: port}
+	portTable.Defaults(&p)
+	p.FD = fd
+	return p
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // variable is one declaration of a container config (requirement F1).
@@ -26,7 +27,30 @@ const (
 
 var variableTags = []string{tagTCPPort, tagName, tagDottedName, tagChoice}
 
-var activations = []string{"none", "systemd"}
+// activationTable is the option of `!TcpPort`.
+var activationTable = option.NewTable(
+	option.Of("activation", activation, func(d *variable) *bool { return &d.systemd }, option.Doc{Default: "none", Example: "systemd", Manual: "5.1",
+		Text: "`systemd` passes the socket by `LISTEN_FDS`, without more in `tcp-ports` and `environ`."}),
+)
+
+// activation is a word, which may be written as a tag too.
+var activation = option.Kind[bool]{
+	Type: option.Type{Name: "`none` or `systemd`", Schema: `{"type": ["string", "null"]}`},
+	Read: func(v document.Value, _ bool) bool {
+		return v.TagAsWord().OneOf("none", "none", "systemd") == "systemd"
+	},
+}
+
+// Activation describes the options of `!TcpPort`.
+func Activation() []option.Info { return activationTable.Infos() }
+
+// variableType is that of a value of variables. An editor drops the tags.
+var variableType = option.Mapping("from a name to a type, see below", option.Type{
+	Schema: option.AnyOf(`{"type": "null"}`, `{"type": "string", "maxLength": 0}`,
+		`{"type": "array", "items": `+option.Text.Schema+`, "minItems": 1}`, option.FieldsSchema),
+	Fields:    activationTable.Infos(),
+	Elsewhere: true,
+})
 
 // readVariables reads the declarations, by name.
 func readVariables(v document.Value) []variable {
@@ -54,7 +78,7 @@ func readVariable(e document.Entry) (variable, bool) {
 		v.Errorf("a variable has a type, one of %s", strings.Join(variableTags, ", "))
 		return d, false
 	case tagTCPPort:
-		d.systemd, ok = readActivation(body)
+		_, ok = activationTable.Read(body, &d)
 		if d.systemd && strings.ContainsFunc(d.name, func(r rune) bool { return r <= ' ' || r == ':' || r >= 0x7f }) {
 			v.Errorf("the name %q can't be in LISTEN_FDNAMES, which separates names by colons", document.Clip(d.name))
 			ok = false
@@ -74,14 +98,6 @@ func readVariable(e document.Entry) (variable, bool) {
 		return d, false
 	}
 	return d, ok
-}
-
-// readActivation reads the parameters of `!TcpPort`: the value of activation
-// is a word, which may be written as a tag too.
-func readActivation(body document.Value) (systemd, ok bool) {
-	o, ok := body.Object([]string{"activation"})
-	v := o.Get("activation").TagAsWord()
-	return v.OneOf("none", activations...) == "systemd", ok
 }
 
 // check says what is wrong with a value for the variable, or "". The range of

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -157,5 +158,5 @@ environ: {PID: "@{lithos:pid}"}
 		got = append(got, [2]int{p.FD, int(p.Port)})
 	}
 	equal(t, "descriptors by name", got, [][2]int{{3, 8080}, {4, 443}, {5, 80}, {6, 7000}})
-	equal(t, "options", c.TCPPorts[0], TCPPort{Port: 8080, FD: 3, Host: anyAddress, Backlog: 128, ReuseAddr: true})
+	equal(t, "options", c.TCPPorts[0], TCPPort{Port: 8080, FD: 3, Host: netip.IPv4Unspecified(), Backlog: 128, ReuseAddr: true})
 }

@@ -3,9 +3,12 @@ package configs
 import (
 	"math"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"lithos/configs/document"
+	"lithos/configs/option"
 )
 
 // volumeConfig is a volume as a container config describes it; Source and
@@ -25,20 +28,111 @@ var volumeTags = map[string]VolumeKind{
 
 var volumeTagNames = []string{"!Readonly", "!Persistent", "!Statedir", "!Tmpfs"}
 
-// The keys of each kind of volume; `exec` is ours.
-var volumeKeys = map[VolumeKind][]string{
-	VolumeReadonly:   {"path", "exec"},
-	VolumePersistent: {"path", "mkdir", "mode", "user", "group", "exec"},
-	VolumeStatedir:   {"path", "mode", "user", "group", "exec"},
-	VolumeTmpfs:      {"size", "mode", "exec"},
+const (
+	defaultMode  = 0o777 // of volumes without the option, too: fingerprints have it
+	maxMode      = 0o1777
+	maxTmpfsSize = 1 << 50
+)
+
+// The options of volumes. The path is read apart: it may stand alone.
+var (
+	volumePath = option.Described[Volume]("path", option.Absolute.Type, option.Doc{Example: "/db/web", Manual: "7",
+		Text: "Virtual directory of the sandbox, or one below it; of a `!Statedir`, the directory below the state directory."})
+	volumeMkdir = option.Of("mkdir", option.Boolean, func(v *Volume) *bool { return &v.Mkdir }, option.Doc{Default: "false", Manual: "7",
+		Text: "Make the directory if it is missing."})
+	volumeMode = option.Of("mode", mode, func(v *Volume) *uint32 { return &v.Mode }, option.Doc{Default: "0o777", Example: "0o700", Manual: "7",
+		Text: "Its permissions, where lithos makes it."})
+	volumeUser = option.Of("user", option.ID, func(v *Volume) *uint32 { return &v.User }, option.Doc{Default: "0", Example: "1000", Manual: "7",
+		Text: "Its owner, where lithos makes it."})
+	volumeGroup = option.Of("group", option.ID, func(v *Volume) *uint32 { return &v.Group }, option.Doc{Default: "0", Example: "1000", Manual: "7",
+		Text: "Its group, where lithos makes it."})
+	tmpfsSize = option.Of("size", sizeOfTmpfs, func(v *Volume) *int64 { return &v.Size }, option.Doc{Default: "100Mi", Example: "10Mi", Manual: "7",
+		Text: "How much it may hold."})
+)
+
+// volumeExec declares exec, ours. Volumes in memory, or that die with the container,
+// are executable as in the original, and the manual does not say otherwise;
+// persistent ones are noexec unless asked for.
+func volumeExec(def string) option.Option[Volume] {
+	return option.Of("exec", option.Boolean, func(v *Volume) *bool { return &v.Exec }, option.Doc{Default: def,
+		Text: "Whether programs on it may be executed."})
 }
 
-const (
-	defaultMode      = 0o777
-	maxMode          = 0o1777
-	defaultTmpfsSize = 100 << 20
-	maxTmpfsSize     = 1 << 50
-)
+// sizeOfTmpfs is never 0, which means no limit to the kernel.
+var sizeOfTmpfs = func() option.Kind[int64] {
+	k := option.Size
+	k.Read = func(v document.Value, def int64) int64 { return v.Integer(def, 1, maxTmpfsSize) }
+	return k
+}()
+
+// mode is permissions. People write them without the 0o: then they are decimal, as
+// in the original, and what nobody means.
+var mode = option.Kind[uint32]{
+	Type: option.Number[uint32](0, maxMode).Named("permissions, octal as `0o755`").Type,
+	Read: readMode,
+	Show: func(m uint32) string { return "0o" + strconv.FormatUint(uint64(m), 8) },
+}
+
+var readonlyPath = func() option.Option[Volume] {
+	p := volumePath
+	p.Doc = option.Doc{Example: "/timezones", Manual: "7", Missing: option.Required, Text: "Virtual directory of the sandbox, or one below it."}
+	return p
+}()
+
+// volumeTables are the options of each kind of volume.
+var volumeTables = map[VolumeKind]*option.Table[Volume]{
+	VolumeReadonly:   option.NewTable(readonlyPath, volumeExec("false")),
+	VolumePersistent: option.NewTable(volumePath, volumeMkdir, volumeMode, volumeUser, volumeGroup, volumeExec("false")),
+	VolumeStatedir:   option.NewTable(volumePath, volumeMode, volumeUser, volumeGroup, volumeExec("true")),
+	VolumeTmpfs:      option.NewTable(tmpfsSize, volumeMode, volumeExec("true")),
+}
+
+// VolumeInfo describes a kind of volume.
+type VolumeInfo struct {
+	Tag, Text string
+	Options   []option.Info
+}
+
+// Volumes describe the kinds of volumes.
+func Volumes() []VolumeInfo {
+	return []VolumeInfo{
+		{"!Readonly", "A directory of the host, read-only. `!Readonly /virtual` is `!Readonly {path: /virtual}`.", volumeTables[VolumeReadonly].Infos()},
+		{"!Persistent", "A directory of the host, writable. `!Persistent /virtual` is `!Persistent {path: /virtual}`.", volumeTables[VolumePersistent].Infos()},
+		{"!Statedir", "A directory in the container's state directory, new with each container.", volumeTables[VolumeStatedir].Infos()},
+		{"!Tmpfs", "Memory, new and empty with each container. It counts against `memory-limit`.", volumeTables[VolumeTmpfs].Infos()},
+	}
+}
+
+// volumeType is that of a value of volumes. An editor drops the tags, so that the
+// schema is one for all kinds; a scalar is the path alone.
+var volumeType = option.Mapping("from a mount point to a volume, see below", option.Type{
+	Schema:    option.AnyOf(`{"type": "null"}`, `{"type": "string", "pattern": "^(/|$)"}`, option.FieldsSchema),
+	Fields:    volumeFields(),
+	Elsewhere: true,
+})
+
+// volumeFields are the options of all kinds of volumes, none of them required.
+func volumeFields() []option.Info {
+	var all []option.Info
+	for _, kind := range Volumes() {
+		for _, o := range kind.Options {
+			o.Missing = ""
+			if !slices.ContainsFunc(all, func(a option.Info) bool { return a.Key == o.Key }) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+// String is the volume as a config may have it, with the path on the host.
+func (v Volume) String() string {
+	var from []string
+	if v.Kind != VolumeTmpfs {
+		from = []string{"path: " + path.Join(v.Source, v.SubPath)}
+	}
+	return "!" + string(v.Kind) + " " + volumeTables[v.Kind].Show(&v, from...)
+}
 
 // readVolumes reads volumes, shorter mount points first and then by name, so
 // that a mount point inside a volume comes after it (requirement H6).
@@ -79,42 +173,29 @@ func readVolume(v document.Value) (volumeConfig, bool) {
 		v.Errorf("unknown kind of volume %s%s", document.Clip(v.Tag()), v.Collector().DidYouMean(v.Tag(), volumeTagNames))
 		return volumeConfig{}, false
 	}
-	// Volumes in memory, or that die with the container, are executable as in the
-	// original, and the manual does not say otherwise; persistent ones are noexec
-	// unless asked for.
-	dies := kind == VolumeTmpfs || kind == VolumeStatedir
-	vol := volumeConfig{Volume: Volume{Kind: kind, Mode: defaultMode, Exec: dies}}
-	body := v.WithoutTag()
-	if body.Describe() != "a mapping" && !body.Null() && kind != VolumeTmpfs {
+	vol := volumeConfig{Volume: Volume{Kind: kind, Mode: defaultMode}}
+	body, table := v.WithoutTag(), volumeTables[kind]
+	if !body.IsMapping() && !body.Null() && kind != VolumeTmpfs {
+		table.Defaults(&vol.Volume)
 		vol.setPath(body.InsidePath("/"))
 		return vol, true
 	}
-	o, ok := body.Object(volumeKeys[kind])
+	o, ok := table.Read(body, &vol.Volume)
 	if kind != VolumeTmpfs {
 		vol.setPath(o.Get("path").InsidePath("/"))
-		ok = (kind != VolumeReadonly || o.Get("path").Required()) && ok
-	} else {
-		vol.Size = o.Get("size").Integer(defaultTmpfsSize, 1, maxTmpfsSize) // 0 is "no limit" to the kernel
 	}
-	vol.Mkdir = o.Get("mkdir").Boolean(false)
-	vol.Mode = readMode(o.Get("mode"))
-	vol.User = uint32(o.Get("user").Integer(0, 0, document.MaxID))
-	vol.Group = uint32(o.Get("group").Integer(0, 0, document.MaxID))
-	vol.Exec = o.Get("exec").Boolean(dies)
-	return vol, ok
+	return vol, ok && (kind != VolumeReadonly || !o.Get("path").Null())
 }
 
-// readMode reads permissions. People write them without the 0o: then they are decimal,
-// as in the original, and what nobody means.
-func readMode(v document.Value) uint32 {
+func readMode(v document.Value, def uint32) uint32 {
 	s, ok := v.Scalar("a number")
 	if !ok {
-		return defaultMode
+		return def
 	}
-	n := v.Integer(defaultMode, 0, math.MaxInt64)
+	n := v.Integer(int64(def), 0, math.MaxInt64)
 	if n > maxMode {
 		v.Errorf("%s is not in 0 to 0o%o%s", document.Clip(s), maxMode, octalHint(s))
-		return defaultMode
+		return def
 	}
 	if hint := octalHint(s); hint != "" {
 		v.Warnf("%s is a decimal number, which is 0o%o%s", document.Clip(s), n, hint)

@@ -355,17 +355,12 @@ func CleanInside(s string) (string, error) {
 	return path.Clean(s), nil
 }
 
-// PathBelow reads a path that is relative to base unless it is absolute.
-func (v Value) PathBelow(base, def string) string {
-	s := v.Str(def)
-	if s == "" {
-		v.Errorf("must not be empty")
-		s = def
+// Below is a path that is relative to base unless it is absolute.
+func Below(base, name string) string {
+	if path.IsAbs(name) {
+		return path.Clean(name)
 	}
-	if path.IsAbs(s) {
-		return path.Clean(s)
-	}
-	return path.Join(base, s)
+	return path.Join(base, name)
 }
 
 // Fraction reads a number between least and most, fractions allowed.

@@ -23,6 +23,11 @@ func rootValue(c *Collector, node *yaml.Node) Value {
 	return Value{c: c, node: resolveAlias(node)}
 }
 
+// Scalar is a value that stands in no file.
+func Scalar(text string) Value {
+	return Value{c: &Collector{}, node: &yaml.Node{Kind: yaml.ScalarNode, Value: text}}
+}
+
 // resolveAlias follows aliases; parse has refused circular ones.
 func resolveAlias(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
@@ -60,6 +65,9 @@ func (v Value) Errorf(format string, args ...any) { v.c.ErrorAt(v.Place(), forma
 
 // Warnf reports a warning about the value.
 func (v Value) Warnf(format string, args ...any) { v.c.WarnAt(v.Place(), format, args...) }
+
+// Absent tells whether there is no value at all, which null is.
+func (v Value) Absent() bool { return v.node == nil }
 
 // Null tells whether the value is absent or one of YAML's nulls.
 func (v Value) Null() bool {
@@ -262,7 +270,7 @@ func (v Value) TagAsWord() Value {
 // Quiet is the value with its problems dropped, for a look ahead at a value that
 // is read in full elsewhere.
 func (v Value) Quiet() Value {
-	v.c, v.up = &Collector{}, nil
+	v.c = &Collector{}
 	return v
 }
 
@@ -275,72 +283,77 @@ func (v Value) Has(key string) bool {
 // Object is a mapping with a fixed set of keys.
 type Object struct {
 	Value
-	fields map[string]Value // by the key's name in kebab-case
+	fields []field // in the order of the file
 }
 
-// Object reads a mapping whose keys are among those known, in kebab-case or
-// snake_case; keys that begin with an underscore are ignored. A known key of
-// the form "new=old" makes old another spelling of new.
-func (v Value) Object(known []string) (Object, bool) {
-	o := Object{Value: v, fields: map[string]Value{}}
+// field is a value by its key's name in kebab-case.
+type field struct {
+	name  string
+	value Value
+}
+
+// Keys are the known keys of a mapping: a name in kebab-case, which may be written
+// in snake_case, and other spellings of it.
+type Keys struct {
+	names  []string // each spelling, for suggestions
+	byName map[string]string
+}
+
+// NewKeys makes a set of keys.
+func NewKeys(names ...string) *Keys {
+	k := &Keys{byName: map[string]string{}}
+	for _, name := range names {
+		k.Add(name, "")
+	}
+	return k
+}
+
+// Add adds a key, and another spelling if that is not "".
+func (k *Keys) Add(name, other string) {
+	for _, spelling := range []string{name, other} {
+		if spelling != "" {
+			k.names = append(k.names, spelling)
+			k.byName[spelling] = name
+		}
+	}
+}
+
+// name is a key's name in kebab-case, or "" if it is not known.
+func (k *Keys) name(key string) string {
+	if name, ok := k.byName[key]; ok {
+		return name
+	}
+	return k.byName[strings.ReplaceAll(key, "_", "-")]
+}
+
+// Object reads a mapping whose keys are among those known. Keys that begin with an
+// underscore are ignored.
+func (v Value) Object(known *Keys) (Object, bool) {
 	list, ok := v.Entries()
+	o := Object{Value: v, fields: make([]field, 0, min(len(list), len(known.names)))}
 	for _, e := range list {
 		if strings.HasPrefix(e.Name, "_") {
 			continue
 		}
-		name := canonical(e.Name, known)
+		name := known.name(e.Name)
 		if name == "" {
-			v.c.ErrorAt(e.KeyPlace(), "unknown key%s", v.c.DidYouMean(e.Name, spellings(known)))
+			e.Errorf("unknown key%s", v.c.DidYouMean(e.Name, known.names))
 			ok = false
 			continue
 		}
-		if first, twice := o.fields[name]; twice {
-			v.c.ErrorAt(e.KeyPlace(), "the same as `%s`, which is given too", first.key)
+		if o.Given(name) {
+			e.Errorf("the same as `%s`, which is given too", o.Get(name).key)
 			ok = false
 			continue
 		}
-		o.fields[name] = e.Value
+		o.fields = append(o.fields, field{name, e.Value})
 	}
 	return o, ok
 }
 
-// canonical returns the key's name in kebab-case, or "" if it is not known.
-func canonical(key string, known []string) string {
-	kebab := strings.ReplaceAll(key, "_", "-")
-	for _, k := range known {
-		name, other, _ := strings.Cut(k, "=")
-		if kebab == name || kebab == other {
-			return name
-		}
-	}
-	return ""
-}
-
-func spellings(known []string) []string {
-	var list []string
-	for _, k := range known {
-		name, other, two := strings.Cut(k, "=")
-		list = append(list, name)
-		if two {
-			list = append(list, other)
-		}
-	}
-	return list
-}
-
 // Given tells whether the key is there, if only with null.
 func (o *Object) Given(name string) bool {
-	_, given := o.fields[name]
-	return given
-}
-
-// Places are where the keys that are there have their values.
-func (o *Object) Places() map[string]Place {
-	places := make(map[string]Place, len(o.fields))
-	for name, v := range o.fields {
-		places[name] = v.Place()
-	}
-	return places
+	return slices.ContainsFunc(o.fields, func(f field) bool { return f.name == name })
 }
 
 // Usable tells whether the value was a mapping with at least one known key.
@@ -348,8 +361,10 @@ func (o *Object) Usable() bool { return len(o.fields) > 0 }
 
 // Get returns the value of a key, which may be absent.
 func (o *Object) Get(name string) Value {
-	if v, ok := o.fields[name]; ok {
-		return v
+	for i := range o.fields {
+		if o.fields[i].name == name {
+			return o.fields[i].value
+		}
 	}
 	return Value{c: o.c, up: &o.Value, key: name}
 }
@@ -378,4 +393,58 @@ func (v Value) OneOf(def string, words ...string) string {
 		return def
 	}
 	return s
+}
+
+// Places are where a mapping and its values stand.
+type Places struct {
+	root Place
+	list []keyPlace
+}
+
+type keyPlace struct {
+	key          string
+	line, column int
+}
+
+// Places are where the values of the keys that are there stand.
+func (o *Object) Places() Places {
+	p := Places{root: o.Value.Place(), list: make([]keyPlace, len(o.fields))}
+	for i, f := range o.fields {
+		p.list[i] = keyPlace{f.name, f.value.node.Line, f.value.node.Column}
+	}
+	return p
+}
+
+// PlacesOf are where the values of a mapping with free keys stand.
+func PlacesOf(v Value) Places {
+	p := Places{root: v.Place()}
+	if v.Null() {
+		return p
+	}
+	list, _ := v.Quiet().Entries()
+	p.list = make([]keyPlace, 0, len(list))
+	for _, e := range list {
+		p.Set(e.Name, e.Value)
+	}
+	return p
+}
+
+// At is where the value of a key stands, or the mapping where the key is missing.
+func (p *Places) At(key string) Place {
+	at := p.root
+	if at.Path != "" {
+		at.Path += "."
+	}
+	at.Path += key
+	for _, k := range p.list {
+		if k.key == key {
+			at.Line, at.Column = k.line, k.column
+		}
+	}
+	return at
+}
+
+// Set adds the place of a value that is there.
+func (p *Places) Set(key string, v Value) {
+	p.list = append(p.list, keyPlace{key, v.node.Line, v.node.Column})
 }

@@ -3,6 +3,9 @@ package reference
 import (
 	"fmt"
 	"strings"
+
+	"lithos/configs"
+	"lithos/configs/option"
 )
 
 // Pages are the pages of the configs, by their names.
@@ -10,11 +13,11 @@ func Pages() map[string]string {
 	return map[string]string{
 		"master": page("The master config", `
 The file of lithos_tree and all commands, by default `+"`/etc/lithos/master.yaml`"+`. It has to exist and may be empty. Who runs the host writes it.
-`, Master),
+`, configs.Describe("master")),
 		"sandbox": page("Sandbox configs", `
 What one application may use of the host: a file for each in `+"`sandboxes-dir`, `/etc/lithos/sandboxes/NAME.yaml`"+`. Who runs the host writes
 them.
-`, Sandbox),
+`, configs.Describe("sandbox")),
 		"process": page("Process configs", `
 What runs: a file for each sandbox in `+"`processes-dir`, `/etc/lithos/processes/NAME.yaml`"+`, a mapping from the names of processes to entries with
 these options. The deployment writes them; [lithos_switch](lithos_switch.md) puts them in place.
@@ -23,7 +26,7 @@ these options. The deployment writes them; [lithos_switch](lithos_switch.md) put
       image: web.v3
       config: /config/web.yaml
       instances: 2
-`, Process),
+`, configs.Describe("process")),
 		"container": page("Container configs", `
 What a program needs, said by its developer: a file in the image, which the process config names. It is not trusted.
 
@@ -31,7 +34,7 @@ What a program needs, said by its developer: a file in the image, which the proc
     arguments: [app.py]
     workdir: /app
     memory-limit: 256Mi
-`, Container) + variablesText() + volumesText(),
+`, configs.Describe("container")) + variablesText() + volumesText(),
 	}
 }
 
@@ -51,28 +54,28 @@ where the schemas are those in [schemas/](schemas/), from anywhere that it can r
 neither other files nor tags; [lithos_check](lithos_check.md) does.
 `
 
-func page(title, begin string, options []Option) string {
+func page(title, begin string, options []option.Info) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n%s%s%s\n", title, generated, begin, common)
 	table(&b, options)
 	for _, o := range options {
-		if len(o.Type.Fields) > 0 {
-			fmt.Fprintf(&b, "\n## In `%s`\n\n", o.Name)
-			table(&b, o.Type.Fields)
+		if len(o.Fields) > 0 && !o.Elsewhere {
+			fmt.Fprintf(&b, "\n## In `%s`\n\n", o.Key)
+			table(&b, o.Fields)
 		}
 	}
 	return b.String()
 }
 
-func table(b *strings.Builder, options []Option) {
+func table(b *strings.Builder, options []option.Info) {
 	b.WriteString("| option | type, unit | default | example | manual | |\n|---|---|---|---|---|---|\n")
 	for _, o := range options {
-		name := "`" + o.Name + "`"
+		name := "`" + o.Key + "`"
 		if o.Old != "" {
 			name += ", `" + o.Old + "`"
 		}
 		def, manual := code(o.Default), o.Manual
-		if o.Need {
+		if o.Missing != "" {
 			def = "required"
 		}
 		if manual == "" {
@@ -103,14 +106,14 @@ func variablesText() string {
 | ` + "`!DottedName`" + ` | names with dots between, as in DNS |
 
 `)
-	table(&b, activation)
+	table(&b, configs.Activation())
 	return b.String()
 }
 
 func volumesText() string {
 	var b strings.Builder
 	b.WriteString("\n## The kinds of `volumes`\n")
-	for _, v := range Volumes {
+	for _, v := range configs.Volumes() {
 		fmt.Fprintf(&b, "\n`%s`: %s\n\n", v.Tag, v.Text)
 		table(&b, v.Options)
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"lithos/configs"
 )
 
 // optionInProse is an option as pages write one: `kill-timeout`, or with its
@@ -22,10 +24,9 @@ var notOptions = map[string]string{
 // Each option that a page names exists.
 func TestPagesNameOnlyOptionsThatExist(t *testing.T) {
 	known := map[string]bool{}
-	for _, options := range groups() {
-		for _, o := range options {
-			known[o.Name] = true
-			known[o.Old] = true
+	for _, name := range names {
+		for _, o := range all(configs.Describe(name)) {
+			known[o.Key], known[o.Old] = true, true
 		}
 	}
 	pages, err := filepath.Glob("../../docs/*.md")

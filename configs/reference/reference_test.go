@@ -5,59 +5,37 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
 	"lithos/configs"
+	"lithos/configs/option"
 )
 
 var update = flag.Bool("update", false, "write the pages and schemas into docs/")
 
-// groups are the tables by the names that configs.Keys has for them.
-func groups() map[string][]Option {
-	all := map[string][]Option{"master": Master, "sandbox": Sandbox, "process": Process, "container": Container, "!TcpPort": activation}
-	for _, list := range [][]Option{Master, Sandbox, Process, Container} {
-		for _, o := range list {
-			if o.Type.Group != "" {
-				all[o.Type.Group] = o.Type.Fields
-			}
-		}
+var names = []string{"master", "sandbox", "process", "container"}
+
+// all are the options of a list and those inside of them.
+func all(list []option.Info) []option.Info {
+	var found []option.Info
+	for _, o := range list {
+		found = append(append(found, o), all(o.Fields)...)
 	}
-	for _, v := range Volumes {
-		all[v.Tag] = v.Options
-	}
-	return all
+	return found
 }
 
-// Every key that the parser knows is described, and every key that is described
-// is known.
-func TestTablesAreWhatTheParserKnows(t *testing.T) {
-	described := groups()
-	for group, keys := range configs.Keys() {
-		var names []string
-		for _, o := range described[group] {
-			name := o.Name
-			if o.Old != "" {
-				name += "=" + o.Old
-			}
-			names = append(names, name)
+// Each option is described.
+func TestOptionsAreDescribed(t *testing.T) {
+	for _, name := range names {
+		for _, o := range all(configs.Describe(name)) {
 			if o.Text == "" || o.Type.Name == "" {
-				t.Errorf("%s in %s: no text or type", o.Name, group)
+				t.Errorf("%s in the %s config: no text or type", o.Key, name)
 			}
-			if o.Default == "" && o.Example == "" && o.Name != "secret-environ" && o.Name != "mount" {
-				t.Errorf("%s in %s: neither default nor example", o.Name, group)
+			if o.Default == "" && o.Example == "" && o.Key != "secret-environ" && o.Key != "mount" {
+				t.Errorf("%s in the %s config: neither default nor example", o.Key, name)
 			}
 		}
-		slices.Sort(names)
-		slices.Sort(keys)
-		if !slices.Equal(names, keys) {
-			t.Errorf("%s: described are\n  %v, the parser knows\n  %v\ndescribe it in configs/reference", group, names, keys)
-		}
-		delete(described, group)
-	}
-	for group := range described {
-		t.Errorf("%s is described, and configs.Keys does not tell of it", group)
 	}
 }
 
@@ -122,8 +100,8 @@ var notAlone = map[string]string{
 
 // Each example is accepted.
 func TestExamples(t *testing.T) {
-	for kind, options := range map[string][]Option{"master": Master, "sandbox": Sandbox, "process": Process, "container": Container} {
-		for _, o := range options {
+	for _, kind := range names {
+		for _, o := range configs.Describe(kind) {
 			if o.Example == "" {
 				continue
 			}
@@ -131,11 +109,11 @@ func TestExamples(t *testing.T) {
 			if kind == "process" {
 				indent = "  "
 			}
-			_, problems := host(t, map[string]string{kind: indent + o.Name + ": " + o.Example})
+			_, problems := host(t, map[string]string{kind: indent + o.Key + ": " + o.Example})
 			for _, p := range problems {
-				want, known := notAlone[kind+" "+o.Name]
+				want, known := notAlone[kind+" "+o.Key]
 				if !known || !strings.Contains(p.Text+p.Path, want) || strings.Contains(p.Text, "expected") {
-					t.Errorf("%s %s: %s: %v", kind, o.Name, o.Example, p)
+					t.Errorf("%s %s: %s: %v", kind, o.Key, o.Example, p)
 				}
 			}
 		}
@@ -144,9 +122,9 @@ func TestExamples(t *testing.T) {
 
 // A default that is written out means the same as nothing.
 func TestDefaults(t *testing.T) {
-	for kind, options := range map[string][]Option{"master": Master, "sandbox": Sandbox, "process": Process, "container": Container} {
-		for _, o := range options {
-			if o.Default == "" || kind == "sandbox" && o.Name == "image-dir" {
+	for _, kind := range names {
+		for _, o := range configs.Describe(kind) {
+			if o.Default == "" || kind == "sandbox" && o.Key == "image-dir" {
 				continue
 			}
 			indent := ""
@@ -154,13 +132,13 @@ func TestDefaults(t *testing.T) {
 				indent = "  "
 			}
 			without, _ := host(t, nil)
-			with, problems := host(t, map[string]string{kind: indent + o.Name + ": " + o.Default})
+			with, problems := host(t, map[string]string{kind: indent + o.Key + ": " + o.Default})
 			if len(problems) > 0 {
-				t.Errorf("%s %s: %s: %v", kind, o.Name, o.Default, problems)
+				t.Errorf("%s %s: %s: %v", kind, o.Key, o.Default, problems)
 				continue
 			}
 			if a, b := comparable(without), comparable(with); !reflect.DeepEqual(a, b) {
-				t.Errorf("%s %s: with the default %s written out it is\n%+v, without\n%+v", kind, o.Name, o.Default, b, a)
+				t.Errorf("%s %s: with the default %s written out it is\n%+v, without\n%+v", kind, o.Key, o.Default, b, a)
 			}
 		}
 	}
@@ -195,7 +173,7 @@ func TestPagesAndSchemasAreUpToDate(t *testing.T) {
 			continue
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
-			t.Errorf("docs/%s is not what the tables say (%v): go test ./configs/reference -update", name, err)
+			t.Errorf("docs/%s is not what the options say (%v): go test ./configs/reference -update", name, err)
 		}
 	}
 }

@@ -4,23 +4,25 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+
+	"lithos/configs"
+	"lithos/configs/option"
 )
+
+// Schema is a JSON Schema.
+type Schema map[string]any
 
 // objectSchema is that of a mapping with these keys, in kebab-case or
 // snake_case; keys that begin with an underscore are ignored.
-func objectSchema(options []Option) Schema {
+func objectSchema(options []option.Info) Schema {
 	properties, patterns := Schema{}, Schema{"^_": Schema{}}
-	var required []Schema
+	var required []any
 	for _, o := range options {
-		s := o.schema()
-		properties[o.Name] = s
-		spellings := []string{o.Name}
-		if o.Old != "" {
-			spellings = append(spellings, o.Old)
-		}
-		var need []Schema
-		for _, name := range spellings {
-			if name != o.Name || strings.Contains(name, "-") {
+		s := schemaOf(o)
+		properties[o.Key] = s
+		var need []any
+		for _, name := range spellings(o) {
+			if name != o.Key || strings.Contains(name, "-") {
 				patterns["^"+strings.ReplaceAll(regexp.QuoteMeta(name), "-", "[-_]")+"$"] = s
 			}
 			for _, spelled := range []string{name, strings.ReplaceAll(name, "-", "_")} {
@@ -30,8 +32,8 @@ func objectSchema(options []Option) Schema {
 				}
 			}
 		}
-		if o.Need {
-			required = append(required, anyOf(need...))
+		if o.Missing != "" {
+			required = append(required, Schema{"anyOf": need})
 		}
 	}
 	s := Schema{"type": "object", "properties": properties, "patternProperties": patterns, "additionalProperties": false}
@@ -41,14 +43,48 @@ func objectSchema(options []Option) Schema {
 	return s
 }
 
-// schema is that of a value. Null is absence.
-func (o Option) schema() Schema {
-	s := Schema{"description": plainText(o.Text), "anyOf": []Schema{o.Type.Schema, {"type": "null"}}}
-	if len(o.Type.Schema) == 0 {
-		delete(s, "anyOf")
+func spellings(o option.Info) []string {
+	if o.Old == "" {
+		return []string{o.Key}
 	}
+	return []string{o.Key, o.Old}
+}
+
+// schemaOf is that of a value. Null is absence.
+func schemaOf(o option.Info) Schema {
+	s := Schema{"description": plainText(o.Text)}
 	if o.Default != "" {
 		s["description"] = plainText(o.Text) + " Default: " + o.Default
+	}
+	if o.Schema != "" {
+		s["anyOf"] = []any{typeSchema(o.Type), Schema{"type": "null"}}
+	}
+	return s
+}
+
+// typeSchema is the schema of a type, with that of its fields in place.
+func typeSchema(t option.Type) any {
+	var s any
+	if err := json.Unmarshal([]byte(t.Schema), &s); err != nil {
+		panic("reference: the schema of " + t.Name + ": " + err.Error())
+	}
+	return withFields(s, t.Fields)
+}
+
+func withFields(s any, fields []option.Info) any {
+	switch s := s.(type) {
+	case string:
+		if `"`+s+`"` == option.FieldsSchema {
+			return objectSchema(fields)
+		}
+	case []any:
+		for i := range s {
+			s[i] = withFields(s[i], fields)
+		}
+	case map[string]any:
+		for key := range s {
+			s[key] = withFields(s[key], fields)
+		}
 	}
 	return s
 }
@@ -61,14 +97,15 @@ func plainText(s string) string {
 // Schemas are the JSON Schemas of the configs, by their names.
 func Schemas() map[string][]byte {
 	files := map[string][]byte{}
-	for name, s := range map[string]Schema{
-		"master": objectSchema(Master), "sandbox": objectSchema(Sandbox), "container": objectSchema(Container),
-		"process": {
-			"type":                 "object",
-			"patternProperties":    Schema{"^_": Schema{}, "^[0-9A-Za-z-][0-9A-Za-z_-]*$": objectSchema(Process)},
-			"additionalProperties": false,
-		},
-	} {
+	for _, name := range []string{"master", "sandbox", "process", "container"} {
+		s := objectSchema(configs.Describe(name))
+		if name == "process" {
+			s = Schema{
+				"type":                 "object",
+				"patternProperties":    Schema{"^_": Schema{}, "^[0-9A-Za-z-][0-9A-Za-z_-]*$": s},
+				"additionalProperties": false,
+			}
+		}
 		s["$schema"] = "http://json-schema.org/draft-07/schema#"
 		s["title"] = "lithos " + name + " config"
 		if name == "master" || name == "process" {
