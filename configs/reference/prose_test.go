@@ -18,6 +18,7 @@ var optionInProse = regexp.MustCompile("`([a-z]+(?:-[a-z]+)+)(?:: [^`]*)?`")
 var notOptions = map[string]string{
 	"sysrq-trigger": "a file of /proc",
 	"check-key":     "a command of lithos_crypt",
+	"nginx-light":   "a package",
 	"dumb-init":     "a program of images",
 }
 
