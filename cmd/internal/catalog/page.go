@@ -178,7 +178,7 @@ func paths(rows []*Row) string {
 		r := rows[i]
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", w.title, w.text)
 		if len(r.Debian) > 0 {
-			fmt.Fprintf(&b, "Debian's packages: `%s`\n\n", strings.Join(r.Debian, " "))
+			fmt.Fprintf(&b, "Debian's packages: %s.\n\n", strings.Join(r.Debian, ", "))
 		}
 		for _, path := range sortedKeys(r.Files) {
 			fmt.Fprintf(&b, "`%s` in the image:\n\n%s\n", path, indent(r.Files[path]))
