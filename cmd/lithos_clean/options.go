@@ -60,8 +60,8 @@ Kept as well, of the images that the sandboxes used earlier:
                             such as 1h or "2days 12h": no config names an image
                             during its upload
   A version is the set of images that a sandbox used at a time. Without -D all
-  versions up to --versions-max are kept. There is no reasonable default: give
-  -D, or --versions-max.
+  versions up to --versions-max are kept. There is no reasonable default, so
+  give -D, or --versions-max.
 
   The versions come from the config log (config-log-dir of the master config,
   written by lithos_tree). For a sandbox with a used-images-list they come from
