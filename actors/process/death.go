@@ -20,6 +20,7 @@ import (
 	"lithos/spawn/records"
 	"lithos/spawn/wire"
 	"lithos/sysx/cgroup"
+	"lithos/sysx/proc"
 )
 
 // obituary is what has to be known beforehand to tell of a death, and what has still
@@ -257,7 +258,7 @@ func (p *Process) sendKill(t turn) {
 // signal sends PID 1 a signal by its pidfd, so it can't reach another process.
 func (p *Process) signal(sig syscall.Signal) {
 	if err := p.env.Kernel.Signal(p.child.PIDFD, sig); err != nil {
-		p.env.Log.Error().Msgf("Cannot send %s to %q (pid %d): %v", signalName(sig), p.name, p.child.PID, err)
+		p.env.Log.Error().Msgf("Cannot send %s to %q (pid %d): %v", proc.SignalName(sig), p.name, p.child.PID, err)
 	}
 }
 
@@ -295,7 +296,7 @@ func (p *Process) noteStopped() {
 	}
 	p.env.Log.Error().Str("event", "stopped").Str("container", p.name).Int("pid", p.child.PID).
 		Msgf("PID 1 of container %q (pid %d) was stopped by %s: the program runs on, but its end goes unnoticed until `kill -CONT %[2]d`",
-			p.name, p.child.PID, signalName(p.health.stoppedBy))
+			p.name, p.child.PID, proc.SignalName(p.health.stoppedBy))
 }
 
 func (p *Process) writeDeathLine(exit *status.Exit) {
@@ -358,7 +359,7 @@ func deathInWords(exit actors.Exit, record *records.Record, killTimeout time.Dur
 	case exit.Unknown && exit.Status.Signaled():
 		return "ended without a trace while no supervisor was there: its PID 1 was killed, most likely"
 	case exit.Status.Signaled():
-		return "was killed: its PID 1 got " + signalName(exit.Status.Signal())
+		return "was killed: its PID 1 got " + proc.SignalName(exit.Status.Signal())
 	case record.Killing:
 		return fmt.Sprintf("did not end within its kill-timeout of %s and was killed", killTimeout)
 	case record.Exited != nil:
@@ -372,29 +373,12 @@ func deathInWords(exit actors.Exit, record *records.Record, killTimeout time.Dur
 func programDeath(e *wire.ProgramExited) string {
 	words := fmt.Sprintf("exited with code %d", e.Code)
 	if e.Signal != 0 {
-		words = "was ended by " + signalName(syscall.Signal(e.Signal))
+		words = "was ended by " + proc.SignalName(syscall.Signal(e.Signal))
 	}
 	if e.Asked {
 		words += " after TERM"
 	}
 	return words
-}
-
-// signalNames has the signals that people know by name.
-var signalNames = map[syscall.Signal]string{
-	syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGILL: "SIGILL",
-	syscall.SIGTRAP: "SIGTRAP", syscall.SIGABRT: "SIGABRT", syscall.SIGBUS: "SIGBUS", syscall.SIGFPE: "SIGFPE",
-	syscall.SIGKILL: "SIGKILL", syscall.SIGUSR1: "SIGUSR1", syscall.SIGSEGV: "SIGSEGV", syscall.SIGUSR2: "SIGUSR2",
-	syscall.SIGPIPE: "SIGPIPE", syscall.SIGALRM: "SIGALRM", syscall.SIGTERM: "SIGTERM", syscall.SIGSYS: "SIGSYS",
-	syscall.SIGSTOP: "SIGSTOP", syscall.SIGTSTP: "SIGTSTP", syscall.SIGTTIN: "SIGTTIN", syscall.SIGTTOU: "SIGTTOU",
-	syscall.SIGXCPU: "SIGXCPU", syscall.SIGXFSZ: "SIGXFSZ", syscall.SIGPWR: "SIGPWR",
-}
-
-func signalName(sig syscall.Signal) string {
-	if name, ok := signalNames[sig]; ok {
-		return name
-	}
-	return fmt.Sprintf("signal %d", int(sig))
 }
 
 func uptimeInWords(d time.Duration) string { return d.Round(time.Millisecond).String() }

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -178,6 +179,12 @@ func Signal(pidfd *os.File, sig unix.Signal) error {
 		return fmt.Errorf("cannot send %v: %w", sig, sendErr)
 	}
 	return nil
+}
+
+// SignalName is the name of a signal, such as "SIGTERM", or "signal 34" for one
+// that has none.
+func SignalName(sig syscall.Signal) string {
+	return cmp.Or(unix.SignalName(sig), "signal "+strconv.Itoa(int(sig)))
 }
 
 // Exit is how a process ended, or that a child was stopped or goes on.

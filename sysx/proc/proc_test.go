@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -158,6 +159,14 @@ func zombie(t *testing.T, pid int) *Stat {
 	}
 	t.Fatalf("process %d does not die", pid)
 	return nil
+}
+
+func TestSignalName(t *testing.T) {
+	for sig, want := range map[syscall.Signal]string{syscall.SIGABRT: "SIGABRT", syscall.SIGKILL: "SIGKILL", 34: "signal 34"} {
+		if got := SignalName(sig); got != want {
+			t.Errorf("%d: %s, want %s", sig, got, want)
+		}
+	}
 }
 
 func TestWait_StatusAndTime(t *testing.T) {
