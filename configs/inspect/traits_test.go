@@ -67,3 +67,16 @@ func TestTraitsWarnOfWhatAConfigForgets(t *testing.T) {
 		t.Errorf("with a variable it warns of %+v", list)
 	}
 }
+
+// The table that is in the program knows apache2, and a warning says where.
+func TestPlanWarnsOfWhatAKnownProgramDoes(t *testing.T) {
+	apache2 := func(config string) inspected {
+		return inspected{
+			name: "apache2", host: hostConfig{container: "executable: /usr/sbin/apache2\n" + config},
+			edit: func(t *testing.T, dir string) { program(t, dir, "usr/sbin/apache2", static()) },
+		}
+	}
+	wantProblems(t, apache2("").inspect(t), "warning: kill-timeout: apache2 may take")
+	wantProblems(t, apache2("kill-timeout: 5\n").inspect(t), "app.yaml:2:15: warning: kill-timeout: apache2 may take")
+	wantProblems(t, apache2("kill-timeout: 30\n").inspect(t))
+}
