@@ -249,7 +249,7 @@ func TestFullAndReadOnlyDisks(t *testing.T) {
 
 	free = h.fill("run")
 	h.says("no space left on device")
-	h.says("Cannot keep how ")
+	h.says("Cannot archive the death of ")
 	// Told from memory while they can't be written.
 	eventually(t, "the deaths", 20*time.Second, func() error {
 		list, err := h.client.Deaths(t.Context(), "box/flaky.0")

@@ -246,7 +246,7 @@ func (s *Store) keep(e Entry) {
 	}
 	if err != nil {
 		s.lost.Add(1)
-		s.log.Warn().Msgf("Cannot keep how %q died: %v", e.Death.Name, err)
+		s.log.Warn().Msgf("Cannot archive the death of %q: %v", e.Death.Name, err)
 		return
 	}
 	s.mu.Lock()
