@@ -80,7 +80,7 @@ func (c *recorder) program(spaces spaces) bool {
 		args.flags |= unix.CLONE_INTO_CGROUP
 		args.cgroup = uint64(s.attr.CgroupFD)
 	}
-	c.head.clone = object(&c.memory, &args).n
+	c.head.clone = c.bytes(unsafe.Slice((*byte)(unsafe.Pointer(&args)), unsafe.Sizeof(args))).n
 
 	c.plan(s.attr.Steps)
 	c.descriptors(s.descriptors(c.spec, log), s.attr.Keep)
