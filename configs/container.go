@@ -5,6 +5,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"lithos/configs/document"
@@ -57,6 +58,9 @@ var containerOptions = []declared[template]{
 	fixed("kill-timeout", option.Seconds, func(c *Container) *time.Duration { return &c.KillTimeout }, option.Doc{Default: "5", Example: "30", Manual: "5.2",
 		Text: "How long the program may take to end after TERM, until it gets KILL."}).
 		hidden(func(c *Container) { c.KillTimeout = 0 }),
+	fixed("stop-signal", signal, func(c *Container) *syscall.Signal { return &c.StopSignal }, option.Doc{Default: "TERM", Example: "QUIT",
+		Text: "The signal by which PID 1 asks the program to end, before KILL: a name in upper or lower case, with or without `SIG`, `RTMIN+3` too, or a number."}).
+		hidden(func(c *Container) { c.StopSignal = 0 }),
 	fixed("memory-limit", memoryLimit, func(c *Container) *int64 { return &c.MemoryLimit }, option.Doc{Example: "256Mi", Manual: "5.2",
 		Text: "The most memory of the program and its children. By default none."}),
 	fixed("fileno-limit", option.Number[uint64](3, math.MaxInt32), func(c *Container) *uint64 { return &c.FilenoLimit }, option.Doc{Default: "1024", Example: "4k", Manual: "5.2",

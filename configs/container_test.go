@@ -2,6 +2,7 @@ package configs
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -14,7 +15,7 @@ func TestContainerDefaults(t *testing.T) {
 		Image: dir + "/images/v1", ConfigFile: "/config/app.yaml",
 		Kind: KindDaemon, UserID: 1, GroupID: 0,
 		MemoryLimit: 0, CPUShares: 1024, FilenoLimit: 1024,
-		RestartTimeout: time.Second, KillTimeout: 5 * time.Second,
+		RestartTimeout: time.Second, KillTimeout: 5 * time.Second, StopSignal: syscall.SIGTERM,
 		Executable: "/bin/app",
 		Environ:    []EnvVar{{"LITHOS_CONFIG", "/config/app.yaml"}, {"LITHOS_NAME", "web/app.0"}},
 		Workdir:    "/",

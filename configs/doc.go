@@ -99,7 +99,7 @@
 //     virtual path) is made only when both files could be read.
 //
 // The fingerprint of an instance covers its [Container] and the devfs-dir. Not
-// in it are kind, kill-timeout, normal-exit-codes, metadata and, unless
+// in it are kind, kill-timeout, stop-signal, normal-exit-codes, metadata and, unless
 // restart-process-only is set, restart-timeout: they matter to the supervisor
 // only. A secret is in it by the short hash that its sealed value has: sealed
 // again, or for another key or namespace, it is the same.

@@ -40,7 +40,7 @@ func TestCanonicalJSON(t *testing.T) {
 
 // supervisorOnly are the fields of Container that no container sees.
 var supervisorOnly = map[string]bool{
-	"Kind": true, "KillTimeout": true, "NormalExitCodes": true, "RestartTimeout": true, "RestartBackoff": true, "Standby": true,
+	"Kind": true, "KillTimeout": true, "StopSignal": true, "NormalExitCodes": true, "RestartTimeout": true, "RestartBackoff": true, "Standby": true,
 	"Ready": true, "Healthcheck": true,
 	"SecretEnvironFile": true, "SecretsPrivateKey": true, "SecretsNamespaces": true,
 }

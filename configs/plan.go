@@ -2,6 +2,7 @@ package configs
 
 import (
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -129,7 +130,8 @@ type Container struct {
 	Ready              *Ready         `json:",omitempty"` // ours; nil = once it runs
 	Healthcheck        *Healthcheck   `json:",omitempty"` // ours
 	Standby            bool           `json:",omitzero"`  // ours: the next one waits already
-	KillTimeout        time.Duration  // between TERM and KILL
+	KillTimeout        time.Duration  // between StopSignal and KILL
+	StopSignal         syscall.Signal `json:",omitzero"` // ours
 	RestartProcessOnly bool
 	NormalExitCodes    []int
 	Interactive        bool

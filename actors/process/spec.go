@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"lithos/actors"
@@ -173,6 +174,9 @@ func buildSpec(inst *configs.Instance, env *Env) (*spawn.Spec, error) {
 		WritableProcSys:    c.WritableProcSys,
 		UnmaskKernelFiles:  c.UnmaskKernelFiles,
 		MapImage:           c.MapImageOwners,
+	}
+	if c.StopSignal != syscall.SIGTERM { // without it the Spec is one for older releases, too
+		spec.StopSignal = uint32(c.StopSignal)
 	}
 	spec.HostUser, _ = mapID(c.UIDMap, c.UserID) // both are mapped, or there would be no plan
 	spec.HostGroup, _ = mapID(c.GIDMap, c.GroupID)

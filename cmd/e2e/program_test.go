@@ -30,6 +30,7 @@ var programs = map[string]func(args []string){
 	"hog":      hog,
 	"hold":     hold,
 	"stubborn": stubborn,
+	"asked":    asked,
 	"litter":   litter,
 	"orphan":   orphan,
 	"run":      run,
@@ -219,6 +220,17 @@ func stubborn([]string) {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 	fmt.Println("stubborn")
 	wait()
+}
+
+// asked tells which signal asked it to end.
+func asked([]string) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals)
+	signal.Reset(syscall.SIGURG) // the Go scheduler's own
+	fmt.Println("listening")
+	sig := (<-signals).(syscall.Signal)
+	fmt.Println("asked by signal", int(sig))
+	os.Exit(5)
 }
 
 // litter leaves zombies to PID 1, and children that left its session and

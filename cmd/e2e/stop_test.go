@@ -87,6 +87,39 @@ func TestKillTimeoutEndsAProgramThatIgnoresTerm(t *testing.T) {
 	}
 }
 
+// A PID 1 without Go's runtime forwards it, and with restart-process-only one
+// with the runtime.
+//
+// Covers: N5
+func TestStopSignalEndsTheProgram(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.image("app", map[string]string{
+		"quit":     simple("stop-signal: quit", "asked"),
+		"realtime": simple("stop-signal: SIGRTMIN+3\nrestart-process-only: true", "asked"),
+	})
+	for _, name := range []string{"quit", "realtime"} {
+		h.sandbox(name, "", strings.Replace(app, "app.yaml", name+".yaml", 1))
+	}
+	d := h.start()
+	h.running("quit/app.0", "realtime/app.0")
+	log := func(name, want string) func() error {
+		return func() error { return h.outputIn("log/stderr/"+name+".log", want) }
+	}
+	for _, name := range []string{"quit", "realtime"} {
+		eventually(t, name+" listens", 10*time.Second, log(name, "listening"))
+	}
+	d.signal(syscall.SIGTERM)
+	if code := h.wait(d, 10*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for name, want := range map[string]string{"quit": "asked by signal 3\n", "realtime": "asked by signal 37\n"} {
+		if err := log(name, want)(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A second TERM is forwarded again, and moves nothing: the kill-timeout of the
 // first counts (requirement N5: forwarded once by PID 1).
 //

@@ -115,7 +115,7 @@ func asks(c *configs.Container) []string {
 	}
 	limits = append(limits, fmt.Sprintf("%d open files", c.FilenoLimit))
 	list = append(list, "limits: "+strings.Join(limits, ", "))
-	restart := fmt.Sprintf("restarted at most every %s, killed %s after TERM", c.RestartTimeout, c.KillTimeout)
+	restart := fmt.Sprintf("restarted at most every %s, killed %s after %s", c.RestartTimeout, c.KillTimeout, c.StopSignalName())
 	if c.RestartProcessOnly {
 		restart += ", the process only"
 	}
