@@ -244,11 +244,11 @@ func (r *trial) end(signal string) catalog.Ending {
 	idle := r.idle()
 	request := r.request()
 	stalled := r.stalled()
-	begin, limit := time.Now(), runsOn
+	begin, limit := time.Now(), runsOn // a slow machine makes nothing end that does not
 	if signal == "" {
 		r.h.processes(r.name, "{}")
 		r.h.reload(r.name)
-		limit = 3 * time.Minute // it has a kill-timeout
+		limit = within(3 * time.Minute) // it has a kill-timeout
 	} else {
 		pid := before.ProgramPID
 		name, rest, found := strings.Cut(signal, " ")
@@ -262,7 +262,7 @@ func (r *trial) end(signal string) catalog.Ending {
 		e.Request = request()
 	}
 	var exit *api.Death
-	for deadline := begin.Add(within(limit)); exit == nil && time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
+	for deadline := begin.Add(limit); exit == nil && time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
 		if deaths, err := r.c.Deaths(r.t.Context(), r.name+"/app.0"); err == nil && len(deaths) > 0 {
 			exit = &deaths[0]
 		}
