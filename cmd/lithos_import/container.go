@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // made is the container config that an image's own config becomes.
@@ -170,12 +173,18 @@ func (m *made) writePorts(w *yamlWriter, ports []string) {
 	w.line("#   port: !TcpPort {activation: systemd}")
 }
 
-// writeStopSignal tells of another signal than TERM, which lithos sends.
+// writeStopSignal takes over another signal than TERM.
 func (m *made) writeStopSignal(w *yamlWriter, signal string) {
-	switch name := strings.TrimPrefix(strings.ToUpper(signal), "SIG"); name {
-	case "", "TERM", "15":
-		return
+	switch name := strings.TrimPrefix(strings.ToUpper(signal), "SIG"); {
+	case name == "" || name == "TERM" || name == "15":
+	case isSignal(name):
+		w.pair("", "stop-signal", name)
+	default:
+		m.warn("the image wants to be stopped by %s, which is no signal: TERM is sent", printable(signal))
 	}
-	w.comment("The image wants to be stopped by " + printable(signal) + "; lithos sends TERM.")
-	m.warn("the image wants to be stopped by %s, lithos sends TERM", printable(signal))
 }
+
+// signals are the names and numbers that docker takes.
+var signals = regexp.MustCompile(`^([1-9]|[1-5][0-9]|6[0-4]|CLD|IOT|POLL|RTMIN|RTMIN\+([0-9]|[12][0-9]|30)|RTMAX|RTMAX-([0-9]|1[0-4]))$`)
+
+func isSignal(name string) bool { return signals.MatchString(name) || unix.SignalNum("SIG"+name) != 0 }

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"lithos/configs"
 )
@@ -110,8 +113,8 @@ func TestWarnings(t *testing.T) {
 		"names no program":       {},
 		"not in the directories": {"Cmd": []string{"none"}},
 		"is not executable":      {"Cmd": []string{"/plain"}},
-		"stopped by SIGQUIT":     {"Cmd": []string{"/x"}, "StopSignal": "SIGQUIT"},
-		"stopped by 3,":          {"Cmd": []string{"/x"}, "StopSignal": "3"},
+		"which is no signal":     {"Cmd": []string{"/x"}, "StopSignal": "SIGNONE"},
+		"stopped by 65, which":   {"Cmd": []string{"/x"}, "StopSignal": "65"},
 		"has to be declared":     {"Cmd": []string{"/x", "a@{b}"}},
 		"can't be a directory":   {"Cmd": []string{"/x"}, "Volumes": map[string]any{"/plain": map[string]any{}}},
 	} {
@@ -133,6 +136,24 @@ func TestNoWarnings(t *testing.T) {
 		layer := archive(t, entry{name: "x", mode: 0o755}, dir("empty"), file("etc/group", "wheel:x:10:root\n"), file("etc/passwd", "root:x:0:0::/root:\n"))
 		if r := imported(t, memoryDir(t), layout(t, "", config, layer)); len(r.Warnings) > 0 {
 			t.Errorf("%v: told is %q", config, r.Warnings)
+		}
+	}
+}
+
+// The image's stop signal is the container's.
+func TestStopSignal(t *testing.T) {
+	for said, want := range map[string]syscall.Signal{
+		"SIGQUIT": unix.SIGQUIT, "quit": unix.SIGQUIT, "3": unix.SIGQUIT, "SIGRTMIN+3": 37, "WINCH": unix.SIGWINCH, "64": 64, "SIGRTMAX-14": 50,
+		"": unix.SIGTERM, "sigterm": unix.SIGTERM, "15": unix.SIGTERM, "SIGNONE": unix.SIGTERM, "0": unix.SIGTERM,
+	} {
+		images := memoryDir(t)
+		r := imported(t, images, layout(t, "", map[string]any{"Cmd": []string{"/x"}, "StopSignal": said}, archive(t, entry{name: "x", mode: 0o755})))
+		c, problems := load(t, images, r)
+		if c == nil || len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		if c.StopSignal != want {
+			t.Errorf("%q is %v, want %v", said, c.StopSignal, want)
 		}
 	}
 }

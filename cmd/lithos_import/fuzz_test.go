@@ -100,7 +100,7 @@ func FuzzContainerConfig(f *testing.F) {
 	f.Add([]byte(`{"config":{"User":"a:b","Env":["A=1","B"],"Cmd":["/x","- y: z"],"Volumes":{"/a: !Tmpfs":{}},"WorkingDir":"w"}}`))
 	f.Add([]byte(`{"created":"x\ny: z","config":{"StopSignal":"SIGQUIT\nkind: Command","ExposedPorts":{"80\nuser-id: 0":{}},"Entrypoint":["tini","--"]}}`))
 	f.Add([]byte(`{"config":{"Healthcheck":{"Test":["CMD","/x","]\n"],"Interval":-1,"Timeout":9223372036854775807,"Retries":-5},"Shell":[""]}}`))
-	keys := []string{"kind", "user-id", "group-id", "executable", "arguments", "environ", "workdir", "healthcheck", "volumes", "metadata"}
+	keys := []string{"kind", "user-id", "group-id", "executable", "arguments", "environ", "workdir", "healthcheck", "volumes", "stop-signal", "metadata"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var img image
 		if decode("config", data, &img.config) != nil {
