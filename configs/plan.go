@@ -246,6 +246,7 @@ type TCPPort struct {
 	Port      uint16
 	FD        int
 	Host      netip.Addr
+	IPv6Only  *bool // nil = as the kernel's sysctl says
 	Backlog   int
 	ReuseAddr bool
 	ReusePort bool

@@ -22,6 +22,8 @@ var portTable = option.NewTable(
 		Text: "The descriptor that the program gets."}),
 	option.Of("host", option.Address, func(p *TCPPort) *netip.Addr { return &p.Host }, option.Doc{Default: "0.0.0.0", Example: "127.0.0.1", Manual: "5.2",
 		Text: "The address to listen at."}),
+	option.Of("ipv6-only", option.Maybe, func(p *TCPPort) **bool { return &p.IPv6Only }, option.Doc{Example: "true",
+		Text: "Whether a socket at `::` takes no IPv4 connections. Without it the sysctl `net.ipv6.bindv6only` decides, which is 0 on most hosts: it takes both."}),
 	option.Of("listen-backlog", option.Number[int](0, math.MaxInt32), func(p *TCPPort) *int { return &p.Backlog }, option.Doc{Default: "128", Manual: "5.2",
 		Text: "How many connections wait; the kernel caps it by `net.core.somaxconn`."}),
 	option.Of("reuse-addr", option.Boolean, func(p *TCPPort) *bool { return &p.ReuseAddr }, option.Doc{Default: "true", Manual: "5.2",

@@ -11,13 +11,14 @@ func TestTCPPortOptions(t *testing.T) {
 tcp-ports:
   80: {fd: 3}
   "443": {fd: 0, host: "::", listen-backlog: 4096, reuse-addr: false, reuse-port: true, set-non-block: true, external: true}
-  8080: {fd: 1000, host: "::ffff:127.0.0.1"}
+  8080: {fd: 1000, host: "::ffff:127.0.0.1", ipv6-only: false}
 `}.app(t)
+	no := false
 	equal(t, "ports by descriptor", c.TCPPorts, []TCPPort{
 		// external means nothing outside a bridge, so it is dropped.
 		{Port: 443, FD: 0, Host: netip.IPv6Unspecified(), Backlog: 4096, ReusePort: true, NonBlock: true},
 		{Port: 80, FD: 3, Host: netip.MustParseAddr("0.0.0.0"), Backlog: 128, ReuseAddr: true},
-		{Port: 8080, FD: 1000, Host: netip.MustParseAddr("127.0.0.1"), Backlog: 128, ReuseAddr: true},
+		{Port: 8080, FD: 1000, Host: netip.MustParseAddr("127.0.0.1"), IPv6Only: &no, Backlog: 128, ReuseAddr: true},
 	})
 	bridged := hostConfig{sandbox: "bridged-network: {bridge: br0, network: 10.0.0.0/24}\n",
 		entry: "ip-addresses: [10.0.0.2]\n", container: "tcp-ports: {80: {fd: 3, external: true}, 81: {fd: 4}}\n"}.app(t)

@@ -75,6 +75,7 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.Name+"=
 // Socket is a listening socket to be made.
 type Socket struct {
 	Addr      netip.AddrPort
+	V6Only    sock.V6Only
 	Backlog   int
 	ReuseAddr bool
 	ReusePort bool
@@ -96,6 +97,7 @@ func (s Socket) Restore(made *os.File, shared bool) (sock.Restored, error) {
 func (s Socket) options(network *os.File) sock.Options {
 	return sock.Options{
 		Addr:      s.Addr,
+		V6Only:    s.V6Only,
 		Backlog:   s.Backlog,
 		ReuseAddr: s.ReuseAddr,
 		ReusePort: s.ReusePort,

@@ -16,6 +16,7 @@ import (
 	"lithos/actors/services/deaths"
 	"lithos/configs"
 	"lithos/spawn"
+	"lithos/sysx/sock"
 )
 
 // listening is an instance with the ports 80 and 81.
@@ -84,5 +85,15 @@ func TestADeathTellsOfSocketsThatWereShutDown(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestIPv6OnlyIsHandedOn(t *testing.T) {
+	yes, no := true, false
+	for option, want := range map[*bool]sock.V6Only{nil: sock.V6OnlyBySysctl, &yes: sock.V6OnlyYes, &no: sock.V6OnlyNo} {
+		c := &configs.Container{TCPPorts: []configs.TCPPort{{Host: netip.IPv6Unspecified(), Port: 80, FD: 3, IPv6Only: option}}}
+		if got := Sockets(c)[0].V6Only; got != want {
+			t.Errorf("%v: %d, want %d", option, got, want)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"lithos/spawn"
 	"lithos/spawn/records"
 	"lithos/sysx/cgroup"
+	"lithos/sysx/sock"
 )
 
 // Sockets are the listening sockets of the host's network that a container
@@ -40,6 +41,7 @@ func socketOf(c *configs.Container, port configs.TCPPort) actors.Socket {
 	gid, _ := mapID(c.GIDMap, c.GroupID)
 	return actors.Socket{
 		Addr:      netip.AddrPortFrom(port.Host, port.Port),
+		V6Only:    v6Only(port.IPv6Only),
 		Backlog:   port.Backlog,
 		ReuseAddr: port.ReuseAddr,
 		ReusePort: port.ReusePort,
@@ -47,6 +49,16 @@ func socketOf(c *configs.Container, port configs.TCPPort) actors.Socket {
 		UID:       uid,
 		GID:       gid,
 	}
+}
+
+func v6Only(option *bool) sock.V6Only {
+	switch {
+	case option == nil:
+		return sock.V6OnlyBySysctl
+	case *option:
+		return sock.V6OnlyYes
+	}
+	return sock.V6OnlyNo
 }
 
 func sortedPorts(c *configs.Container) []configs.TCPPort {

@@ -14,9 +14,9 @@ import (
 
 // Options say what to listen on, and how.
 type Options struct {
-	// Addr is where to listen. A v6 socket takes no v4 connections, so that
-	// :: and 0.0.0.0 can both be had.
 	Addr netip.AddrPort
+	// V6Only says whether a v6 socket at :: takes v4 connections.
+	V6Only V6Only
 	// Backlog is the length of the accept queue; the kernel caps it at
 	// net.core.somaxconn.
 	Backlog   int
@@ -31,6 +31,16 @@ type Options struct {
 	// Network is the network namespace to listen in, nil = the caller's.
 	Network *os.File
 }
+
+// V6Only is IPV6_V6ONLY, see ipv6(7).
+type V6Only uint8
+
+// The sysctl is net.ipv6.bindv6only of the network that the socket is made in.
+const (
+	V6OnlyBySysctl V6Only = iota
+	V6OnlyYes
+	V6OnlyNo
+)
 
 // Listen makes a listening socket, close-on-exec.
 //
@@ -140,8 +150,8 @@ func setUp(fd int, addr netip.Addr, o Options) error {
 	if err := set(unix.SOL_SOCKET, unix.SO_REUSEPORT, o.ReusePort); err != nil {
 		return err
 	}
-	if addr.Is6() {
-		if err := set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, true); err != nil {
+	if addr.Is6() && o.V6Only != V6OnlyBySysctl {
+		if err := set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, o.V6Only == V6OnlyYes); err != nil {
 			return err
 		}
 	}

@@ -76,7 +76,7 @@ func TestParseAddress(t *testing.T) {
 
 // Covers: G3
 func TestBothFamiliesOnOnePort(t *testing.T) {
-	v6 := mustListen(t, Options{Addr: netip.MustParseAddrPort("[::]:0"), Backlog: 1})
+	v6 := mustListen(t, Options{Addr: netip.MustParseAddrPort("[::]:0"), Backlog: 1, V6Only: V6OnlyYes})
 	port := bound(t, v6).Port()
 	v4 := mustListen(t, Options{Addr: netip.AddrPortFrom(netip.IPv4Unspecified(), port), Backlog: 1})
 	if got := bound(t, v4).Port(); got != port {
@@ -84,6 +84,25 @@ func TestBothFamiliesOnOnePort(t *testing.T) {
 	}
 	if v, err := unix.GetsockoptInt(int(v6.Fd()), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY); err != nil || v != 1 {
 		t.Errorf("IPV6_V6ONLY is %d, %v", v, err)
+	}
+}
+
+func TestG3_V6SocketsTakeV4AsAskedFor(t *testing.T) {
+	sysctl, err := os.ReadFile("/proc/sys/net/ipv6/bindv6only")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for v6only, accepts := range map[V6Only]bool{V6OnlyBySysctl: strings.TrimSpace(string(sysctl)) == "0", V6OnlyYes: false, V6OnlyNo: true} {
+		f := mustListen(t, Options{Addr: netip.MustParseAddrPort("[::]:0"), Backlog: 8, V6Only: v6only})
+		for addr, want := range map[string]bool{"127.0.0.1": accepts, "::1": true} {
+			c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr(addr), bound(t, f).Port()).String())
+			if (err == nil) != want {
+				t.Errorf("V6Only %d, connection to %s: %v", v6only, addr, err)
+			}
+			if err == nil {
+				c.Close()
+			}
+		}
 	}
 }
 
