@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // donation is the files that were opened for PID 1 alone. They are closed here
@@ -28,15 +30,11 @@ func (d *donation) close() {
 // open opens a file without package os, which would have Go's runtime poll it, and
 // wake up another thread.
 func open(path string, flags int) (*os.File, error) {
-	for {
-		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return os.NewFile(uintptr(fd), path), nil
-		}
-		if err != unix.EINTR {
-			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
-		}
+	fd, err := eintr.Get(func() (int, error) { return unix.Open(path, flags|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // rawFD is f's descriptor, -1 if it is closed. Unlike File.Fd it leaves a

@@ -13,6 +13,7 @@ import (
 	"lithos/spawn"
 	"lithos/spawn/rights"
 	"lithos/sysx/cred"
+	"lithos/sysx/eintr"
 	"lithos/sysx/forkexec"
 	"lithos/sysx/proc"
 	"lithos/sysx/thread"
@@ -223,19 +224,11 @@ func (p *Process) Signal(sig unix.Signal) error {
 // wait waits for its end. It is reaped under the lock, so that its pid is its own
 // for who has that.
 func (p *Process) wait(pid int) {
-	for {
-		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
-			break
-		}
-	}
+	_ = eintr.Retry(func() error { return unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) })
 	p.reaping.Lock()
 	defer p.reaping.Unlock()
 	p.reaped = true
-	for {
-		if _, err := unix.Wait4(pid, &p.status, 0, nil); err != unix.EINTR {
-			break
-		}
-	}
+	_, _ = eintr.Get(func() (int, error) { return unix.Wait4(pid, &p.status, 0, nil) })
 }
 
 // KillAll kills it and its children, except daemons, see [proc.KillSession].

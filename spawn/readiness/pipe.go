@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // maxLine is the most that a program may write without a newline, bytes.
@@ -46,15 +48,11 @@ func Pipe(container string, uid, gid uint32) (c *Channel, err error) {
 // which would make a pipe non-blocking.
 func reopen(fd, flags int) (*os.File, error) {
 	path := "/proc/self/fd/" + strconv.Itoa(fd)
-	for {
-		anew, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return os.NewFile(uintptr(anew), "notice"), nil
-		}
-		if err != unix.EINTR {
-			return nil, &os.PathError{Op: "open", Path: path, Err: err}
-		}
+	anew, err := eintr.Get(func() (int, error) { return unix.Open(path, flags|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
+	return os.NewFile(uintptr(anew), "notice"), nil
 }
 
 // AwaitLine waits until a program has written a line. The error says why none

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // The program sends datagrams to the path in NOTIFY_SOCKET, see sd_notify(3):
@@ -137,12 +139,10 @@ func Drop(f *os.File) error {
 }
 
 func receive(fd uintptr, buf []byte, flags int) (int, error) {
-	for {
+	return eintr.Get(func() (int, error) {
 		n, _, err := unix.Recvfrom(int(fd), buf, flags)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
+		return n, err
+	})
 }
 
 // parseMessage reads the lines of a datagram, see sd_notify(3).

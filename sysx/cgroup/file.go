@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // The kernel's files are read and written here without package os. That would
@@ -17,15 +19,11 @@ const pageSize = 4096
 
 // openFile opens one, blocking.
 func openFile(file string, flags int) (int, error) {
-	for {
-		fd, err := unix.Open(file, flags|unix.O_CLOEXEC, 0)
-		if err == nil {
-			return fd, nil
-		}
-		if err != unix.EINTR {
-			return -1, &fs.PathError{Op: "open", Path: file, Err: err}
-		}
+	fd, err := eintr.Get(func() (int, error) { return unix.Open(file, flags|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: file, Err: err}
 	}
+	return fd, nil
 }
 
 // openHeld is openFile for a file that is handed on.
@@ -44,15 +42,10 @@ func write(file, value string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	for {
-		_, err := unix.Write(fd, []byte(value))
-		if err == nil {
-			return nil
-		}
-		if err != unix.EINTR {
-			return &fs.PathError{Op: "write", Path: file, Err: err}
-		}
+	if _, err := eintr.Get(func() (int, error) { return unix.Write(fd, []byte(value)) }); err != nil {
+		return &fs.PathError{Op: "write", Path: file, Err: err}
 	}
+	return nil
 }
 
 // read returns a whole file. A short read of less than a page marks its end; a

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"lithos/sysx/eintr"
 	"lithos/sysx/forkexec/nofile"
 )
 
@@ -117,12 +118,7 @@ func (j *job) userStep(i int) int {
 }
 
 func wait4(pid, flags int) (int, error) {
-	for {
-		got, err := syscall.Wait4(pid, nil, flags, nil)
-		if err != syscall.EINTR {
-			return got, err
-		}
-	}
+	return eintr.Get(func() (int, error) { return syscall.Wait4(pid, nil, flags, nil) })
 }
 
 // newJob lays out everything that the child reads or writes.

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // HeldError says that another process holds the file.
@@ -73,12 +75,7 @@ func try(path string) (*File, error) {
 }
 
 func flock(file *os.File) error {
-	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err != unix.EINTR {
-			return err
-		}
-	}
+	return eintr.Retry(func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
 }
 
 func (f *File) write(content string) error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // LockDir locks a directory, which needs no file of its own, and waits for the
@@ -22,11 +24,7 @@ func LockDir(dir string, waiting func()) (*os.File, error) {
 	err = flock(file)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		waiting()
-		for {
-			if err = unix.Flock(int(file.Fd()), unix.LOCK_EX); err != unix.EINTR {
-				break
-			}
-		}
+		err = eintr.Retry(func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX) })
 	}
 	if err != nil {
 		file.Close()

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // Attr are flags of one mount, see mount_setattr(2).
@@ -179,14 +181,9 @@ func Detach(path string) error {
 
 // retry repeats a call that a signal interrupted.
 func retry(op string, call func() (int, error)) (int, error) {
-	for {
-		n, err := call()
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return -1, &Error{Op: op, Err: err}
-		}
-		return n, nil
+	n, err := eintr.Get(call)
+	if err != nil {
+		return -1, &Error{Op: op, Err: err}
 	}
+	return n, nil
 }

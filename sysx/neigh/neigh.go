@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // Link is one's own end of a link.
@@ -106,12 +108,7 @@ func (l Link) message(p protocol, to [6]byte, data []byte) Message {
 // Send sends it.
 func (m Message) Send(fd int) error {
 	sa := &unix.SockaddrLinklayer{Protocol: m.To.Protocol, Ifindex: int(m.To.Ifindex), Halen: m.To.Halen, Addr: m.To.Addr}
-	for {
-		err := unix.Sendto(fd, m.Data, 0, sa)
-		if err != unix.EINTR {
-			return err
-		}
-	}
+	return eintr.Retry(func() error { return unix.Sendto(fd, m.Data, 0, sa) })
 }
 
 // protocol is what differs between IPv4 and IPv6.

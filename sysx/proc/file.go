@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // pageSize is the least there is.
@@ -15,7 +17,7 @@ const pageSize = 4096
 // third of the system calls. Nor is the end of one that gives less than was asked
 // for, of what fits into a page, looked for once more.
 func ReadFile(path string) ([]byte, error) {
-	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	fd, err := eintr.Get(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -24,7 +26,7 @@ func ReadFile(path string) ([]byte, error) {
 	text := first[:0]
 	for {
 		room := text[len(text):cap(text)]
-		n, err := retry(func() (int, error) { return unix.Read(fd, room) })
+		n, err := eintr.Get(func() (int, error) { return unix.Read(fd, room) })
 		if err != nil {
 			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 		}
@@ -34,15 +36,6 @@ func ReadFile(path string) ([]byte, error) {
 		}
 		if len(text) == cap(text) {
 			text = slices.Grow(text, len(text))
-		}
-	}
-}
-
-// retry repeats a call that a signal has interrupted.
-func retry(call func() (int, error)) (int, error) {
-	for {
-		if n, err := call(); err != unix.EINTR {
-			return n, err
 		}
 	}
 }

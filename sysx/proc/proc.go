@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // ErrGone is a process that does not exist (any more). It is an
@@ -212,12 +214,7 @@ func WaitChange() (exit Exit, ok bool, err error) {
 }
 
 func wait(options int) (exit Exit, ok bool, err error) {
-	for {
-		exit.PID, err = syscall.Wait4(-1, &exit.Status, options, nil)
-		if err != syscall.EINTR {
-			break
-		}
-	}
+	exit.PID, err = eintr.Get(func() (int, error) { return syscall.Wait4(-1, &exit.Status, options, nil) })
 	if errors.Is(err, unix.ECHILD) || err == nil && exit.PID == 0 {
 		return Exit{}, false, nil
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // Written is how many bytes a process has handed to write(2) and its kin in all
@@ -45,7 +47,7 @@ func Has(pid, fd int, file fs.FileInfo) bool {
 	}
 	var st unix.Statx_t
 	path := "/proc/" + strconv.Itoa(pid) + "/fd/" + strconv.Itoa(fd)
-	_, err := retry(func() (int, error) {
+	_, err := eintr.Get(func() (int, error) {
 		return 0, unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_INO, &st)
 	})
 	return err == nil && st.Ino == want.Ino && unix.Mkdev(st.Dev_major, st.Dev_minor) == want.Dev

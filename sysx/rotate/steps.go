@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lithos/sysx/eintr"
 )
 
 // proceed does the remaining steps, by the state on the disk.
@@ -163,11 +165,7 @@ func unsupported(err error) bool {
 }
 
 func fallocate(fd int, mode uint32, offset, length int64) error {
-	for {
-		if err := unix.Fallocate(fd, mode, offset, length); err != unix.EINTR {
-			return err
-		}
-	}
+	return eintr.Retry(func() error { return unix.Fallocate(fd, mode, offset, length) })
 }
 
 // maxFiller is how much may become a line of ours: more than any block, bytes.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lithos/sysx/eintr"
 	"lithos/sysx/inroot"
 )
 
@@ -38,7 +39,7 @@ func Identify(path string) (ID, error) {
 // inspected without asking the mounted file system, which may not answer.
 func look(dir int, name string, flags int) (id ID, mode uint16, err error) {
 	var st unix.Statx_t
-	_, err = retry(func() (int, error) {
+	_, err = eintr.Get(func() (int, error) {
 		return 0, unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT|unix.AT_STATX_DONT_SYNC, unix.STATX_INO|unix.STATX_TYPE, &st)
 	})
 	return ID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino}, st.Mode, err
@@ -64,7 +65,7 @@ type Dir struct {
 
 // Open opens the directory; symbolic links on the way to it are followed.
 func Open(dir string) (*Dir, error) {
-	fd, err := retry(func() (int, error) {
+	fd, err := eintr.Get(func() (int, error) {
 		return unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -79,7 +80,7 @@ func (d *Dir) Close() error { return unix.Close(d.fd) }
 // Lock locks the directory (flock) against others that do so; it does not
 // wait, the error is [ErrLocked].
 func (d *Dir) Lock() error {
-	_, err := retry(func() (int, error) { return 0, unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) })
+	_, err := eintr.Get(func() (int, error) { return 0, unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return ErrLocked
 	}
@@ -170,7 +171,7 @@ func readNames(dir int, full string) ([]string, error) {
 
 // openDir opens the directory name in dir, which must be no symbolic link.
 func openDir(dir int, name string) (int, error) {
-	return retry(func() (int, error) {
+	return eintr.Get(func() (int, error) {
 		return unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})
 }
@@ -187,7 +188,7 @@ func (d *Dir) parent(name string) (fd int, base string, err error) {
 	}
 	// EAGAIN: something was renamed meanwhile, which must not continue for ever.
 	for range 100 {
-		fd, err = retry(func() (int, error) { return unix.Openat2(d.fd, path.Join(dir, "."), &how) })
+		fd, err = eintr.Get(func() (int, error) { return unix.Openat2(d.fd, path.Join(dir, "."), &how) })
 		if err != unix.EAGAIN {
 			break
 		}
@@ -348,12 +349,3 @@ func (d *Dir) changedBelow(parent int, base string, since time.Time, depth int) 
 func after(ts unix.Timespec, since time.Time) bool { return timeOf(ts).After(since) }
 
 func timeOf(ts unix.Timespec) time.Time { return time.Unix(ts.Unix()) }
-
-func retry(call func() (int, error)) (int, error) {
-	for {
-		n, err := call()
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
-}
