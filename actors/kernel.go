@@ -107,9 +107,10 @@ type Kernel struct {
 	// dead. How it ended is in Exit if the kernel still knows. Before, it is called
 	// with an Exit that says so if one continues that was stopped.
 	Watch func(pid int, startTime uint64, pidfd *os.File, ended func(Exit)) error
-	// TakeSockets copies the sockets of these addresses that the process
-	// has open; one that it does not have is nil.
-	TakeSockets func(pid int, pidfd *os.File, wanted []Socket) []*os.File
+	// TakeSockets copies all listening sockets that the process has of the host's
+	// network, whatever is wanted now. One that is wanted is told as it is; of
+	// another only the address and ReusePort are known (its Backlog is UnknownBacklog).
+	TakeSockets func(pid int, pidfd *os.File, wanted []Socket) ([]Socket, []*os.File)
 	// RemoveDir removes a directory if it is empty; anything else is
 	// nothing to tell about.
 	RemoveDir func(path string)
@@ -132,6 +133,10 @@ type Child struct {
 	StartTime uint64 // clock ticks since boot, tells two bearers of a pid apart
 	Command   string // for the log
 }
+
+// UnknownBacklog is the Backlog of a socket of which the address is known, and little
+// else: an earlier daemon made it.
+const UnknownBacklog = -1
 
 // Socket is one listening socket that is asked for.
 type Socket = spawn.Socket

@@ -333,19 +333,30 @@ func (k *Kernel) watch(pid int, _ uint64, pidfd *os.File, ended func(actors.Exit
 	return nil
 }
 
-func (k *Kernel) takeSockets(_ int, pidfd *os.File, wanted []actors.Socket) []*os.File {
+// Ports are those of the sockets that a PID 1 has copies of.
+func (k *Kernel) Ports(p *Proc) (ports []uint16) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	files := make([]*os.File, len(wanted))
-	for i, want := range wanted {
-		for _, s := range k.byHandle[pidfd].inherited {
-			if s.Addr == want.Addr {
-				files[i] = new(os.File)
-				k.sockets[files[i]] = s
+	for _, s := range p.inherited {
+		ports = append(ports, s.Addr.Port())
+	}
+	return ports
+}
+
+func (k *Kernel) takeSockets(_ int, pidfd *os.File, wanted []actors.Socket) (sockets []actors.Socket, files []*os.File) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, s := range k.byHandle[pidfd].inherited {
+		file, known := new(os.File), actors.Socket{Addr: s.Addr, ReusePort: s.ReusePort, Backlog: actors.UnknownBacklog}
+		for _, want := range wanted {
+			if want.Addr == s.Addr {
+				known = want
 			}
 		}
+		k.sockets[file] = s
+		sockets, files = append(sockets, known), append(files, file)
 	}
-	return files
+	return sockets, files
 }
 
 // check asks the living process of that name.

@@ -126,6 +126,9 @@ func (l *Listener) enter(m *EnterSockets) {
 func (l *Listener) open(want actors.Socket, owner string, kept []*socket) (*socket, error) {
 	if !want.ReusePort {
 		if s := l.shared[want.Addr]; s != nil {
+			if s.want.Backlog == actors.UnknownBacklog {
+				s.want = want // now it is known
+			}
 			others := s.leases
 			if slices.Contains(kept, s) {
 				others--
@@ -158,6 +161,9 @@ func (l *Listener) inspect(owner string) {
 // that share it; which program shut it down can't be seen, but most likely the one
 // that has ended.
 func (l *Listener) restore(s *socket, owner string, others bool) error {
+	if s.want.Backlog == actors.UnknownBacklog {
+		return nil // what it was made with is not known
+	}
 	restored, err := l.kernel.Restore(s.file, s.want, others)
 	if err != nil {
 		return err
@@ -177,6 +183,12 @@ func (l *Listener) restore(s *socket, owner string, others bool) error {
 	return nil
 }
 
+// is tells whether it is that socket. Of one that another daemon made for another
+// config, only the address is known.
+func (s *socket) is(want actors.Socket) bool {
+	return s.want == want || s.want.Backlog == actors.UnknownBacklog && s.want.Addr == want.Addr && s.want.ReusePort == want.ReusePort
+}
+
 func (l *Listener) giveBack(owner string) {
 	l.giveBackAll(l.leases[owner])
 	delete(l.leases, owner)
@@ -187,7 +199,7 @@ func (l *Listener) giveBack(owner string) {
 // until the successor has leased them, too (G12).
 func (l *Listener) giveBackChanged(held []*socket, wanted []actors.Socket) (rest []*socket) {
 	for _, s := range held {
-		if !s.own && slices.Contains(wanted, s.want) {
+		if !s.own && slices.ContainsFunc(wanted, s.is) {
 			rest = append(rest, s)
 		} else {
 			l.giveBackAll([]*socket{s})

@@ -45,8 +45,7 @@ func instances(plan *configs.Plan) map[string]*configs.Instance {
 	return all
 }
 
-// openAdoptable opens a container, and the sockets that it shares with what
-// is wanted; false if it is not to be adopted.
+// openAdoptable opens a container, and its listening sockets; false if it is not to be adopted.
 func openAdoptable(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover, wanted *configs.Instance) (adoptable, bool) {
 	if l.Info == nil || l.Info.Created.Name != l.Name || wanted == nil || spawn.IsCommand(l.Name) {
 		return adoptable{}, false
@@ -73,15 +72,7 @@ func openAdoptable(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover,
 			a.unreadable = err.Error()
 		}
 	}
-	asked := process.Sockets(wanted.Container)
-	if len(asked) == 0 {
-		return a, true
-	}
-	for i, file := range kernel.TakeSockets(l.PID, pidfd, asked) {
-		if file != nil {
-			a.sockets, a.files = append(a.sockets, asked[i]), append(a.files, file)
-		}
-	}
+	a.sockets, a.files = kernel.TakeSockets(l.PID, pidfd, process.Sockets(wanted.Container))
 	return a, true
 }
 

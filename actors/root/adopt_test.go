@@ -182,6 +182,7 @@ func TestStopEndsAdoptedContainers(t *testing.T) {
 func TestMissingDeathLinesAreWrittenAtAdoption(t *testing.T) {
 	written := ""
 	kernel := &actors.Kernel{
+		TakeSockets: func(int, *os.File, []actors.Socket) ([]actors.Socket, []*os.File) { return nil, nil },
 		OpenProcess: func(int, uint64) (*os.File, error) { return os.Open(os.DevNull) },
 		AppendLine: func(path, line string) error {
 			written += path + ": " + line
@@ -236,6 +237,48 @@ func TestFailedLooksAreNoDeaths(t *testing.T) {
 			t.Errorf("%d deaths are told, want that of app.2\n%s", told, h.log)
 		}
 		h.wantLog("Cannot find out whether container \"web/app.0\" of an earlier daemon lives")
+		h.stop()
+	})
+}
+
+// A rollout that changes the port is taken back after another daemon came: the port
+// that the queued instances have is leased, though it was not wanted when that
+// daemon began.
+//
+// Covers: G12, K12
+func TestAdoptionLeasesSocketsThatAreNotWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := fakekernel.New()
+		a := orphan(k, "web/app.0", "1", fakekernel.Behaviour{}, 8080)
+		b := orphan(k, "web/app.1", "1", fakekernel.Behaviour{}, 8080)
+		held := func(s actors.Socket) error { // by PID 1s, whatever the daemon has
+			for _, p := range k.Living() {
+				if (p.PID == a.PID || p.PID == b.PID) && s.Addr.Port() == 8080 {
+					return syscall.EADDRINUSE
+				}
+			}
+			return nil
+		}
+		k.ListenError = held
+		rolling := func(version string, n uint16, options ...func(*configs.Container)) *configs.Plan {
+			p := proc("app", 2, version, append(options, port(n))...)
+			p.Config.MaxUnavailable = 1
+			return plan(sb("web", p))
+		}
+		never := func(c *configs.Container) {
+			c.Ready = &configs.Ready{Check: configs.Check{Kind: configs.CheckFD, FD: 9}}
+		}
+		h := start(t, k, rolling("2", 9090, never))
+		sleep(10 * time.Second)
+		if h.pid("web/app.0") == a.PID || h.pid("web/app.1") != b.PID {
+			t.Fatalf("want the first replaced, the second queued\n%s", h.log)
+		}
+		h.reload(rolling("1", 8080))
+		sleep(10 * time.Second)
+		h.wantRunning("web/app.0", "web/app.1")
+		if h.pid("web/app.1") != b.PID || strings.Contains(h.log.String(), "Cannot start") {
+			t.Errorf("the port is not shared again\n%s", h.log)
+		}
 		h.stop()
 	})
 }

@@ -414,6 +414,15 @@ func (s *sim) checkSockets(shown map[string]*status.Instance, living map[string]
 				}
 			}
 		}
+		p := living[name]
+		if p == nil && in.State == status.Replacing {
+			p = s.kernel.Latest(name) // whose sockets are kept for the next one
+		}
+		if p != nil { // an earlier daemon may have made it from another config
+			for _, port := range s.kernel.Ports(p) {
+				has[port] = true
+			}
+		}
 		for port := range has {
 			most[port]++
 		}

@@ -211,19 +211,17 @@ func (w *world) afterlife(d *daemon, k *actors.Kernel) {
 		}
 		return inner.Watch(pid, startTime, pidfd, ended)
 	}
-	k.TakeSockets = func(pid int, pidfd *os.File, wanted []actors.Socket) []*os.File {
+	k.TakeSockets = func(pid int, pidfd *os.File, wanted []actors.Socket) ([]actors.Socket, []*os.File) {
 		if d.left() || m != nil && m.takes != nil && m.takes(w.s) {
-			return make([]*os.File, len(wanted))
+			return nil, nil
 		}
-		files := inner.TakeSockets(pid, pidfd, wanted)
+		sockets, files := inner.TakeSockets(pid, pidfd, wanted)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for i, file := range files {
-			if file != nil {
-				w.open[file] = wanted[i]
-			}
+			w.open[file] = sockets[i]
 		}
-		return files
+		return sockets, files
 	}
 }
 

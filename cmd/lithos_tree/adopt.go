@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -61,16 +60,25 @@ func awaitGoingOn(pid int, startTime uint64, told func(actors.Exit)) {
 	}
 }
 
-// takeSockets looks at every socket of a process for those that listen on the
-// addresses that are wanted: what a container was made from may be different.
-func (k *kernel) takeSockets(pid int, pidfd *os.File, wanted []actors.Socket) []*os.File {
-	addrs := make([]netip.AddrPort, len(wanted))
-	for i, want := range wanted {
-		addrs[i] = want.Addr
-	}
-	files, errs := sock.TakeFrom(pid, pidfd, addrs...)
+// takeSockets copies every listening socket of a PID 1 that is of the host's network:
+// it has none but those that the daemon gave it.
+func (k *kernel) takeSockets(pid int, pidfd *os.File, wanted []actors.Socket) (sockets []actors.Socket, files []*os.File) {
+	taken, errs := sock.TakeAll(pid, pidfd)
 	for _, err := range errs {
 		k.log.Error().Msgf("Cannot look at all sockets of pid %d: %v", pid, err)
 	}
-	return files
+	for _, t := range taken {
+		sockets, files = append(sockets, asWanted(t, wanted)), append(files, t.File)
+	}
+	return sockets, files
+}
+
+// asWanted is a socket as it is wanted now, if it is, or as far as it is known.
+func asWanted(taken sock.Taken, wanted []actors.Socket) actors.Socket {
+	for _, want := range wanted {
+		if taken.Is(want.Addr) {
+			return want
+		}
+	}
+	return actors.Socket{Addr: taken.Addr, ReusePort: taken.ReusePort, Backlog: actors.UnknownBacklog}
 }

@@ -211,10 +211,11 @@ func TestASocketThatWasShutDownIsTakenFromItsProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken, _, err := FromFD(copied, addr)
-	if err != nil {
-		t.Fatal(err)
+	of, err := FromFD(copied)
+	if err != nil || !of.Is(addr) {
+		t.Fatalf("%+v, %v", of, err)
 	}
+	taken := of.File
 	defer taken.Close()
 	if r := mustRestore(t, taken, o, true); !r.Revived {
 		t.Error("it was not revived")
