@@ -159,8 +159,8 @@ func (n *isolation) disconnect() error {
 
 // networks keeps the networks of bridged containers until these are removed.
 type networks struct {
-	held  sync.Map // of connected, by the containers' names
-	ended sync.Map // of ended
+	held   sync.Map // of connected, by the containers' names
+	parted sync.Map // of parted
 }
 
 // connected is the network of a bridged container.
@@ -169,8 +169,8 @@ type connected struct {
 	ns    *os.File // its network namespace, whose interfaces go when this is closed
 }
 
-// ended is a connection whose container died then.
-type ended struct {
+// parted is a connection whose container died then.
+type parted struct {
 	outer string
 	at    time.Time
 }
@@ -190,7 +190,7 @@ func (s *networks) keep(name string, n *isolation) {
 // does so too where an earlier daemon made it, as the record says. Without all
 // another container follows, and nothing is waited for.
 func (s *networks) remove(name, record string, all bool) error {
-	s.ended.Delete(name)
+	s.parted.Delete(name)
 	if n, ok := s.held.LoadAndDelete(name); ok {
 		n := n.(connected)
 		if all {
@@ -198,7 +198,7 @@ func (s *networks) remove(name, record string, all bool) error {
 			return bridge.Remove(n.outer)
 		}
 		if r, err := records.ReadEnd(record); err == nil && r.Started != nil {
-			s.ended.Store(name, ended{n.outer, time.Now()}) // no other host had it
+			s.parted.Store(name, parted{n.outer, time.Now()}) // no other host had it
 		}
 		time.AfterFunc(linger, func() { n.ns.Close() })
 		return bridge.PutAside(n.outer)
@@ -220,6 +220,6 @@ func (s *networks) hadLately(r *Request) bool {
 	if c == nil {
 		return false
 	}
-	was, ok := s.ended.LoadAndDelete(c.Owner)
-	return ok && was.(ended).outer == c.Outer() && time.Since(was.(ended).at) < stillOurs
+	was, ok := s.parted.LoadAndDelete(c.Owner)
+	return ok && was.(parted).outer == c.Outer() && time.Since(was.(parted).at) < stillOurs
 }
