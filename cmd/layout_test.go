@@ -52,9 +52,9 @@ var bans = []struct {
 	{"configs", "log/slog", false, "a Problem is returned"},
 	{"sysx", "github.com/", true, "the kernel needs no library but golang.org/x/sys"},
 	{"spawn", "github.com/", true, "no actors, no logger in PID 1"},
-	{"spawn", "gopkg.in/", true, "no YAML in PID 1"},
+	{"spawn", "go.yaml.in/", true, "no YAML in PID 1"},
 	{"configs", "github.com/", true, "reading files needs no actors and no logger"},
-	{"actors", "gopkg.in/", false, "file formats belong to configs"},
+	{"actors", "go.yaml.in/", false, "file formats belong to configs"},
 	{"actors", "golang.org/x/sys/", false, "system calls belong to sysx"},
 	{"sysx", "os/exec", false, "nothing shells out"},
 	{"spawn", "os/exec", false, "nothing shells out"},
@@ -242,7 +242,7 @@ func matches(imported, path string) bool {
 // Each container has a lithos_knot, so what it links is paid for as often.
 func TestKnotIsTiny(t *testing.T) {
 	banned := []string{
-		"github.com/", "gopkg.in/", "go.opentelemetry.io/", "google.golang.org/",
+		"github.com/", "go.yaml.in/", "go.opentelemetry.io/", "google.golang.org/",
 		"encoding/json", "fmt", "net", "net/", "log", "log/slog", "os/exec", "regexp",
 		module + "/configs", module + "/actors/",
 	}

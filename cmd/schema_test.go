@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 
 	"lithos/configs"
 )
@@ -133,6 +133,17 @@ func structural(text string) bool {
 	return false
 }
 
+// forOldFiles tells whether a warning is about a text that is accepted because the
+// original accepts it. A schema is for writing new files, and calls it a mistake.
+func forOldFiles(text string) bool {
+	for _, part := range []string{"is no absolute path", "is not one of", "is not an IP address", "is taken as"} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
 // verdict compares the schema with what Load told of a file.
 func verdict(t *testing.T, name string, s *jsonschema.Schema, text string, problems configs.Problems) (accepted, rejected int) {
 	t.Helper()
@@ -142,7 +153,9 @@ func verdict(t *testing.T, name string, s *jsonschema.Schema, text string, probl
 	}
 	err := s.Validate(value)
 	var broken, shape []string
+	tolerated := false
 	for _, p := range problems {
+		tolerated = tolerated || p.Severity == configs.SeverityWarning && forOldFiles(p.Text)
 		if p.Severity == configs.SeverityError && p.Line > 0 {
 			broken = append(broken, p.Text)
 			if structural(p.Text) {
@@ -157,7 +170,7 @@ func verdict(t *testing.T, name string, s *jsonschema.Schema, text string, probl
 		t.Errorf("%s: the schema accepts it, lithos says: %s\n%s", name, strings.Join(shape, "; "), text)
 	case err == nil:
 		return 1, 0
-	case len(broken) == 0:
+	case len(broken) == 0 && !tolerated:
 		t.Errorf("%s: lithos has warnings only (%v), the schema says %v\n%s", name, problems, err, text)
 	}
 	return 0, 1

@@ -65,7 +65,7 @@ var containerOptions = []declared[template]{
 		Text: "The most memory of the program and its children. By default none."}),
 	fixed("fileno-limit", option.Number[uint64](3, math.MaxInt32), func(c *Container) *uint64 { return &c.FilenoLimit }, option.Doc{Default: "1024", Example: "4k", Manual: "5.2",
 		Text: "The most descriptors of each process."}),
-	fixed("cpu-shares", option.Number[uint64](1, option.Open), func(c *Container) *uint64 { return &c.CPUShares }, option.Doc{Default: "1024", Example: "256", Manual: "5.2",
+	fixed("cpu-shares", cpuShares, func(c *Container) *uint64 { return &c.CPUShares }, option.Doc{Default: "1024", Example: "256", Manual: "5.2",
 		Text: "The share of the processors where they are all in use."}),
 	fixed("executable", executable, func(c *Container) *string { return &c.Executable }, option.Doc{Example: "/usr/bin/python3", Manual: "5.2", Missing: option.Required,
 		Text: "The program."}),
@@ -147,6 +147,7 @@ type template struct {
 	volumes         []volumeConfig
 	ports           []portConfig
 	ready, health   *checkConfig
+	used            map[string]bool // variables that something needs
 }
 
 // readTemplate reads a container config and checks all that can be checked
@@ -179,6 +180,23 @@ var memoryLimit = func() option.Kind[int64] {
 			return n
 		}
 		return 0
+	}
+	return k
+}()
+
+// leastShares is what the kernel makes of less.
+const leastShares = 2
+
+// cpuShares are at least 1; 0 is what the original takes, too.
+var cpuShares = func() option.Kind[uint64] {
+	k := option.Number[uint64](1, option.Open)
+	k.Read = func(v document.Value, def uint64) uint64 {
+		n := v.Integer(int64(def), 0, math.MaxInt64)
+		if n == 0 {
+			v.Warnf("0 is taken as %d, the least that the kernel has", leastShares)
+			return leastShares
+		}
+		return uint64(n)
 	}
 	return k
 }()
@@ -219,8 +237,11 @@ func readExecutable(v document.Value, _ string) string {
 	s, ok := v.Scalar("a path")
 	switch {
 	case !ok:
-	case !path.IsAbs(s):
-		v.Errorf("%q must be an absolute path: there is no search by PATH", document.Clip(s))
+	case s == "":
+		v.Errorf("must not be empty")
+	case !path.IsAbs(s) && !strings.HasSuffix(s, "/"):
+		v.Warnf("%q is no absolute path, it is taken as %s: there is no search by PATH", document.Clip(s), document.Clip("/"+s))
+		return "/" + s
 	case strings.HasSuffix(s, "/"):
 		v.Errorf("%q is a directory", document.Clip(s))
 	default:
@@ -238,7 +259,9 @@ func readEnviron(v document.Value, _ []sourced[EnvVar]) []sourced[EnvVar] {
 	list, _ := v.Entries()
 	vars := make([]sourced[EnvVar], 0, len(list))
 	for _, e := range list {
-		if !checkEnvName(e) {
+		if strings.Contains(e.Name, "=") {
+			e.Warnf("%s has an equals sign, so programs see the variable %s", document.Quote(e.Name), document.Quote(strings.SplitN(e.Name, "=", 2)[0]))
+		} else if !checkEnvName(e) {
 			continue
 		}
 		if e.Name == "LITHOS_NAME" || e.Name == "LITHOS_CONFIG" {

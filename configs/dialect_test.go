@@ -76,7 +76,7 @@ func TestUnknownKeysHavePositions(t *testing.T) {
 		{
 			name: "A5 a key given in both spellings",
 			host: hostConfig{container: "user-id: 1\nuser_id: 1\n"},
-			want: []string{"app.yaml:2:1: error: user_id: the same as `user-id`, which is given too"},
+			want: []string{"app.yaml:2:1: warning: user_id: the same as `user-id`, which is given too"},
 		},
 		{
 			name: "A5 a list where a key should be",
@@ -263,10 +263,11 @@ volumes:
 			name: "A10 a tag where none belongs",
 			host: hostConfig{container: "workdir: !Path /x\nenviron: !Env {A: b}\nnormal-exit-codes: !L [3]\nmemory-limit: !!binary aGk=\n"},
 			want: []string{
-				"app.yaml:1:10: error: workdir: unexpected tag !Path",
+				"app.yaml:1:10: warning: workdir: the tag !Path means nothing here",
 				"app.yaml:2:10: error: environ: unexpected tag !Env",
 				"app.yaml:3:20: error: normal-exit-codes: unexpected tag !L",
-				"app.yaml:4:15: error: memory-limit: unexpected tag !!binary",
+				"app.yaml:4:15: warning: memory-limit: the tag !!binary means nothing here",
+				"app.yaml:4:15: error: memory-limit: \"aGk=\" is not a number",
 			},
 		},
 		{
@@ -282,7 +283,7 @@ func TestWorkDirHasTwoSpellings(t *testing.T) {
 		equal(t, "A11 "+key, hostConfig{container: key + ": /app/\n"}.app(t).Workdir, "/app")
 	}
 	_, problems, _ := hostConfig{container: "workdir: /a\nwork-dir: /a\n"}.load(t)
-	wantProblems(t, problems, "app.yaml:2:1: error: work-dir: the same as `workdir`, which is given too")
+	wantProblems(t, problems, "app.yaml:2:1: warning: work-dir: the same as `workdir`, which is given too")
 }
 
 // Covers: A13
@@ -359,5 +360,5 @@ func TestHostileTextCantForgeLogLines(t *testing.T) {
 	_, problems, _ := hostConfig{container: "\"a\\nERROR: forged\\e[2J\": 1\nworkdir: \"b\\nc\\u202e\"\n"}.load(t)
 	wantProblems(t, problems,
 		`error: a\nERROR: forged\x1b[2J: unknown key`,
-		`error: workdir: "b\nc\u202e" must be an absolute path`)
+		`warning: workdir: "b\nc\u202e" is no absolute path`)
 }

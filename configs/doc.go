@@ -78,7 +78,8 @@
 //   - !Tmpfs and !Statedir are executable unless `exec: false`, as in the
 //     original; !Readonly and !Persistent only with `exec: true`. To say it,
 //     !Readonly may be a mapping {path, exec}.
-//   - Fewer ip-addresses than instances are an error, more are a warning.
+//   - Fewer ip-addresses than instances are a warning, and in a bridged network
+//     only instances with an address run; more are a warning, too.
 //   - instances is at most 65535, normal-exit-codes are 0 to 255, memory-limit
 //     is at least 1, the size of a !Tmpfs too, since 0 means no limit to the
 //     kernel. A socket's descriptor is below fileno-limit.

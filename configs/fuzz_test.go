@@ -106,7 +106,7 @@ func FuzzMaster(f *testing.F) {
 				t.Errorf("%q is not a clean absolute path", p)
 			}
 		}
-		if len(m.CgroupControllers) == 0 || strings.Contains(m.CgroupName, "/") || !slices.Contains(logLevels, m.LogLevel) {
+		if len(m.CgroupControllers) == 0 || strings.Contains(m.CgroupName, "..") || path.IsAbs(m.CgroupName) || !slices.Contains(logLevels, m.LogLevel) {
 			t.Errorf("%+v", m)
 		}
 	})

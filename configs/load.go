@@ -110,13 +110,17 @@ func (l *loader) loadMaster() []string {
 	if c.Broken() {
 		return nil
 	}
-	files, err := sandboxFiles(m.SandboxesDir)
-	if err != nil {
+	names, err := sandboxFiles(m.SandboxesDir)
+	switch {
+	case err != nil && files.Missing(err) && l.Before == nil:
+		// A running daemon keeps what it has; who starts has nothing to lose.
+		o.Get("sandboxes-dir").Warnf("there is no directory %s: there are no sandboxes", m.SandboxesDir)
+	case err != nil:
 		o.Get("sandboxes-dir").Errorf("cannot list the sandboxes: %s", err)
 		return nil
 	}
 	l.plan = &Plan{Master: m}
-	return files
+	return names
 }
 
 const masterConfig = "master config"

@@ -3,6 +3,7 @@ package configs
 import (
 	"net/netip"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -104,8 +105,8 @@ func nullable(k option.Kind[string]) option.Kind[string] {
 
 var cgroupName = nullable(option.Kind[string]{Type: option.Text.Type, Read: func(v document.Value, def string) string {
 	name := v.Str(def)
-	if !v.Absent() && (name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\n")) {
-		v.Errorf("%q is not the name of a cgroup: one directory name, or null for none", document.Clip(name))
+	if !v.Absent() && (!filepath.IsLocal(name) || name == "." || path.Clean(name) != name || strings.Contains(name, "\n")) {
+		v.Errorf("%q is not the name of a cgroup: a directory name, or several with slashes between, or null for none", document.Clip(name))
 		return def
 	}
 	return name
@@ -193,8 +194,8 @@ var logLevel = func() option.Kind[string] {
 	k.Read = func(v document.Value, def string) string {
 		s := strings.ToLower(v.Str(def))
 		if !slices.Contains(logLevels, s) {
-			v.Errorf("%q is not one of %s%s", document.Clip(s), strings.Join(logLevels, ", "), document.DidYouMean(s, logLevels))
-			return def
+			v.Warnf("%q is not one of %s%s; `warn` is used", document.Clip(s), strings.Join(logLevels, ", "), document.DidYouMean(s, logLevels))
+			return "warn"
 		}
 		return s
 	}

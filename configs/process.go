@@ -3,6 +3,8 @@ package configs
 import (
 	"math"
 	"net/netip"
+	"path"
+	"path/filepath"
 	"strings"
 
 	"lithos/configs/document"
@@ -110,6 +112,10 @@ func readProcess(e document.Entry) *processEntry {
 		return p
 	}
 	processTable.ReadAll(&o, cfg)
+	if image := path.Clean(cfg.Image); image != cfg.Image && filepath.IsLocal(cfg.Image) && !strings.Contains(cfg.Image, "..") {
+		o.Get("image").Warnf("%s is taken as %s", document.Quote(cfg.Image), document.Quote(image))
+		cfg.Image = image
+	}
 	p.Places = o.Places()
 	p.variables = document.PlacesOf(o.Get("variables"))
 	p.checkAddressCount(c, cfg)
@@ -158,7 +164,7 @@ func (p *processEntry) checkAddressCount(c *document.Collector, cfg *ProcessConf
 	}
 	switch {
 	case have > 0 && have < want:
-		c.ErrorAt(p.At("ip-addresses"), "%d address%s for %d instances, each needs one", have, strings.Repeat("es", min(1, have-1)), want)
+		c.WarnAt(p.At("ip-addresses"), "%d address%s for %d instances, each needs one: in a bridged network only those with an address run", have, strings.Repeat("es", min(1, have-1)), want)
 	case have > want && cfg.Kind == KindDaemon:
 		c.WarnAt(p.At("ip-addresses"), "%d addresses for %d instance%s, the rest is not used", have, want, plural(want))
 	}

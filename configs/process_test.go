@@ -85,7 +85,7 @@ func TestProcessMistakes(t *testing.T) {
 		{name: "D5 config must be absolute", host: hostConfig{process: "app: {image: v1, config: config/app.yaml}\n"},
 			want: []string{`web.yaml:1:26: error: app.config: "config/app.yaml" must be an absolute path inside the image`}},
 		{name: "D6 too few addresses", host: hostConfig{entry: "instances: 3\nip-addresses: [10.0.0.1, 10.0.0.2]\n"},
-			want: []string{"web.yaml:5:17: error: app.ip-addresses: 2 addresses for 3 instances, each needs one"}},
+			want: []string{"web.yaml:5:17: warning: app.ip-addresses: 2 addresses for 3 instances, each needs one"}},
 		{name: "D6 addresses left over", host: hostConfig{entry: "ip-addresses: [10.0.0.1, 10.0.0.2]\n"},
 			want: []string{"web.yaml:4:17: warning: app.ip-addresses: 2 addresses for 1 instance, the rest is not used"}},
 		{name: "D6 what is no address", host: hostConfig{entry: "ip-addresses: [10.0.0.300, 10.0.0.1, 10.0.0.1, ]\ninstances: 2\n"},
@@ -93,7 +93,7 @@ func TestProcessMistakes(t *testing.T) {
 		{name: "D6 a bridged sandbox needs addresses in its network", host: hostConfig{sandbox: bridged,
 			process: "app: {image: v1, config: /config/app.yaml}\nfar: {image: v1, config: /config/app.yaml, ip-addresses: [10.0.1.1]}\nsix: {image: v1, config: /config/app.yaml, ip-addresses: ['fd00::1']}\n"},
 			want: []string{
-				"web.yaml:1:6: error: app.ip-addresses: is required: the sandbox has a bridged-network, each instance needs an address",
+				"web.yaml:1:6: warning: app.ip-addresses: is missing: the sandbox has a bridged-network",
 				"web.yaml:2:58: error: far.ip-addresses: 10.0.1.1 is not in the network 10.0.0.0/24 of the sandbox",
 				"web.yaml:3:58: error: six.ip-addresses: fd00::1 is not in the network",
 			}},
@@ -102,8 +102,8 @@ func TestProcessMistakes(t *testing.T) {
 		{name: "D7 values that are not declared are ignored, declared ones must be there", host: hostConfig{
 			entry: "variables: {other: x}\n", container: "variables: {queue: !Name , mode: !Choice [a]}\n"},
 			want: []string{
-				"web.yaml:4:14: error: app.variables.queue: a value is missing for this !Name of the container config ",
-				"web.yaml:4:14: error: app.variables.mode: a value is missing for this !Choice of the container config ",
+				"web.yaml:4:14: warning: app.variables.queue: a value is missing for this !Name of the container config ",
+				"web.yaml:4:14: warning: app.variables.mode: a value is missing for this !Choice of the container config ",
 			}},
 		{name: "D8 namespaces", host: hostConfig{entry: "extra-secrets-namespaces: ['a b']\n"},
 			want: []string{`app.extra-secrets-namespaces[0]: "a b" is not a namespace`}},

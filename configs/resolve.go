@@ -57,7 +57,7 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 	if r.unchanged() && r.checkSize(r.before[0].Container) {
 		return r.before
 	}
-	list := make([]*Instance, r.cfg.Instances)
+	list := make([]*Instance, r.instances())
 	for i := range list {
 		list[i] = shared.instance(InstanceName{r.sandbox, r.process, i}.String(), i)
 		if i == 0 && !r.checkSize(list[0].Container) {
@@ -65,6 +65,15 @@ func (r *resolver) resolve(keys func(file string) keyRing) []*Instance {
 		}
 	}
 	return list
+}
+
+// instances is how many there are: in a bridged network as many as have an address,
+// if any has one.
+func (r *resolver) instances() int {
+	if n := len(r.cfg.IPAddresses); r.sb.Bridged != nil && n > 0 {
+		return min(n, r.cfg.Instances)
+	}
+	return r.cfg.Instances
 }
 
 // unchanged tells whether the instances that there were before are those that would
@@ -122,7 +131,9 @@ func (r *resolver) checkVariables() {
 	for i := range r.t.variables {
 		d := &r.t.variables[i]
 		s, ok := r.cfg.Variables[d.name]
-		if !ok {
+		if !ok && !r.t.used[d.name] {
+			r.inProcess.WarnAt(r.entry.variables.At(d.name), "a value is missing for this %s of the container config %s, where nothing uses it", d.kind, r.t.file)
+		} else if !ok {
 			r.inProcess.ErrorAt(r.entry.variables.At(d.name), "a value is missing for this %s of the container config %s", d.kind, r.t.file)
 		} else if text := d.check(s, r.sb); text != "" {
 			r.inProcess.ErrorAt(r.entry.variables.At(d.name), "%s", text)
@@ -230,7 +241,7 @@ func (r *resolver) checkAddresses() {
 		return
 	}
 	if len(r.cfg.IPAddresses) == 0 && r.cfg.Kind == KindDaemon && r.cfg.Instances > 0 {
-		r.inProcess.ErrorAt(r.entry.At("ip-addresses"), "is required: the sandbox has a bridged-network, each instance needs an address")
+		r.inProcess.WarnAt(r.entry.At("ip-addresses"), "is missing: the sandbox has a bridged-network, without an address an instance has only its loopback")
 	}
 	for _, a := range r.cfg.IPAddresses {
 		if !r.sb.Bridged.Network.Contains(a) {

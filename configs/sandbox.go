@@ -178,9 +178,12 @@ func readHosts(v document.Value, _ []Host) []Host {
 		if _, ok := e.Value.Text(); !ok {
 			continue
 		}
-		if a := e.Value.Address(netip.Addr{}); a.IsValid() {
-			hosts = append(hosts, Host{Name: e.Name, Addr: a})
+		a, err := netip.ParseAddr(e.Value.Str(""))
+		if err != nil || a.Zone() != "" {
+			e.Value.Warnf("%s is not an IP address, no resolver would use the line: it is left out", document.Quote(e.Value.Str("")))
+			continue
 		}
+		hosts = append(hosts, Host{Name: e.Name, Addr: a.Unmap()})
 	}
 	return sortedBy(hosts, func(h Host) string { return h.Name })
 }

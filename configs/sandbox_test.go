@@ -147,15 +147,15 @@ func TestConfigFileIsRelativeToProcessesDir(t *testing.T) {
 func TestSandboxMistakes(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "C3 image-dir must be absolute", host: hostConfig{sandbox: "image-dir: images\n"},
-			want: []string{`web.yaml:1:12: error: image-dir: "images" must be an absolute path`}},
+			want: []string{`web.yaml:1:12: warning: image-dir: "images" is no absolute path`, "app.image: cannot open the image-dir /images"}},
 		{name: "C4 image-dir-levels is 1 to 16", host: hostConfig{sandbox: "image-dir-levels: 0\n"},
 			want: []string{"web.yaml:1:19: error: image-dir-levels: 0 is not in 1 to 16"}},
 		{name: "C7 log-level", host: hostConfig{sandbox: "log-level: loud\n"},
-			want: []string{`web.yaml:1:12: error: log-level: "loud" is not one of`}},
+			want: []string{`web.yaml:1:12: warning: log-level: "loud" is not one of`}},
 		{name: "C8 C9 virtual and host directories are absolute", host: hostConfig{sandbox: "readonly-paths: {a: /x, /b: y, /c/../d: /x}\nwritable-paths: {/e: /x, /e/: /y, /f: }\n"},
 			want: []string{
 				`web.yaml:1:18: error: readonly-paths.a: the virtual directory "a" must be an absolute path`,
-				`web.yaml:1:29: error: readonly-paths./b: "y" must be an absolute path`,
+				`web.yaml:1:29: warning: readonly-paths./b: "y" is no absolute path`,
 				"readonly-paths./c/../d: the virtual directory \"/c/../d\" must not have `..` in it",
 				`web.yaml:2:26: error: writable-paths./e/: the virtual directory /e is given twice`,
 				`writable-paths./f: the host directory is missing`,
@@ -195,7 +195,7 @@ func TestSandboxMistakes(t *testing.T) {
 			}},
 		{name: "C15 additional-hosts", host: hostConfig{sandbox: "additional-hosts: {a: b.example, 'c\\n': 1.2.3.4, \"d\\ne\": 1.2.3.4, f: 'fe80::1%eth0', g: }\n"},
 			want: []string{
-				`additional-hosts.a: "b.example" is not an IP address; host names and zones are not looked up`,
+				`additional-hosts.a: "b.example" is not an IP address, no resolver`,
 				`additional-hosts.d\ne: "d\ne" is not a host name`,
 				`additional-hosts.f: "fe80::1%eth0" is not an IP address`,
 				`additional-hosts.g: expected a string, got nothing`,
@@ -253,7 +253,7 @@ bridged-network:
 			want: []string{
 				`secrets-namespaces[0]: "a/b" is not a namespace`,
 				"secrets-namespaces[1]: expected a string, got a mapping",
-				`secrets-private-key: "k" must be an absolute path`,
+				`secrets-private-key: "k" is no absolute path`,
 			}},
 		{name: "C22 a private key alone is fine", host: hostConfig{sandbox: "secrets-private-key: /k\n"}},
 		{name: "C2 config-file may not be empty", host: hostConfig{sandbox: "config-file: ''\n"},

@@ -205,8 +205,13 @@ func (t *template) checkSubstitutions(c *document.Collector) {
 		names = append(names, d.name)
 		known[d.name] = true
 	}
+	t.used = map[string]bool{}
+	for _, d := range t.activated() {
+		t.used[d.name] = true
+	}
 	look := func(s string, at document.Place) {
 		substitute(s, func(name string) string {
+			t.used[name] = true
 			switch {
 			case name == builtinPID:
 				c.ErrorAt(at, "@{%s} can only be the whole value of a variable in environ", builtinPID)

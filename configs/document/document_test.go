@@ -49,10 +49,10 @@ func TestSyntaxErrorsHavePositions(t *testing.T) {
 		{"A5 colon in a value", "x: y\na: b: c\n", "2:5: "},
 		{"A5 tab", "a:\n  b: 1\n\tc: 2\n", "3:1: "},
 		{"A5 unclosed list", "a: 1\nb: [1, 2\nc: 3\n", "2:8: "},
-		{"A5 unclosed quote", "a: 1\nb: \"x\n", "2:4: "},
+		{"A5 unclosed quote", "a: 1\nb: \"x\n", "2:5: "},
 		{"A5 unknown alias", "a: 1\nb: 2\nc: *nobody\n", "3:4: "},
 		{"A5 unknown alias among others", "a: &b 1\nä: [*b, *who, *b]\n", "2:9: "},
-		{"A5 same message earlier in the file", "a: [1,\n  2]\nb: 1\nc: [3 }\n", "4:5: "},
+		{"A5 same message earlier in the file", "a: [1,\n  2]\nb: 1\nc: [3 }\n", "4:7: "},
 		{"A5 second document", "a: 1\n---\nb: 2\n", "2:1: "},
 		{"A5 not UTF-8", "a: 1\nbä: \xff\n", "2:5: "},
 	} {

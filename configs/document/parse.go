@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Limits of one file. Container configs are written by developers who are
@@ -35,6 +35,7 @@ func parse(c *Collector, data []byte) (root *yaml.Node, ok bool) {
 	if !acceptBytes(c, data) {
 		return nil, false
 	}
+	data = asVersion11(data)
 	root, second, err := decodeYAML(data)
 	switch {
 	case err != nil:
@@ -51,6 +52,16 @@ func parse(c *Collector, data []byte) (root *yaml.Node, ok bool) {
 	m := measurer{c: c, sizes: map[*yaml.Node]int{}}
 	m.measure(root, 0)
 	return root, !m.failed
+}
+
+// asVersion11 is a text whose header `%YAML 1.2` names the version that the library
+// takes. What it reads is the same.
+func asVersion11(data []byte) []byte {
+	head := []byte("%YAML 1.2")
+	if !bytes.HasPrefix(data, head) {
+		return data
+	}
+	return append([]byte("%YAML 1.1"), data[len(head):]...)
 }
 
 // acceptBytes looks at the text before anything is parsed.
@@ -156,7 +167,8 @@ func locateSyntaxError(data []byte, err error) (Place, string) {
 	if strings.Contains(text, "expected whitespace or line break") {
 		text += "; after a tag such as !TcpPort there must be a blank, before a closing brace too"
 	}
-	if strings.Contains(text, "cannot start any token") && strings.HasSuffix(line, "\t") {
+	if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") {
+		at.Column = strings.Index(indent, "\t") + 1
 		text += "; YAML is indented by blanks, this is a tab"
 	}
 	return at, "not valid YAML: " + text

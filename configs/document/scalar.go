@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Scalar returns the text of a scalar; ok is false for absence and null, and
@@ -23,6 +23,9 @@ func (v Value) Scalar(wanted string) (string, bool) {
 	if v.Null() {
 		return "", false
 	}
+	if v.onlyColons() {
+		return v.node.Content[0].Value + ":", true
+	}
 	if v.node.Kind != yaml.ScalarNode {
 		v.Errorf("expected %s, got %s", wanted, v.Describe())
 		return "", false
@@ -32,6 +35,17 @@ func (v Value) Scalar(wanted string) (string, bool) {
 		return "", false
 	}
 	return v.node.Value, true
+}
+
+// onlyColons tells whether the value is written `::`, which is a word in the
+// original and for the library a mapping with the key `:`.
+func (v Value) onlyColons() bool {
+	if v.node.Kind != yaml.MappingNode || len(v.node.Content) != 2 {
+		return false
+	}
+	key, value := v.node.Content[0], v.node.Content[1]
+	return key.Kind == yaml.ScalarNode && !quoted(key) && strings.Trim(key.Value, ":") == "" && key.Value != "" &&
+		value.Kind == yaml.ScalarNode && value.Value == "" && !quoted(value)
 }
 
 // Str reads any scalar as the text that it was written as: `60` is "60".
@@ -46,6 +60,9 @@ func (v Value) Str(def string) string {
 // Text reads a scalar that must be there: an element of a list, a value of a
 // free mapping.
 func (v Value) Text() (string, bool) {
+	if v.node != nil && !quoted(v.node) && (v.node.Value == "Null" || v.node.Value == "NULL") {
+		return v.node.Value, true // words in the original
+	}
 	if v.Null() {
 		v.Errorf("expected a string, got nothing; an empty one is written \"\"")
 		return "", false
@@ -240,7 +257,14 @@ func (v Value) Ranges(most uint32) []Range {
 		if !ok {
 			continue
 		}
-		r, err := ParseRange(s, most)
+		r, err := ParseRange(s, math.MaxUint32)
+		if err == nil && r.First <= most && r.Last > most {
+			item.Warnf("%d is the largest number here", most)
+			r.Last = most
+		}
+		if err == nil && r.Last > most {
+			err = fmt.Errorf("%d is the largest number here", most)
+		}
 		if err != nil {
 			item.Errorf("%q is not a range: %s", Clip(s), err)
 			continue
@@ -315,18 +339,21 @@ func (v Value) Strings() []string {
 	return list
 }
 
-// AbsolutePath reads a path that must begin with a slash and returns it
-// cleaned.
+// AbsolutePath reads a path from the root, cleaned. Without a slash at its beginning
+// it is from the root, too, with a warning.
 func (v Value) AbsolutePath(def string) string {
 	s, ok := v.Scalar("a path")
 	if !ok {
 		return def
 	}
-	if !path.IsAbs(s) {
-		v.Errorf("%q must be an absolute path", Clip(s))
+	if s == "" {
+		v.Errorf("must not be empty")
 		return def
 	}
-	return path.Clean(s)
+	if !path.IsAbs(s) {
+		v.Warnf("%q is no absolute path, it is taken as %s", Clip(s), Clip(path.Join("/", s)))
+	}
+	return path.Join("/", s)
 }
 
 // InsidePath reads an absolute path inside a container or of the virtual

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Value is one value of a file, present or not, that knows where it stands.
@@ -118,6 +118,10 @@ func (v Value) untagged() bool {
 	}
 	switch v.node.Tag {
 	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq":
+		return true
+	}
+	if v.node.Kind == yaml.ScalarNode {
+		v.Warnf("the tag %s means nothing here", Clip(v.node.Tag))
 		return true
 	}
 	v.Errorf("unexpected tag %s", v.node.Tag)
@@ -341,9 +345,9 @@ func (v Value) Object(known *Keys) (Object, bool) {
 			ok = false
 			continue
 		}
-		if o.Given(name) {
-			e.Errorf("the same as `%s`, which is given too", o.Get(name).key)
-			ok = false
+		if i := slices.IndexFunc(o.fields, func(f field) bool { return f.name == name }); i >= 0 {
+			e.Warnf("the same as `%s`, which is given too; this one counts", o.fields[i].value.key)
+			o.fields[i].value = e.Value
 			continue
 		}
 		o.fields = append(o.fields, field{name, e.Value})
