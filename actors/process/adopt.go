@@ -14,8 +14,17 @@ import (
 	"lithos/spawn/records"
 )
 
-// adopt takes over the record of a running container, or of its death.
-func (p *Process) adopt(ctx actor.Context, m *AdoptInstance) {
+// Show shows a living container that is about to be adopted: its actor has not begun
+// yet, and who asks meanwhile is not to think that it is still to be started.
+func (m *AdoptInstance) Show() {
+	p := New(m.Adopted.Name, nil)
+	p.takeOver(m)
+	p.child, p.state.Step = m.Adopted.Child, Running
+	p.publish()
+}
+
+// takeOver takes over what is known of a container that runs, or of its death.
+func (p *Process) takeOver(m *AdoptInstance) {
 	a := m.Adopted
 	p.env, p.desired, p.serving.wanted = m.Env, m.Instance, m.ReportServing
 	p.current = madeFrom(m.Instance, a)
@@ -25,10 +34,21 @@ func (p *Process) adopt(ctx actor.Context, m *AdoptInstance) {
 	p.lease.held = a.Leased
 	p.obituary.logFrom = a.LogFrom
 	p.health.stopped, p.health.checking = a.Stopped, checking{since: time.Now(), ready: a.Ready}
-	if a.Unreadable != "" && a.Ready.IsZero() {
-		// Nobody will ever hear of it, and it has had its time.
-		p.env.Log.Error().Msgf("Taking container %q for ready: %s", p.name, a.Unreadable)
+	if a.lostReadiness() {
 		p.health.ready = time.Now()
+	}
+}
+
+// lostReadiness tells whether nobody will ever hear whether it is ready. It has had
+// its time.
+func (a *Adopted) lostReadiness() bool { return a.Unreadable != "" && a.Ready.IsZero() }
+
+// adopt goes on where another daemon ended.
+func (p *Process) adopt(ctx actor.Context, m *AdoptInstance) {
+	a := m.Adopted
+	p.takeOver(m)
+	if a.lostReadiness() {
+		p.env.Log.Error().Msgf("Taking container %q for ready: %s", p.name, a.Unreadable)
 	}
 	if a.Noted {
 		p.handle(ctx, Event{Kind: Resume})
@@ -63,8 +83,11 @@ func madeFrom(wanted *configs.Instance, a *Adopted) *configs.Instance {
 		return wanted
 	}
 	in, c := *wanted, *wanted.Container
-	in.Fingerprint, in.Container = a.Fingerprint, &c
 	c.Image, c.KillTimeout = a.Image, a.KillTimeout
+	if wanted.Fingerprint != a.Fingerprint {
+		c.ConfigFile = a.Config
+	}
+	in.Fingerprint, in.Container = a.Fingerprint, &c
 	return &in
 }
 

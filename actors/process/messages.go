@@ -51,6 +51,7 @@ type Adopted struct {
 	StartTime   uint64 // of its PID 1
 	Fingerprint string // of its config
 	Image       string
+	Config      string        // file inside the image, "" = unknown
 	KillTimeout time.Duration // that its PID 1 works with
 	Created     time.Time     // when its start was begun
 	Counts      records.Tally // over it and those before

@@ -90,6 +90,7 @@ func BuildRequest(inst *configs.Instance, env *Env, sockets []*os.File, restarts
 			Name:        inst.Name,
 			Fingerprint: inst.Fingerprint,
 			Image:       c.Image,
+			Config:      c.ConfigFile,
 			At:          time.Now(),
 			Restarts:    restarts,
 			KillTimeout: c.KillTimeout.Seconds(),

@@ -97,7 +97,7 @@ func TestRequestCarriesTheContainerConfig(t *testing.T) {
 		},
 		Argv:       []string{"/usr/bin/lithos_knot", "--name", "web/app.2", "--master", "/etc/lithos/master.yaml", "--config", `{"image":"i"}`},
 		Record:     "/run/lithos/containers/web/app.2",
-		RecordHead: records.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Restarts: 6, KillTimeout: 7},
+		RecordHead: records.Created{Name: "web/app.2", Fingerprint: "f", Image: "/images/i", Config: "/c.yaml", Restarts: 6, KillTimeout: 7},
 		Sockets:    sockets,
 		Limits: cgroup.Limits{
 			Memory: 1 << 26, CPUShares: 512, CPUQuota: 1500, CPUs: "0-1", PIDs: 50,

@@ -278,9 +278,14 @@ func (r *Root) paths(sandboxName string) process.Paths {
 		DevfsDir:   r.plan.Master.DevfsDir,
 		StateDir:   r.started.StateDir,
 		RecordsDir: RecordsDir(r.started),
-		StdioLog:   filepath.Join(r.plan.Master.StdioLogDir, sandboxName+".log"),
+		StdioLog:   stdioLog(r.plan, sandboxName),
 		Term:       r.config.Term,
 	}
+}
+
+// stdioLog is where the output of a sandbox's programs goes.
+func stdioLog(plan *configs.Plan, sandboxName string) string {
+	return filepath.Join(plan.Master.StdioLogDir, sandboxName+".log")
 }
 
 // sandboxLeft follows the end of a sandbox actor; another takes over if the

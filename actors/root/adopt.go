@@ -20,6 +20,7 @@ import (
 // plan has.
 type adoptable struct {
 	left    actors.Leftover
+	wanted  *configs.Instance
 	pidfd   *os.File
 	sockets []actors.Socket
 	files   []*os.File
@@ -54,17 +55,17 @@ func openAdoptable(kernel *actors.Kernel, log zerolog.Logger, l actors.Leftover,
 	// running restart-timeout. A failed or pending fork has only the latter.
 	if l.PID == 0 {
 		l.Noted = l.Noted || !l.Info.Lived()
-		return adoptable{left: l}, true
+		return adoptable{left: l, wanted: wanted}, true
 	}
 	pidfd := openLiving(kernel, log, &l)
 	if pidfd == nil {
 		l.PID = 0 // it is dead by now
-		return adoptable{left: l}, true
+		return adoptable{left: l, wanted: wanted}, true
 	}
 	if l.Info.Forked == nil || l.Info.Forked.StartTime == 0 {
 		l.Info = completed(kernel, l)
 	}
-	a := adoptable{left: l, pidfd: pidfd}
+	a := adoptable{left: l, wanted: wanted, pidfd: pidfd}
 	// A socket is heard on, after that too.
 	if created := &l.Info.Created; created.Notify != 0 || created.Notice != 0 && l.Info.Ready.IsZero() {
 		var err error
@@ -155,6 +156,10 @@ func (r *Root) findOrphans(ctx actor.Context, adopted []adoptable) {
 		}
 		r.orphans[name][a.left.Name] = orphan
 		if a.pidfd != nil {
+			adopt := &process.AdoptInstance{Instance: a.wanted, Adopted: orphan, Env: &process.Env{
+				Board: r.config.Board, Deaths: r.config.DeathRecords, Log: r.log, Paths: process.Paths{StdioLog: stdioLog(r.first, name)},
+			}}
+			adopt.Show()
 			r.adopting[a.left.PID] = true
 		}
 	}
@@ -214,7 +219,7 @@ func (a *adoptable) toProcess() *process.Adopted {
 		child.PID, child.Degraded = forked.PID, forked.Degraded
 	}
 	adopted := &process.Adopted{
-		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image,
+		Name: a.left.Name, Child: child, StartTime: a.left.StartTime, Fingerprint: created.Fingerprint, Image: created.Image, Config: created.Config,
 		KillTimeout: a.left.KillTimeout, Created: created.At, Counts: a.left.Info.Counts(), LogFrom: created.LogFrom, Leased: len(a.files) > 0,
 		Stopped: a.left.Stopped, Dead: a.pidfd == nil, Noted: a.left.Noted, Ready: a.left.Info.Ready, Unreadable: a.unreadable,
 	}

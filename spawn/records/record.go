@@ -71,10 +71,12 @@ func (r *Record) Lived() bool {
 
 // Created is the first line, written before the fork.
 type Created struct {
-	Name        string    `json:"name"`
-	Fingerprint string    `json:"fingerprint"`
-	Image       string    `json:"image"`
-	At          time.Time `json:"at"`
+	Name        string `json:"name"`
+	Fingerprint string `json:"fingerprint"`
+	Image       string `json:"image"`
+	// Config is the config's file inside the image, "" in records of earlier releases.
+	Config string    `json:"config,omitempty"`
+	At     time.Time `json:"at"`
 	// Boot is At in nanoseconds since the boot of the host, which a change of the
 	// clock does not affect; 0 in records of earlier releases. Readers get At by
 	// the current clock.
