@@ -293,7 +293,7 @@ func TestExitCodes(t *testing.T) {
 	h.write("file", "")
 	h.sandbox("web", "image-dir: DIR/file")
 	code(2, "not a directory")
-	h.write("master.yaml", "sandboxes-dir: 1 2 3 [")
+	h.write("master.yaml", "sandboxes-dir: [1, 2")
 	code(1, "DIR/master.yaml:1:")
 	must(t, os.Remove(h.path("master.yaml")))
 	code(1, "DIR/master.yaml")
