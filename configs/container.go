@@ -3,6 +3,7 @@ package configs
 import (
 	"math"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -255,6 +256,9 @@ func listed(v document.Value) []document.Value {
 	return items
 }
 
+// shellVariable is how shells and compose write a variable.
+var shellVariable = regexp.MustCompile(`\$\{([A-Za-z_][\w-]*)\}`)
+
 func readEnviron(v document.Value, _ []sourced[EnvVar]) []sourced[EnvVar] {
 	list, _ := v.Entries()
 	vars := make([]sourced[EnvVar], 0, len(list))
@@ -268,6 +272,9 @@ func readEnviron(v document.Value, _ []sourced[EnvVar]) []sourced[EnvVar] {
 			e.Warnf("%s is always set by lithos itself, this value is not used", e.Name)
 		}
 		if s, ok := e.Value.Text(); ok {
+			if m := shellVariable.FindStringSubmatch(s); m != nil {
+				e.Value.Warnf("%s stays as it is: a variable is written @{%s}", m[0], m[1])
+			}
 			vars = append(vars, sourced[EnvVar]{EnvVar{e.Name, s}, e.Value.Place()})
 		}
 	}

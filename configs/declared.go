@@ -91,8 +91,8 @@ func (d declared[T]) hidden(unseen func(c *Container)) declared[T] {
 var (
 	masterTable    = tableOf(masterOptions)
 	sandboxTable   = tableOf(sandboxOptions)
-	processTable   = tableOf(processOptions)
-	containerTable = tableOf(containerOptions)
+	processTable   = tableOf(processOptions).Foreign(foreignToProcess)
+	containerTable = tableOf(containerOptions).Foreign(foreignToContainer)
 )
 
 // effects are those of all options that have one, in the order of a comparison.

@@ -57,6 +57,7 @@ type loader struct {
 // sandboxRead is a sandbox whose processes are yet to be resolved.
 type sandboxRead struct {
 	*Sandbox
+	places  document.Places // of the options of the sandbox config
 	entries []*processEntry
 	text    *document.Text // of the process config
 }
@@ -110,7 +111,7 @@ func (l *loader) loadMaster() []string {
 	if c.Broken() {
 		return nil
 	}
-	names, err := sandboxFiles(m.SandboxesDir)
+	names, others, err := sandboxFiles(m.SandboxesDir)
 	switch {
 	case err != nil && files.Missing(err) && l.Before == nil:
 		// A running daemon keeps what it has; who starts has nothing to lose.
@@ -118,6 +119,9 @@ func (l *loader) loadMaster() []string {
 	case err != nil:
 		o.Get("sandboxes-dir").Errorf("cannot list the sandboxes: %s", err)
 		return nil
+	}
+	for _, name := range others {
+		o.Get("sandboxes-dir").Warnf("%s is not read: name it %s.yaml", path.Join(m.SandboxesDir, name), strings.TrimSuffix(name, ".yml"))
 	}
 	l.plan = &Plan{Master: m}
 	return names
@@ -157,7 +161,7 @@ func (l *loader) loadSandbox(base string) *sandboxRead {
 		c.ErrorAt(document.Place{}, "%s; rename the file", err)
 	}
 	if v, ok := l.readYAML(c, "sandbox config"); ok {
-		s.Config = readSandbox(v, name, l.plan.Master)
+		s.Config, read.places = readSandbox(v, name, l.plan.Master)
 	}
 	switch {
 	case s.Config == nil:
@@ -186,7 +190,7 @@ func (l *loader) checkProcesses(s *Sandbox) {
 // loadProcesses resolves the entries of the process config of a sandbox.
 func (l *loader) loadProcesses(s *sandboxRead) {
 	for _, e := range s.entries {
-		s.Processes = append(s.Processes, l.loadProcess(s.Sandbox, e, s.text))
+		s.Processes = append(s.Processes, l.loadProcess(s, e))
 	}
 }
 
@@ -229,13 +233,13 @@ func (l *loader) readProcessFile(s *Sandbox) (entries []*processEntry, text *doc
 }
 
 // loadProcess reads the container config of an entry and resolves it.
-func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *document.Text) *Process {
+func (l *loader) loadProcess(s *sandboxRead, e *processEntry) *Process {
 	p := &Process{Name: e.name, Config: e.cfg, Broken: true}
 	if e.cfg == nil {
 		return p
 	}
 	p.Kind = e.cfg.Kind
-	c := &document.Collector{File: s.ProcessFile, Text: text}
+	c := &document.Collector{File: s.ProcessFile, Text: s.text}
 	defer func() { l.told(c, s.Name, e.name) }()
 	if err := checkImageName(e.cfg.Image, s.Config.ImageDirLevels); err != nil {
 		c.ErrorAt(e.At("image"), "%q: %s", document.Clip(e.cfg.Image), err)
@@ -251,7 +255,8 @@ func (l *loader) loadProcess(s *Sandbox, e *processEntry, text *document.Text) *
 		return p
 	}
 	r := resolver{
-		recipe:    recipe{master: l.plan.Master, sandbox: s.Name, sb: s.Config, process: e.name, cfg: e.cfg, t: t},
+		recipe:      recipe{master: l.plan.Master, sandbox: s.Name, sb: s.Config, process: e.name, cfg: e.cfg, t: t},
+		sandboxFile: s.File, sandboxPlaces: s.places,
 		entry:     e,
 		inProcess: c, inContent: content, inSecrets: content,
 	}
@@ -284,7 +289,11 @@ func (l *loader) template(sb *SandboxConfig, e *processEntry, c *document.Collec
 		return nil
 	}
 	if found.FileError != "" {
-		c.ErrorAt(e.At("config"), "cannot read %s in the image %s: %s%s", document.Clip(e.cfg.Config), dir, found.FileError, found.Link)
+		hint := ""
+		if found.Link == "" && strings.Contains(found.FileError, "no such file") {
+			hint = "; the container config belongs in the image: copy it there"
+		}
+		c.ErrorAt(e.At("config"), "cannot read %s in the image %s: %s%s%s", document.Clip(e.cfg.Config), dir, found.FileError, found.Link, hint)
 		return nil
 	}
 	file := path.Join(dir, e.cfg.Config)
@@ -411,19 +420,22 @@ func CheckContainer(file string) Problems {
 }
 
 // sandboxFiles lists the sandbox configs of a directory: the files that end
-// in .yaml, without hidden ones, which editors leave (requirement C1).
-func sandboxFiles(dir string) ([]string, error) {
+// in .yaml, without hidden ones, which editors leave (requirement C1). others end
+// in .yml and are not read.
+func sandboxFiles(dir string) (names, others []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var names []string
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasSuffix(name, ".yaml") || name[0] == '.' || e.IsDir() {
-			continue
+		switch {
+		case name[0] == '.' || e.IsDir():
+		case strings.HasSuffix(name, ".yaml"):
+			names = append(names, name)
+		case strings.HasSuffix(name, ".yml"):
+			others = append(others, name)
 		}
-		names = append(names, name)
 	}
-	return names, nil
+	return names, others, nil
 }

@@ -26,7 +26,7 @@ func readAlone(name string, data []byte) (any, Problems) {
 	case "master":
 		result, _ = readMaster(v, "/etc/lithos/master.yaml")
 	case "sandbox":
-		result = readSandbox(v, "web", &Master{ProcessesDir: "/etc/lithos/processes", DefaultLogDir: "/var/log/lithos", LogLevel: "warn"})
+		result, _ = readSandbox(v, "web", &Master{ProcessesDir: "/etc/lithos/processes", DefaultLogDir: "/var/log/lithos", LogLevel: "warn"})
 	case "process":
 		result, _ = readProcesses(v)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lithos/configs/document"
@@ -67,15 +68,35 @@ func readProcesses(v document.Value) (list []*processEntry, ok bool) {
 		}
 	}
 	defer func() { c.Owner = "" }()
+	flat := notIndented(entries)
 	for _, e := range entries {
+		if flat != "" && isOption(e) {
+			continue // told with the entry that it belongs to
+		}
 		c.Owner = e.Name
 		if strings.HasPrefix(e.Name, "_") {
 			warnTemplate(e)
 			continue
 		}
-		list = append(list, readProcess(e))
+		list = append(list, readProcess(e, e.Name == flat))
 	}
 	return sortedBy(list, func(p *processEntry) string { return p.name }), true
+}
+
+// notIndented is the name of the empty entry that options stand beside instead of
+// below, "" = none.
+func notIndented(entries []document.Entry) string {
+	empty := slices.IndexFunc(entries, func(e document.Entry) bool { return e.Value.Null() })
+	if empty < 0 || !slices.ContainsFunc(entries, isOption) {
+		return ""
+	}
+	return entries[empty].Name
+}
+
+// isOption tells of a value that is an option's by its name, and can be no process.
+func isOption(e document.Entry) bool {
+	_, scalar := e.Value.Quiet().Text()
+	return scalar && !e.Value.Null() && slices.Contains(processTable.Keys(), e.Name)
 }
 
 // attribute gives the problems with a key to the process of that name.
@@ -95,7 +116,7 @@ func warnTemplate(e document.Entry) {
 	}
 }
 
-func readProcess(e document.Entry) *processEntry {
+func readProcess(e document.Entry, flat bool) *processEntry {
 	p := &processEntry{name: e.Name}
 	c := e.Value.Collector()
 	before := c.Errors()
@@ -103,7 +124,11 @@ func readProcess(e document.Entry) *processEntry {
 		e.Errorf("%s", err)
 	}
 	if e.Value.Null() {
-		e.Errorf("expected a mapping with image and config, got nothing")
+		if flat {
+			e.Errorf("expected a mapping with image and config, got nothing: indent its options, so that they are below %s", e.Name)
+		} else {
+			e.Errorf("expected a mapping with image and config, got nothing")
+		}
 		return p
 	}
 	cfg := &ProcessConfig{}

@@ -25,11 +25,22 @@ type recipe struct {
 // and tells the problems of the process file and of the container config.
 type resolver struct {
 	recipe
+	sandboxFile          string
+	sandboxPlaces        document.Places // of the sandbox config's options
 	entry                *processEntry
 	inProcess, inContent *document.Collector
 	inSecrets            *document.Collector // inContent, or that of secret-environ-file
 	secretSizes          []int               // bytes that each takes of the environment
 	before               []*Instance
+}
+
+// setAt says where the sandbox config sets an option, as the end of a sentence.
+func (r *resolver) setAt(key string) string {
+	at := r.sandboxPlaces.At(key)
+	if at.Line == 0 {
+		return ""
+	}
+	return " (" + r.sandboxFile + ":" + strconv.Itoa(at.Line) + ")"
 }
 
 // resolve returns nothing if there is an error.
@@ -135,7 +146,7 @@ func (r *resolver) checkVariables() {
 			r.inProcess.WarnAt(r.entry.variables.At(d.name), "a value is missing for this %s of the container config %s, where nothing uses it", d.kind, r.t.file)
 		} else if !ok {
 			r.inProcess.ErrorAt(r.entry.variables.At(d.name), "a value is missing for this %s of the container config %s", d.kind, r.t.file)
-		} else if text := d.check(s, r.sb); text != "" {
+		} else if text := d.check(s, r.sb, r.setAt("allow-tcp-ports")); text != "" {
 			r.inProcess.ErrorAt(r.entry.variables.At(d.name), "%s", text)
 		}
 	}
@@ -176,8 +187,8 @@ func (r *resolver) mapInForce(sandbox, container []IDMap, allowed []Range, at do
 	}
 	for _, m := range container {
 		if !m.outsideAllowed(allowed) {
-			r.inContent.ErrorAt(at, "the outside ids %d to %d are not in %s %s of the sandbox",
-				m.Outside, uint64(m.Outside)+uint64(m.Count)-1, list, document.FormatRanges(allowed))
+			r.inContent.ErrorAt(at, "the outside ids %d to %d are not in %s %s of the sandbox%s",
+				m.Outside, uint64(m.Outside)+uint64(m.Count)-1, list, document.FormatRanges(allowed), r.setAt(list))
 		}
 	}
 	return container
@@ -190,7 +201,7 @@ func (r *resolver) checkID(at document.Place, what string, id uint32, ids []IDMa
 	case !mapped(ids, id):
 		r.inContent.ErrorAt(at, "%s %d is not among the inside ids of the map in force", what, id)
 	case !own && !document.InRanges(allowed, id):
-		r.inContent.ErrorAt(at, "%s %d is not in %s %s of the sandbox", what, id, list, document.FormatRanges(allowed))
+		r.inContent.ErrorAt(at, "%s %d is not in %s %s of the sandbox%s", what, id, list, document.FormatRanges(allowed), r.setAt(list))
 	}
 }
 
@@ -297,7 +308,7 @@ func (r *resolver) resolvePort(pc portConfig) (TCPPort, bool) {
 	p := pc.TCPPort
 	p.Port = port
 	if (r.sb.Bridged == nil || p.External) && !document.InRanges(r.sb.AllowTCPPorts, uint32(port)) {
-		r.inContent.ErrorAt(pc.at, "%s", notAllowed(port, r.sb))
+		r.inContent.ErrorAt(pc.at, "%s", notAllowed(port, r.sb, r.setAt("allow-tcp-ports")))
 		return p, false
 	}
 	return p, true

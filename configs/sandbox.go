@@ -91,14 +91,14 @@ const (
 	maxKeep       = 1000
 )
 
-// readSandbox reads the sandbox config of that name.
-func readSandbox(v document.Value, name string, m *Master) *SandboxConfig {
+// readSandbox reads the sandbox config of that name, and where its options stand.
+func readSandbox(v document.Value, name string, m *Master) (*SandboxConfig, document.Places) {
 	sb := &SandboxConfig{ConfigFile: name + ".yaml", LogFile: name + ".log", LogLevel: m.LogLevel}
 	o, _ := sandboxTable.Read(v, sb)
 	sb.ConfigFile = document.Below(m.ProcessesDir, sb.ConfigFile)
 	sb.LogFile = document.Below(m.DefaultLogDir, sb.LogFile)
 	checkIdentities(&o, sb)
-	return sb
+	return sb, o.Places()
 }
 
 // checkIdentities holds the rules between the ids of a sandbox (C10-C13).

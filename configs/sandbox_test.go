@@ -21,7 +21,9 @@ func TestOnlyYAMLFilesAreSandboxes(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan, problems := Load(Options{MasterFile: dir + "/master.yaml"})
-	wantProblems(t, problems, dir+"/processes/link.yaml: error: cannot read the process config: no such file, create it, `{}` for no processes")
+	wantProblems(t, problems,
+		dir+"/master.yaml: warning: sandboxes-dir: "+dir+"/sandboxes/web.yml is not read: name it web.yaml",
+		dir+"/processes/link.yaml: error: cannot read the process config: no such file, create it, `{}` for no processes")
 	var names []string
 	for _, s := range plan.Sandboxes {
 		names = append(names, s.Name)
@@ -32,6 +34,7 @@ func TestOnlyYAMLFilesAreSandboxes(t *testing.T) {
 	dir = writeTree(t, files)
 	plan, problems = Load(Options{MasterFile: dir + "/master.yaml"})
 	wantProblems(t, problems,
+		dir+"/master.yaml: warning: sandboxes-dir: "+dir+"/sandboxes/web.yml is not read: name it web.yaml",
 		dir+"/sandboxes/a b.yaml: error: the name may have letters, digits, `_`, `-` and `.` in it, not ' '; rename the file",
 		dir+"/sandboxes/-x.yaml: error: a sandbox name must not begin with a dot or a dash; rename the file")
 	checkBreakage(t, plan, problems)

@@ -75,6 +75,11 @@ func readVariable(e document.Entry) (variable, bool) {
 	ok := true
 	switch d.kind {
 	case "":
+		if meant := "!" + body.Quiet().Str(""); slices.Contains(variableTags, meant) {
+			v.Errorf("a variable has a type, which begins with an exclamation mark: %s", meant)
+			d.kind = meant // it is declared, for those who use it
+			return d, true
+		}
 		v.Errorf("a variable has a type, one of %s", strings.Join(variableTags, ", "))
 		return d, false
 	case tagTCPPort:
@@ -102,8 +107,8 @@ func readVariable(e document.Entry) (variable, bool) {
 
 // check says what is wrong with a value for the variable, or "". The range of
 // a port is not looked at in a bridged sandbox, where it is the container's
-// own unless it is external (requirement F4).
-func (d *variable) check(s string, sb *SandboxConfig) string {
+// own unless it is external (requirement F4). portsAt says where it is set.
+func (d *variable) check(s string, sb *SandboxConfig, portsAt string) string {
 	switch d.kind {
 	case tagTCPPort:
 		port, err := parsePort(s)
@@ -111,7 +116,7 @@ func (d *variable) check(s string, sb *SandboxConfig) string {
 			return document.Quote(s) + " " + err.Error()
 		}
 		if sb != nil && sb.Bridged == nil && !document.InRanges(sb.AllowTCPPorts, uint32(port)) {
-			return notAllowed(port, sb)
+			return notAllowed(port, sb, portsAt)
 		}
 	case tagName:
 		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) && r != '-' }) {
@@ -141,8 +146,8 @@ func checkDottedName(s string) string {
 	return ""
 }
 
-func notAllowed(port uint16, sb *SandboxConfig) string {
-	return "port " + strconv.Itoa(int(port)) + " is not in allow-tcp-ports " + document.FormatRanges(sb.AllowTCPPorts) + " of the sandbox"
+func notAllowed(port uint16, sb *SandboxConfig, at string) string {
+	return "port " + strconv.Itoa(int(port)) + " is not in allow-tcp-ports " + document.FormatRanges(sb.AllowTCPPorts) + " of the sandbox" + at
 }
 
 // parsePort reads 1..65535; port 0, which is "any", is refused (requirement F4).

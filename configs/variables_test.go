@@ -28,7 +28,7 @@ func TestVariableValuesAreChecked(t *testing.T) {
 		{"!Choice", long, "is not one of"},
 	} {
 		d := variable{kind: c.tag, choices: []string{"high", "low"}}
-		got := d.check(c.value, sandbox)
+		got := d.check(c.value, sandbox, "")
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) || len(got) > 500 {
 			t.Errorf("%s %q: %q, want %q", c.tag, c.value, got, c.want)
 		}
@@ -36,8 +36,8 @@ func TestVariableValuesAreChecked(t *testing.T) {
 	// The range of a port is not looked at where it is the container's own.
 	bridged := &SandboxConfig{Bridged: &BridgedNetwork{}}
 	d := variable{kind: "!TcpPort"}
-	equal(t, "F4 bridged", d.check("9000", bridged), "")
-	equal(t, "F4 bridged, 0", d.check("0", bridged) != "", true)
+	equal(t, "F4 bridged", d.check("9000", bridged, ""), "")
+	equal(t, "F4 bridged, 0", d.check("0", bridged, "") != "", true)
 }
 
 // Covers: C14, F1, F5, F7, F8, F9

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"maps"
 	"math"
 	"path"
 	"slices"
@@ -242,7 +243,25 @@ func resolveVolume(vol volumeConfig, sb *SandboxConfig) (Volume, string) {
 	if vol.Kind == VolumeReadonly {
 		where = "readonly-paths or writable-paths"
 	}
-	return Volume{}, "no virtual directory of the sandbox holds " + document.Clip(vol.virtual) + ": it is not in " + where
+	return Volume{}, "no virtual directory of the sandbox holds " + document.Clip(vol.virtual) + ": it is not in " + where + virtualDirectories(tables)
+}
+
+// virtualDirectories lists some that there are, as the end of a sentence.
+func virtualDirectories(tables []map[string]string) string {
+	const most = 10
+	var names []string
+	for _, table := range tables {
+		names = slices.AppendSeq(names, maps.Keys(table))
+	}
+	if len(names) == 0 {
+		return ", which are empty"
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	return ", which have " + strings.Join(names, ", ")
 }
 
 // longestPrefix looks a cleaned absolute path up in a map of such paths.

@@ -169,7 +169,13 @@ func locateSyntaxError(data []byte, err error) (Place, string) {
 	}
 	if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") {
 		at.Column = strings.Index(indent, "\t") + 1
-		text += "; YAML is indented by blanks, this is a tab"
+		return at, "not valid YAML: " + text + "; YAML is indented by blanks, this is a tab"
+	}
+	switch {
+	case strings.Contains(text, "mapping values are not allowed"):
+		text += "; the keys of one mapping have the same indentation, and a value with a colon and a blank in it is quoted"
+	case strings.Contains(text, "cannot start any token"):
+		text += "; quote a value that begins with it, such as \"@{port}\""
 	}
 	return at, "not valid YAML: " + text
 }

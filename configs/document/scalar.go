@@ -120,7 +120,7 @@ func (v Value) Integer(def, least, most int64) int64 {
 	n, err := ParseInteger(s)
 	switch {
 	case err != nil:
-		v.Errorf("%q is not a number: %s%s", Clip(s), err, NilHint(s))
+		v.Errorf("%q is not a number: %s%s", Clip(s), notANumber(s, err), NilHint(s))
 		return def
 	case n < least && most == math.MaxInt64:
 		v.Errorf("%s is less than %d", Clip(s), least)
@@ -204,6 +204,31 @@ func ParseInteger(s string) (int64, error) {
 		return -int64(low), nil
 	}
 	return int64(low), nil
+}
+
+// meantInteger is how a number is written that has a unit as other tools write it:
+// "1Ki", "128MB", "" if it is none.
+func meantInteger(s string) string {
+	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	unit := strings.TrimSuffix(strings.ToLower(s[len(digits):]), "b")
+	for _, u := range units {
+		if strings.ToLower(u.suffix) != unit {
+			continue
+		}
+		meant := strings.TrimRight(digits, " ") + u.suffix
+		if _, err := ParseInteger(meant); err == nil && meant != s {
+			return meant
+		}
+	}
+	return ""
+}
+
+// notANumber says what is wrong with a number, and how it was probably meant.
+func notANumber(s string, err error) string {
+	if meant := meantInteger(s); err == errNotANumber && meant != "" {
+		return err.Error() + ", did you mean " + meant + "?"
+	}
+	return err.Error()
 }
 
 // Error is an error that is a constant.

@@ -299,8 +299,9 @@ type field struct {
 // Keys are the known keys of a mapping: a name in kebab-case, which may be written
 // in snake_case, and other spellings of it.
 type Keys struct {
-	names  []string // each spelling, for suggestions
-	byName map[string]string
+	names   []string // each spelling, for suggestions
+	byName  map[string]string
+	foreign map[string]string
 }
 
 // NewKeys makes a set of keys.
@@ -322,6 +323,18 @@ func (k *Keys) Add(name, other string) {
 	}
 }
 
+// Foreign has words that other container tools use for what is here called as the
+// map says, a sentence's end.
+func (k *Keys) Foreign(words map[string]string) { k.foreign = words }
+
+// meant is what an unknown key was probably meant to be, as the end of a sentence.
+func (k *Keys) meant(key string, c *Collector) string {
+	if here, ok := k.foreign[strings.ReplaceAll(strings.ToLower(key), "_", "-")]; ok {
+		return ": lithos calls it " + here
+	}
+	return c.DidYouMean(key, k.names)
+}
+
 // name is a key's name in kebab-case, or "" if it is not known.
 func (k *Keys) name(key string) string {
 	if name, ok := k.byName[key]; ok {
@@ -341,7 +354,7 @@ func (v Value) Object(known *Keys) (Object, bool) {
 		}
 		name := known.name(e.Name)
 		if name == "" {
-			e.Errorf("unknown key%s", v.c.DidYouMean(e.Name, known.names))
+			e.Errorf("unknown key%s", known.meant(e.Name, v.c))
 			ok = false
 			continue
 		}

@@ -189,7 +189,7 @@ func (i *inspection) volume(v *configs.Volume) {
 	directory := i.source(at, v, l)
 	f, err := i.view.lookup(v.MountPoint)
 	if err != nil {
-		i.tell(i.content, at, "the mount point must exist, none is made", err)
+		i.tell(i.content, at, "the mount point must exist, make it first", err)
 		if l.dir >= 0 {
 			unix.Close(l.dir)
 		}

@@ -161,6 +161,11 @@ func TestInspectImages(t *testing.T) {
 
 		{name: "R4 no executable", edit: without("images/v1/bin/app"), want: []string{
 			config + "2:13: error: executable: /bin/app is missing: /bin/app does not exist on the image HOST/images/v1"}},
+		{name: "R4 another name", edit: func(t *testing.T, dir string) {
+			if err := os.Rename(filepath.Join(dir, "images/v1/bin/app"), filepath.Join(dir, "images/v1/bin/apps")); err != nil {
+				t.Fatal(err)
+			}
+		}, want: []string{"executable: /bin/app is missing (did you mean /bin/apps?): /bin/app does not exist on"}},
 		{name: "R4 a directory on the way is missing", edit: without("images/v1/bin"), want: []string{
 			"executable: /bin/app is missing: /bin does not exist on"}},
 		{name: "R4 not executable", edit: chmod("images/v1/bin/app", 0o644), want: []string{"error: executable: /bin/app is not executable (mode 0644)"}},
@@ -217,14 +222,14 @@ func TestInspectVolumes(t *testing.T) {
 	}
 	for _, c := range []inspected{
 		{name: "H1 no mount point", host: volumes("/nowhere: !Tmpfs {}"), want: []string{
-			"3:13: error: volumes./nowhere: the mount point must exist, none is made: /nowhere does not exist on the image"}},
+			"3:13: error: volumes./nowhere: the mount point must exist, make it first: /nowhere does not exist on the image"}},
 		{name: "H1 a mount point on a volume", host: volumes("/data: !Persistent /rw/db\n  /data/inner: !Tmpfs {}"), edit: both},
 		{name: "H1 no mount point on a volume", host: volumes("/data: !Persistent /rw/db\n  /data/other: !Tmpfs {}"), edit: both, want: []string{
-			"volumes./data/other: the mount point must exist, none is made: /data/other does not exist on the !Persistent volume /data"}},
+			"volumes./data/other: the mount point must exist, make it first: /data/other does not exist on the !Persistent volume /data"}},
 		{name: "H1 a mount point on a tmpfs is never there", host: volumes("/data: !Tmpfs {}\n  /data/inner: !Tmpfs {}"), edit: both, want: []string{
-			"error: volumes./data/inner: the mount point must exist, none is made: /data/inner does not exist on the !Tmpfs volume /data"}},
+			"error: volumes./data/inner: the mount point must exist, make it first: /data/inner does not exist on the !Tmpfs volume /data"}},
 		{name: "H4 on a Statedir nobody knows", host: volumes("/data: !Statedir /\n  /data/inner: !Statedir /inner"), edit: both, want: []string{
-			"warning: volumes./data/inner: the mount point must exist, none is made: whether /data/inner is there can't be told"}},
+			"warning: volumes./data/inner: the mount point must exist, make it first: whether /data/inner is there can't be told"}},
 		{name: "H3 a directory to be made", host: volumes("/data: !Persistent {path: /rw/new, mkdir: true}"), edit: both},
 		{name: "H3 no directory on the host", host: volumes("/data: !Persistent /rw/new"), edit: both, want: []string{
 			"error: volumes./data: there is no directory HOST/rw/new on the host: make it, or set mkdir"}},

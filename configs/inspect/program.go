@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ func (i *inspection) program(at document.Place, file, by string, depth int) {
 	}
 	f, err := i.view.lookup(name)
 	if err != nil {
-		i.tell(i.content, at, what+" is missing"+dosLine(file), err)
+		i.tell(i.content, at, what+" is missing"+dosLine(file)+i.nearby(name), err)
 		return
 	}
 	defer f.close()
@@ -59,6 +60,29 @@ func (i *inspection) program(at document.Place, file, by string, depth int) {
 	case interpreter != "":
 		i.loader(at, interpreter, f.path)
 	}
+}
+
+// nearby suggests a file of the same directory, as the end of a sentence.
+func (i *inspection) nearby(name string) string {
+	const most = 1000
+	f, err := i.view.lookup(path.Dir(name))
+	if err != nil {
+		return ""
+	}
+	defer f.close()
+	dir, err := os.Open("/proc/self/fd/" + strconv.Itoa(f.fd))
+	if err != nil {
+		return ""
+	}
+	defer dir.Close()
+	base := path.Base(name)
+	names, _ := dir.Readdirnames(most)
+	names = slices.DeleteFunc(names, func(n string) bool { return n[0] != base[0] || len(n) > len(base)+2 })
+	slices.Sort(names)
+	if s := document.Suggest(base, names); s != "" {
+		return " (did you mean " + document.Clip(path.Join(path.Dir(name), s)) + "?)"
+	}
+	return ""
 }
 
 // loader looks at a dynamic program's loader, which has none itself.

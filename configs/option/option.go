@@ -95,6 +95,12 @@ func NewTable[T any](options ...Option[T]) *Table[T] {
 	return t
 }
 
+// Foreign gives the words of other tools for these options, see [document.Keys].
+func (t *Table[T]) Foreign(words map[string]string) *Table[T] {
+	t.keys.Foreign(words)
+	return t
+}
+
 // Object reads the keys of a mapping, and none of the options.
 func (t *Table[T]) Object(v document.Value) (document.Object, bool) { return v.Object(t.keys) }
 
