@@ -181,7 +181,7 @@ func (k *Kernel) Actors() *actors.Kernel {
 		Children:    k.children,
 		SignalChild: k.signalChild,
 		Load:        func(*configs.Plan) (*configs.Plan, configs.Problems) { return k.LoadFunc() },
-		Leftovers:   func() (actors.Leftovers, error) { time.Sleep(k.LeftTime); return k.Left, nil },
+		Leftovers:   k.leftovers,
 		OpenProcess: k.openProcess,
 		AwaitEnd:    k.awaitEnd,
 		Watch:       k.watch,
@@ -303,6 +303,20 @@ func (k *Kernel) AddLeftover(name string, b Behaviour, killTimeout time.Duration
 		Name: name, PID: p.PID, StartTime: uint64(p.PID), KillTimeout: killTimeout,
 	})
 	return p
+}
+
+func (k *Kernel) leftovers() (actors.Leftovers, error) {
+	time.Sleep(k.LeftTime)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.Left, nil
+}
+
+// SetLeft changes what is left while the daemon runs.
+func (k *Kernel) SetLeft(left actors.Leftovers) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Left = left
 }
 
 // AddOrphan makes a living container of an earlier daemon that has a record,

@@ -295,7 +295,7 @@ func TestNothingIsStartedBeforeAllLeftoversAreKnown(t *testing.T) {
 		h := start(t, k, plan(sb("web", proc("app", 2, "1"))))
 		sleep(time.Minute)
 		h.wantRunning("web/app.0")
-		k.Left = actors.Leftovers{Containers: complete}
+		k.SetLeft(actors.Leftovers{Containers: complete})
 		sleep(time.Second)
 		h.wantRunning("web/app.0", "web/app.1")
 		if h.pid("web/app.0") != a.PID {
