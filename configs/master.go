@@ -17,7 +17,7 @@ var masterOptions = []declared[Master]{
 		Text: "Where the sandbox configs are. Relative to the directory of this file."}),
 	of("processes-dir", option.Path, func(m *Master) *string { return &m.ProcessesDir }, option.Doc{Default: "./processes", Manual: "2",
 		Text: "Where the process configs are. Relative to the directory of this file."}),
-	of("runtime-dir", option.Absolute, func(m *Master) *string { return &m.RuntimeDir }, option.Doc{Default: "/run/lithos", Manual: "2",
+	of("runtime-dir", option.DaemonPath, func(m *Master) *string { return &m.RuntimeDir }, option.Doc{Default: "/run/lithos", Manual: "2",
 		Text: "Where `master.pid`, the control socket and the records of containers are, and what the next two are relative to. On a tmpfs."}),
 	of("state-dir", option.Path, func(m *Master) *string { return &m.StateDir }, option.Doc{Default: "state", Manual: "2",
 		Text: "Where the state directories of containers are. Relative to `runtime-dir`."}),
@@ -28,11 +28,11 @@ var masterOptions = []declared[Master]{
 		Text: "Name of the cgroup that all containers are in; with a systemd unit its `Slice=`, too. `null` switches cgroups off, and all limits with them."}),
 	of("cgroup-controllers", controllers, func(m *Master) *[]string { return &m.CgroupControllers }, option.Doc{Default: "[]", Example: "[name, cpu, memory, pids]", Manual: "2",
 		Text: "Which controllers containers get. An empty list means `name`, `cpu`, `cpuacct`, `memory`, `blkio`, and `pids` and `cpuset` as soon as a container needs them; `[name]` alone names containers without limits."}),
-	of("default-log-dir", option.Absolute, func(m *Master) *string { return &m.DefaultLogDir }, option.Doc{Default: "/var/log/lithos", Manual: "2",
+	of("default-log-dir", option.DaemonPath, func(m *Master) *string { return &m.DefaultLogDir }, option.Doc{Default: "/var/log/lithos", Manual: "2",
 		Text: "Where the logs of the daemon and of the sandboxes are."}),
-	of("config-log-dir", nullable(option.Absolute), func(m *Master) *string { return &m.ConfigLogDir }, option.Doc{Default: "/var/log/lithos/config", Manual: "2",
+	of("config-log-dir", nullable(option.DaemonPath), func(m *Master) *string { return &m.ConfigLogDir }, option.Doc{Default: "/var/log/lithos/config", Manual: "2",
 		Text: "Where each version of the process configs is logged, which [lithos_clean](lithos_clean.md) reads. `null` switches it off."}),
-	of("stdio-log-dir", option.Absolute, func(m *Master) *string { return &m.StdioLogDir }, option.Doc{Default: "/var/log/lithos/stderr", Manual: "2",
+	of("stdio-log-dir", option.DaemonPath, func(m *Master) *string { return &m.StdioLogDir }, option.Doc{Default: "/var/log/lithos/stderr", Manual: "2",
 		Text: "Where the standard output and error of programs go, a file for each sandbox."}),
 	of("log-file", option.Path, func(m *Master) *string { return &m.LogFile }, option.Doc{Default: "master.log", Manual: "2",
 		Text: "The daemon's log. Relative to `default-log-dir`."}),
@@ -53,7 +53,7 @@ var masterOptions = []declared[Master]{
 }
 
 func devfsDir() declared[Master] {
-	d := of("devfs-dir", option.Absolute, func(m *Master) *string { return &m.DevfsDir }, option.Doc{Default: "/var/lib/lithos/dev", Manual: "2",
+	d := of("devfs-dir", option.DaemonPath, func(m *Master) *string { return &m.DevfsDir }, option.Doc{Default: "/var/lib/lithos/dev", Manual: "2",
 		Text: "What containers see as `/dev`, made by [lithos_mkdev](lithos_mkdev.md)."})
 	d.settings = func(in *Instance) []setting { return []setting{{d.Key, in.recipe.master.DevfsDir}} }
 	return d

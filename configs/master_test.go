@@ -105,10 +105,10 @@ func TestMasterOptions(t *testing.T) {
 func TestMasterMistakes(t *testing.T) {
 	runProblems(t, []problemCase{
 		{name: "B3 runtime-dir must be absolute", host: hostConfig{master: "runtime-dir: run\n"},
-			want: []string{`master.yaml:1:14: warning: runtime-dir: "run" is no absolute path`}},
+			want: []string{`master.yaml:1:14: error: runtime-dir: "run" must be an absolute path`}},
 		{name: "B6 B10 B11 B12 directories must be absolute",
 			host: hostConfig{master: "devfs-dir: d\ndefault-log-dir: l\nconfig-log-dir: c\nstdio-log-dir: s\n"},
-			want: []string{"devfs-dir: \"d\" is no absolute path", "default-log-dir: \"l\" is no absolute path", "config-log-dir: \"c\" is no absolute path", "stdio-log-dir: \"s\" is no absolute path"}},
+			want: []string{"devfs-dir: \"d\" must be an absolute path", "default-log-dir: \"l\" must be an absolute path", "config-log-dir: \"c\" must be an absolute path", "stdio-log-dir: \"s\" must be an absolute path"}},
 		{name: "B7 cgroup-name is one directory", host: hostConfig{master: "cgroup-name: ../b\n"},
 			want: []string{`cgroup-name: "../b" is not the name of a cgroup`}},
 		{name: "B8 controllers", host: hostConfig{master: "cgroup-controllers: [memroy, 'a/b']\n"},
@@ -178,7 +178,7 @@ func TestLocate(t *testing.T) {
 		{"log-level: 7\n", "/run/lithos"},
 		{"runtime-dir: /run/other\nlog-levl: warn\n", "/run/other"},
 		{"runtme-dir: /run/other\n", ""},
-		{"runtime-dir: other\n", "/other"},
+		{"runtime-dir: other\n", ""},
 		{"runtime-dir: [/run]\n", ""},
 		{"- runtime-dir\n", ""},
 		{"runtime-dir: /run/other\n\tx: [", ""},

@@ -364,6 +364,16 @@ func (v Value) Strings() []string {
 	return list
 }
 
+// DaemonPath reads a path that must begin with a slash: a daemon with a mistaken
+// directory would replace what runs by what can't.
+func (v Value) DaemonPath(def string) string {
+	if s, ok := v.Quiet().Scalar("a path"); ok && s != "" && !path.IsAbs(s) {
+		v.Errorf("%q must be an absolute path", Clip(s))
+		return def
+	}
+	return v.AbsolutePath(def)
+}
+
 // AbsolutePath reads a path from the root, cleaned. Without a slash at its beginning
 // it is from the root, too, with a warning.
 func (v Value) AbsolutePath(def string) string {

@@ -61,9 +61,10 @@ func same(s string) string { return s }
 var (
 	Text = kindOf(Type{Name: "string", Schema: anyScalar}, document.Value.Str, same)
 	// Path is relative to a directory that the option names.
-	Path     = kindOf(Type{Name: "path", Schema: `{"type": "string"}`}, readPath, same)
-	Absolute = kindOf(Type{Name: "absolute path", Schema: `{"type": "string", "pattern": "^/"}`}, document.Value.AbsolutePath, same)
-	Boolean  = kindOf(Type{Name: "`true` or `false`", Schema: `{"enum": [true, false, "true", "false"]}`},
+	Path       = kindOf(Type{Name: "path", Schema: `{"type": "string"}`}, readPath, same)
+	Absolute   = kindOf(Type{Name: "absolute path", Schema: `{"type": "string", "pattern": "^/"}`}, document.Value.AbsolutePath, same)
+	DaemonPath = kindOf(Type{Name: "absolute path", Schema: `{"type": "string", "pattern": "^/"}`}, document.Value.DaemonPath, same)
+	Boolean    = kindOf(Type{Name: "`true` or `false`", Schema: `{"enum": [true, false, "true", "false"]}`},
 		document.Value.Boolean, strconv.FormatBool)
 	// Maybe is a boolean whose absence means something of its own.
 	Maybe = kindOf(Type{Name: "`true`, `false` or `null`", Schema: Boolean.Schema},
