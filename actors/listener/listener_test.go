@@ -181,7 +181,7 @@ func TestFailedListenLeasesNothing(t *testing.T) {
 	})
 }
 
-// Who shares a socket is not to be hurt; a container that is dead is nobody.
+// A socket is restored so that no living sharer is hurt; a dead container is no sharer.
 func TestASocketIsRestoredBeforeItIsHandedOnAndWhenOneDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()

@@ -305,8 +305,8 @@ func TestNothingIsStartedBeforeAllLeftoversAreKnown(t *testing.T) {
 	})
 }
 
-// What keeps running does not wait for what is being ended: its end is told, it
-// is started again, and its socket is there. What is new does.
+// Adopted containers do not wait for those being ended: their end is told, each
+// is started again, and its socket is there. New containers do.
 //
 // Covers: K12
 func TestAdoptionDoesNotWaitForStoppingContainers(t *testing.T) {

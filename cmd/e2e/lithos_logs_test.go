@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What lithos_logs follows goes on over a death and a restart, and has its cause.
+// lithos_logs -f continues over a death and a restart, and shows the cause.
 func TestLogsAreFollowedOverARestart(t *testing.T) {
 	t.Parallel()
 	h := one(t, simple("", "hold", "1"))

@@ -167,7 +167,7 @@ func TestRotationLosesAndRepeatsNothing(t *testing.T) {
 	}
 }
 
-// What is older than the parts is gone.
+// Lines older than the oldest part are gone.
 func TestTheOldestPartsAreGone(t *testing.T) {
 	l := newLogs(t)
 	all := numbered(0, 9000)

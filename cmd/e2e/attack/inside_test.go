@@ -25,7 +25,7 @@ type attempt struct {
 	only func(who) bool
 }
 
-// who is the identity of the attacking program.
+// The identity of the attacking program.
 type who struct {
 	root   bool // user 0 of the container
 	mapped bool // in a user namespace
